@@ -1,0 +1,195 @@
+//! The loopback client of a running engine. Blocking: callers are a command line and one thread each.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    time::Duration,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use shim_core::chats::ChatState;
+
+use crate::{
+    chats::{Chat, ChatDetail},
+    checkpoints::{Checkpoint, CheckpointRequest},
+    crashes::Crash,
+    doctor::Finding,
+    error::{ApiError, ErrorCode},
+    events::Event,
+    home::{EngineFile, read_engine_file},
+    restore::{Receipt, RestoreRequest},
+    search::Hit,
+    status::{PauseRequest, Status},
+};
+
+/// Longest wait for an answer. A restore waits for the client's own start, so it is the longest.
+const ANSWER_WAIT: Duration = Duration::from_secs(180);
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// Largest answer read, except for exports, which stream.
+const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// A running engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    base: String,
+    token: String,
+    agent: ureq::Agent,
+    pub file: EngineFile,
+}
+
+impl Engine {
+    /// The engine that runs on this data folder; `EngineDown` when none answers.
+    pub fn connect(home: &Path) -> Result<Self, ApiError> {
+        let file = read_engine_file(home).ok_or_else(|| down("no engine has written engine.json"))?;
+        let engine = Self::at(file);
+        engine.status()?;
+        Ok(engine)
+    }
+
+    pub fn at(file: EngineFile) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_WAIT))
+            .timeout_recv_response(Some(ANSWER_WAIT))
+            .proxy(None)
+            .build();
+        Self {
+            base: format!("http://127.0.0.1:{}/api", file.port),
+            token: file.token.clone(),
+            agent: ureq::Agent::new_with_config(config),
+            file,
+        }
+    }
+
+    pub fn status(&self) -> Result<Status, ApiError> {
+        self.get("/status", &[])
+    }
+
+    pub fn chats(&self, client: Option<&str>, state: Option<ChatState>) -> Result<Vec<Chat>, ApiError> {
+        let mut query = Vec::new();
+        query.extend(client.map(|client| ("client", client.to_owned())));
+        query.extend(state.map(|state| ("state", state.name().to_owned())));
+        self.get("/chats", &query)
+    }
+
+    /// A chat and the newest `limit` entries of its timeline.
+    pub fn chat(&self, target: &str, limit: u32) -> Result<ChatDetail, ApiError> {
+        self.get("/chat", &[("target", target.to_owned()), ("limit", limit.to_string())])
+    }
+
+    pub fn crashes(&self) -> Result<Vec<Crash>, ApiError> {
+        self.get("/crashes", &[])
+    }
+
+    pub fn checkpoints(&self, target: &str) -> Result<Vec<Checkpoint>, ApiError> {
+        self.get("/checkpoints", &[("target", target.to_owned())])
+    }
+
+    pub fn take_checkpoint(&self, target: &str, note: Option<String>) -> Result<Checkpoint, ApiError> {
+        self.post("/checkpoints", &[("target", target.to_owned())], &CheckpointRequest { note })
+    }
+
+    pub fn restore(&self, request: &RestoreRequest) -> Result<Receipt, ApiError> {
+        self.post("/restore", &[], request)
+    }
+
+    /// The transcript's bytes, as a stream.
+    pub fn export(&self, target: &str, checkpoint: Option<i64>) -> Result<impl Read + 'static, ApiError> {
+        let mut query = vec![("target", target.to_owned())];
+        query.extend(checkpoint.map(|id| ("checkpoint", id.to_string())));
+        Ok(self.send(self.request_get("/export", &query))?.into_body().into_reader())
+    }
+
+    pub fn search(&self, text: &str) -> Result<Vec<Hit>, ApiError> {
+        self.get("/search", &[("q", text.to_owned())])
+    }
+
+    pub fn doctor(&self, verify: bool) -> Result<Vec<Finding>, ApiError> {
+        self.get("/doctor", &[("verify", verify.to_string())])
+    }
+
+    pub fn pause(&self, seconds: Option<u64>) -> Result<(), ApiError> {
+        self.post("/pause", &[], &PauseRequest { seconds })
+    }
+
+    pub fn resume(&self) -> Result<(), ApiError> {
+        self.post("/resume", &[], &())
+    }
+
+    /// Asks the engine to end; it finishes what it acknowledged first.
+    pub fn stop(&self) -> Result<(), ApiError> {
+        self.post("/stop", &[], &())
+    }
+
+    /// Calls `each` for every event until the engine ends or `each` says to stop by returning false.
+    pub fn events(&self, mut each: impl FnMut(Event) -> bool) -> Result<(), ApiError> {
+        let answer = self.send(self.request_get("/events", &[]))?;
+        for line in BufReader::new(answer.into_body().into_reader()).lines() {
+            let line = line.map_err(|e| down(&format!("the event stream broke: {e}")))?;
+            let Some(data) = line.strip_prefix("data: ") else { continue };
+            // An event of a newer engine that this client does not know is not an error.
+            if let Ok(event) = serde_json::from_str(data)
+                && !each(event)
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ApiError> {
+        read(self.send(self.request_get(path, query))?)
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .query_pairs(query.iter().map(|(k, v)| (*k, v.as_str())))
+            .header("authorization", format!("Bearer {}", self.token));
+        read(checked(request.send_json(body))?)
+    }
+
+    fn request_get(&self, path: &str, query: &[(&str, String)]) -> ureq::RequestBuilder<ureq::typestate::WithoutBody> {
+        self.agent
+            .get(format!("{}{path}", self.base))
+            .query_pairs(query.iter().map(|(k, v)| (*k, v.as_str())))
+            .header("authorization", format!("Bearer {}", self.token))
+    }
+
+    fn send(
+        &self,
+        request: ureq::RequestBuilder<ureq::typestate::WithoutBody>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ApiError> {
+        checked(request.call())
+    }
+}
+
+fn checked(
+    answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<ureq::http::Response<ureq::Body>, ApiError> {
+    let answer = answer.map_err(|e| down(&e.to_string()))?;
+    if answer.status().is_success() { Ok(answer) } else { Err(error_of(answer)) }
+}
+
+fn error_of(mut answer: ureq::http::Response<ureq::Body>) -> ApiError {
+    let status = answer.status();
+    answer.body_mut().read_json().unwrap_or_else(|_| {
+        ApiError::new(ErrorCode::Internal, format!("the engine answered {status} without saying why"))
+    })
+}
+
+fn read<T: DeserializeOwned>(mut answer: ureq::http::Response<ureq::Body>) -> Result<T, ApiError> {
+    answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_json().map_err(|e| {
+        ApiError::new(ErrorCode::Internal, format!("the engine's answer could not be read: {e}; is it of another version?"))
+    })
+}
+
+fn down(why: &str) -> ApiError {
+    ApiError::new(ErrorCode::EngineDown, format!("no engine answers ({why}); start it with `shim run`"))
+}

@@ -1,0 +1,220 @@
+//! The verdict: from evidence about a process that is gone to what happened. A clean end is never a crash.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::{
+    chats::ProcessKey,
+    digest::{Digest, Turn},
+    time::Timestamp,
+};
+
+/// What kind of death. The other kinds of the restore contract join with their detectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export, export_to = "core.ts")]
+pub enum CrashKind {
+    /// The process went without a word: SIGKILL, out of memory, a fault.
+    Killed,
+    /// The process took its leave in the middle of a turn: SIGTERM, SIGHUP, a fatal error.
+    Exited,
+    /// The machine went down under it.
+    Shutdown,
+}
+
+impl CrashKind {
+    pub const ALL: [Self; 3] = [Self::Killed, Self::Exited, Self::Shutdown];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Exited => "exited",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Where in a turn the chat was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export, export_to = "core.ts")]
+pub enum InTurn {
+    None,
+    Answer,
+    Tool,
+}
+
+impl InTurn {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Answer => "answer",
+            Self::Tool => "tool",
+        }
+    }
+}
+
+/// A tool call without a recorded result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "core.ts")]
+pub struct ToolCall {
+    pub tool: String,
+    #[ts(type = "unknown")]
+    pub input: serde_json::Value,
+}
+
+/// One thing that was seen and speaks for the verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "core.ts")]
+pub struct Evidence {
+    /// Where it was seen: `process`, `registry`, `transcript`, `boot`.
+    pub source: String,
+    pub says: String,
+}
+
+/// What the client's registry file of the dead process said when it was read last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastWords {
+    pub status: RegistryStatus,
+    pub updated_at: Option<Timestamp>,
+    /// The file is still there after the death.
+    pub left_behind: bool,
+}
+
+/// `status` in a client's registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RegistryStatus {
+    Busy,
+    Waiting,
+    Idle,
+    /// A status this version does not know, carried along.
+    Other(String),
+}
+
+impl RegistryStatus {
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "busy" | "shell" => Self::Busy,
+            "waiting" => Self::Waiting,
+            "idle" => Self::Idle,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Busy => "busy",
+            Self::Waiting => "waiting",
+            Self::Idle => "idle",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// How the process is known to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// Its exit was seen, with its status where the system tells it.
+    Exited(Option<ExitStatus>),
+    /// No process has this pid.
+    Absent,
+    /// Another process has this pid.
+    PidReused,
+    /// Its registry was last written before the machine started.
+    BeforeBoot,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    Code(i32),
+    Signal(i32),
+}
+
+/// All that the verdict rests on.
+#[derive(Clone, Debug)]
+pub struct Death<'a> {
+    pub process: &'a ProcessKey,
+    pub gone: Gone,
+    pub last_words: &'a LastWords,
+    pub digest: &'a Digest,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The client took its leave between turns, or the user stopped it.
+    CleanEnd,
+    Crash { kind: CrashKind, in_turn: InTurn, in_flight: Vec<ToolCall>, evidence: Vec<Evidence> },
+}
+
+/// Judges a process that is gone.
+pub fn verdict(death: &Death<'_>) -> Verdict {
+    let turn = &death.digest.turn;
+    let orderly = !death.last_words.left_behind;
+    if orderly && !is_open(turn) {
+        return Verdict::CleanEnd;
+    }
+    let (in_turn, in_flight) = cut(death);
+    let kind = match (death.gone, orderly) {
+        (Gone::BeforeBoot, _) => CrashKind::Shutdown,
+        (Gone::Exited(_) | Gone::Absent | Gone::PidReused, true) => CrashKind::Exited,
+        (Gone::Exited(_) | Gone::Absent | Gone::PidReused, false) => CrashKind::Killed,
+    };
+    Verdict::Crash { kind, in_turn, in_flight, evidence: evidence(death, in_turn) }
+}
+
+fn is_open(turn: &Turn) -> bool {
+    match turn {
+        Turn::Open { .. } => true,
+        Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => false,
+    }
+}
+
+/// Where the turn was cut. A registry that said `idle` outweighs a transcript that looks open: notices
+/// after the last answer are written by the client itself.
+fn cut(death: &Death<'_>) -> (InTurn, Vec<ToolCall>) {
+    let in_flight = death.digest.in_flight();
+    match (&death.last_words.status, death.last_words.left_behind) {
+        (RegistryStatus::Idle, true) => (InTurn::None, Vec::new()),
+        _ if !in_flight.is_empty() && is_open(&death.digest.turn) => (InTurn::Tool, in_flight),
+        (RegistryStatus::Busy | RegistryStatus::Waiting, true) => (InTurn::Answer, Vec::new()),
+        _ if is_open(&death.digest.turn) => (InTurn::Answer, Vec::new()),
+        _ => (InTurn::None, Vec::new()),
+    }
+}
+
+fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
+    let pid = death.process.pid;
+    let process = match death.gone {
+        Gone::Exited(None) => format!("process {pid} exited"),
+        Gone::Exited(Some(ExitStatus::Code(code))) => format!("process {pid} exited with code {code}"),
+        Gone::Exited(Some(ExitStatus::Signal(signal))) => format!("process {pid} was ended by signal {signal}"),
+        Gone::Absent => format!("no process {pid} exists"),
+        Gone::PidReused => format!("pid {pid} belongs to another process, started later"),
+        Gone::BeforeBoot => format!("process {pid} ran before the machine last started"),
+    };
+    let words = death.last_words;
+    let registry = if words.left_behind {
+        format!("the client left its registry file behind, status {}", words.status.name())
+    } else {
+        format!("the client removed its registry file, last status {}", words.status.name())
+    };
+    let transcript = match (in_turn, &death.digest.turn) {
+        (InTurn::Tool, _) => {
+            let tools: Vec<_> = death.digest.in_flight().into_iter().map(|call| call.tool).collect();
+            format!("tool call without a result: {}", tools.join(", "))
+        }
+        (InTurn::Answer, _) => "the last turn has no complete answer".to_owned(),
+        (InTurn::None, Turn::Interrupted) => "the last turn was interrupted by the user".to_owned(),
+        (InTurn::None, Turn::Failed) => "the last turn ended in an API error".to_owned(),
+        (InTurn::None, _) => "the last turn is complete".to_owned(),
+    };
+    [("process", process), ("registry", registry), ("transcript", transcript)]
+        .into_iter()
+        .map(|(source, says)| Evidence { source: source.to_owned(), says })
+        .collect()
+}

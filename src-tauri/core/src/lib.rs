@@ -1,0 +1,15 @@
+//! SHIM's decisions, as pure functions and machines. Nothing here does IO, reads a clock, draws a
+//! random number or awaits: `now`, ids and what was read from disk are arguments.
+
+pub mod chats;
+pub mod checkpoints;
+pub mod claude_code;
+pub mod crashes;
+pub mod digest;
+pub mod journal;
+pub mod lines;
+pub mod restore;
+pub mod settings;
+pub mod supervisor;
+pub mod time;
+pub mod timeline;
