@@ -86,15 +86,8 @@ pub enum ChatState {
 }
 
 impl ChatState {
-    pub const ALL: [Self; 7] = [
-        Self::Working,
-        Self::Waiting,
-        Self::Idle,
-        Self::Ended,
-        Self::Crashed,
-        Self::Hung,
-        Self::Unknown,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Working, Self::Waiting, Self::Idle, Self::Ended, Self::Crashed, Self::Hung, Self::Unknown];
 
     pub fn name(self) -> &'static str {
         match self {

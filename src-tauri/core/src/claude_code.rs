@@ -1,1 +1,360 @@
-//! (in work)
+//! Claude Code's own formats: its registry files and transcript records, read leniently. Facts about
+//! them were measured on version 2.1.329. Unknown types and fields are passed over, never an error.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    chats::ProcessKey,
+    checkpoints::Todo,
+    crashes::{RegistryStatus, ToolCall},
+    observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, ToolResult, Usage, What},
+    time::Timestamp,
+};
+
+/// Longest text kept of a prompt, an answer or a title, in characters.
+const TEXT_CHARS_MAX: usize = 400;
+/// Longest string kept inside a tool call's input, in characters.
+const INPUT_CHARS_MAX: usize = 500;
+
+/// `sessions/<pid>.json`: which process holds which chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    pub process: ProcessKey,
+    pub session_id: String,
+    pub cwd: Option<String>,
+    pub version: Option<String>,
+    pub status: RegistryStatus,
+    pub started_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    /// Machine and pid namespace the pid belongs to, such as `linux:<machine id>:pid:[4026531836]`.
+    pub pid_domain: Option<String>,
+    /// A name the user gave the chat.
+    pub name: Option<String>,
+}
+
+/// Reads a registry file; `None` when it is not (yet) whole.
+pub fn read_registration(bytes: &[u8]) -> Option<Registration> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct File {
+        pid: u32,
+        session_id: String,
+        cwd: Option<String>,
+        proc_start: Option<Value>,
+        version: Option<String>,
+        status: Option<String>,
+        started_at: Option<i64>,
+        updated_at: Option<i64>,
+        pid_domain: Option<String>,
+        name: Option<String>,
+        name_source: Option<String>,
+    }
+    let file: File = serde_json::from_slice(bytes).ok()?;
+    let start = match file.proc_start {
+        Some(Value::String(start)) => start,
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let derived = file.name_source.as_deref() == Some("derived");
+    Some(Registration {
+        process: ProcessKey { pid: file.pid, start },
+        session_id: file.session_id,
+        cwd: file.cwd,
+        version: file.version,
+        status: RegistryStatus::from_name(file.status.as_deref().unwrap_or("")),
+        started_at: file.started_at.map(Timestamp::from_ms),
+        updated_at: file.updated_at.map(Timestamp::from_ms),
+        pid_domain: file.pid_domain,
+        name: if derived { None } else { file.name },
+    })
+}
+
+/// The folder name Claude Code gives a project. Ambiguous by design: two directories may share one.
+pub fn project_slug(cwd: &str) -> String {
+    cwd.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// A record as far as it was read.
+#[derive(Debug)]
+pub struct Record<'a> {
+    pub observed: Observed,
+    /// The exact text of `message`, for hashing; only of the main conversation's user and assistant.
+    pub message: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    uuid: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    timestamp: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    cwd: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    git_branch: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    version: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    permission_mode: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    subtype: Option<Cow<'a, str>>,
+    #[serde(default)]
+    is_sidechain: bool,
+    #[serde(default)]
+    is_meta: bool,
+    #[serde(default)]
+    is_compact_summary: bool,
+    #[serde(default)]
+    is_api_error_message: bool,
+    #[serde(default)]
+    is_aborted_mid_stream: bool,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    custom_title: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    ai_title: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    summary: Option<Cow<'a, str>>,
+}
+
+/// Reads the records of one line. Two glued records are both read; what cannot be read is counted.
+pub fn read_line(line: &[u8], mut each: impl FnMut(Record<'_>)) -> Unreadable {
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return Unreadable(false);
+    }
+    for raw in serde_json::Deserializer::from_slice(line).into_iter::<Raw<'_>>() {
+        match raw {
+            Ok(raw) => each(understand(raw)),
+            Err(_) => return Unreadable(true),
+        }
+    }
+    Unreadable(false)
+}
+
+/// Whether a part of the line made no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable(pub bool);
+
+fn understand(raw: Raw<'_>) -> Record<'_> {
+    let what = match &*raw.kind {
+        "user" => raw.message.map_or(What::Other, |message| user(&raw, message)),
+        "assistant" => raw.message.map_or(What::Other, |message| assistant(&raw, message)),
+        "system" if raw.subtype.as_deref() == Some("compact_boundary") => What::Compaction,
+        "custom-title" => title(raw.custom_title.as_deref(), TitleRank::ByUser),
+        "ai-title" => title(raw.ai_title.as_deref(), TitleRank::ByModel),
+        "summary" => title(raw.summary.as_deref(), TitleRank::Summary),
+        _ => What::Other,
+    };
+    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let is_message = matches!(&*raw.kind, "user" | "assistant") && !raw.is_sidechain;
+    Record {
+        observed: Observed {
+            at: raw.timestamp.as_deref().and_then(Timestamp::parse),
+            uuid: own(raw.uuid),
+            cwd: own(raw.cwd),
+            branch: own(raw.git_branch),
+            version: own(raw.version),
+            permission_mode: own(raw.permission_mode),
+            sidechain: raw.is_sidechain,
+            what,
+        },
+        message: raw.message.filter(|_| is_message),
+    }
+}
+
+fn title(text: Option<&str>, rank: TitleRank) -> What {
+    match text.map(str::trim) {
+        Some(text) if !text.is_empty() => What::Title { text: shorten(text, TEXT_CHARS_MAX), rank },
+        _ => What::Other,
+    }
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stop_reason: Option<Cow<'a, str>>,
+    usage: Option<RawUsage>,
+}
+
+#[derive(Deserialize)]
+struct RawUsage {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_use_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    is_error: Option<bool>,
+}
+
+fn blocks(content: &RawValue) -> Vec<Block<'_>> {
+    serde_json::from_str(content.get()).unwrap_or_default()
+}
+
+fn user(raw: &Raw<'_>, message: &RawValue) -> What {
+    let Ok(Message { content: Some(content), .. }) = serde_json::from_str::<Message<'_>>(message.get())
+    else {
+        return What::Other;
+    };
+    let text = match serde_json::from_str::<Cow<'_, str>>(content.get()) {
+        Ok(text) => text.into_owned(),
+        Err(_) => {
+            let blocks = blocks(content);
+            let results: Vec<_> = blocks.iter().filter_map(tool_result).collect();
+            if !results.is_empty() {
+                return What::ToolResults(results);
+            }
+            blocks.into_iter().filter_map(|block| block.text).collect::<Vec<_>>().join("\n")
+        }
+    };
+    if text.starts_with("[Request interrupted by user") {
+        What::Interrupted
+    } else if raw.is_meta || raw.is_compact_summary || text.starts_with("<local-command-") {
+        What::Other
+    } else if text.starts_with("<command-") {
+        What::Command { text: command_name(&text).unwrap_or_else(|| shorten(&text, TEXT_CHARS_MAX)) }
+    } else {
+        What::Prompt { text: shorten(&text, TEXT_CHARS_MAX) }
+    }
+}
+
+fn tool_result(block: &Block<'_>) -> Option<ToolResult> {
+    (block.kind == "tool_result").then(|| ToolResult {
+        call_id: block.tool_use_id.as_deref().unwrap_or_default().to_owned(),
+        failed: block.is_error.unwrap_or(false),
+    })
+}
+
+fn command_name(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("<command-name>")?;
+    let (name, _) = rest.split_once("</command-name>")?;
+    Some(shorten(name.trim(), TEXT_CHARS_MAX))
+}
+
+fn assistant(raw: &Raw<'_>, message: &RawValue) -> What {
+    let Ok(message) = serde_json::from_str::<Message<'_>>(message.get()) else { return What::Other };
+    let blocks = message.content.map(blocks).unwrap_or_default();
+    let text =
+        blocks.iter().filter(|block| block.kind == "text").filter_map(|block| block.text.as_deref()).next();
+    let text = text.map(|text| shorten(text, TEXT_CHARS_MAX));
+    if raw.is_api_error_message {
+        return What::ApiError { text: text.unwrap_or_default() };
+    }
+    if message.model.as_deref() == Some("<synthetic>") {
+        return What::CutTurnClosed;
+    }
+    let end = match message.stop_reason.as_deref() {
+        _ if raw.is_aborted_mid_stream => AnswerEnd::Aborted,
+        None | Some("tool_use" | "pause_turn") => AnswerEnd::GoesOn,
+        // A thinking block is a line of its own and never the end of an answer.
+        Some(_) if blocks.iter().all(|block| block.kind.ends_with("thinking")) && !blocks.is_empty() => {
+            AnswerEnd::GoesOn
+        }
+        Some(_) => AnswerEnd::Done,
+    };
+    What::Answer(Answer {
+        message_id: message.id.map(Cow::into_owned),
+        model: message.model.map(Cow::into_owned),
+        text,
+        calls: blocks.iter().filter_map(call).collect(),
+        end,
+        usage: message.usage.map(|usage| Usage {
+            input: usage.input_tokens.unwrap_or(0),
+            cache_creation: usage.cache_creation_input_tokens.unwrap_or(0),
+            cache_read: usage.cache_read_input_tokens.unwrap_or(0),
+            output: usage.output_tokens.unwrap_or(0),
+        }),
+    })
+}
+
+fn call(block: &Block<'_>) -> Option<Call> {
+    if block.kind != "tool_use" {
+        return None;
+    }
+    let tool = block.name.as_deref().unwrap_or("unknown").to_owned();
+    let input: Value =
+        block.input.and_then(|input| serde_json::from_str(input.get()).ok()).unwrap_or(Value::Null);
+    let todo = todo_change(&tool, &input);
+    Some(Call {
+        id: block.id.as_deref().unwrap_or_default().to_owned(),
+        call: ToolCall { tool, input: shorten_strings(input) },
+        todo,
+    })
+}
+
+/// The to-do list as its tools write it: `TodoWrite` replaces it, `TaskCreate` and `TaskUpdate` change it.
+fn todo_change(tool: &str, input: &Value) -> Option<TodoChange> {
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(|t| shorten(t, TEXT_CHARS_MAX));
+    match tool {
+        "TodoWrite" => {
+            let todos = input.get("todos")?.as_array()?.iter().filter_map(|todo| {
+                Some(Todo { text: text(todo, "content")?, status: text(todo, "status").unwrap_or_default() })
+            });
+            Some(TodoChange::Replace(todos.collect()))
+        }
+        "TaskCreate" => {
+            Some(TodoChange::Add(Todo { text: text(input, "subject")?, status: "pending".to_owned() }))
+        }
+        "TaskUpdate" => Some(TodoChange::Update {
+            number: text(input, "taskId")?.parse().ok()?,
+            status: text(input, "status")?,
+        }),
+        _ => None,
+    }
+}
+
+/// Cuts `text` to `max` characters, marking the cut.
+pub fn shorten(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text)),
+        None => text.to_owned(),
+    }
+}
+
+fn shorten_strings(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(shorten(&text, INPUT_CHARS_MAX)),
+        Value::Array(items) => Value::Array(items.into_iter().take(50).map(shorten_strings).collect()),
+        Value::Object(map) => Value::Object(
+            map.into_iter().take(50).map(|(key, value)| (key, shorten_strings(value))).collect(),
+        ),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+#[path = "claude_code_tests.rs"]
+mod tests;

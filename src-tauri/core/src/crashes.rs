@@ -148,7 +148,12 @@ pub struct Death<'a> {
 pub enum Verdict {
     /// The client took its leave between turns, or the user stopped it.
     CleanEnd,
-    Crash { kind: CrashKind, in_turn: InTurn, in_flight: Vec<ToolCall>, evidence: Vec<Evidence> },
+    Crash {
+        kind: CrashKind,
+        in_turn: InTurn,
+        in_flight: Vec<ToolCall>,
+        evidence: Vec<Evidence>,
+    },
 }
 
 /// Judges a process that is gone.
@@ -192,7 +197,9 @@ fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
     let process = match death.gone {
         Gone::Exited(None) => format!("process {pid} exited"),
         Gone::Exited(Some(ExitStatus::Code(code))) => format!("process {pid} exited with code {code}"),
-        Gone::Exited(Some(ExitStatus::Signal(signal))) => format!("process {pid} was ended by signal {signal}"),
+        Gone::Exited(Some(ExitStatus::Signal(signal))) => {
+            format!("process {pid} was ended by signal {signal}")
+        }
         Gone::Absent => format!("no process {pid} exists"),
         Gone::PidReused => format!("pid {pid} belongs to another process, started later"),
         Gone::BeforeBoot => format!("process {pid} ran before the machine last started"),

@@ -1,5 +1,297 @@
-//! (in work)
-pub enum Turn { None, Done, Interrupted, Failed, Open{} }
-pub struct Digest { pub turn: Turn }
-impl Digest { pub fn in_flight(&self) -> Vec<crate::crashes::ToolCall> { vec![] } }
-impl std::fmt::Debug for Digest { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("") } }
+//! What is known of a chat from its transcript, folded record by record. Can be stored and gone on with.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    checkpoints::Todo,
+    claude_code::{Unreadable, read_line, shorten},
+    crashes::ToolCall,
+    lines::{Line, Lines},
+    observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, What},
+    time::Timestamp,
+};
+
+/// Answers whose tokens may still be counted again: lines of one answer stand close together.
+const RECENT_ANSWERS_MAX: usize = 16;
+/// Open tool calls kept; no client runs more at once.
+const CALLS_MAX: usize = 64;
+const TODOS_MAX: usize = 200;
+/// Titles are one line of at most this many characters.
+const TITLE_CHARS_MAX: usize = 80;
+/// Context window of the models in use, in tokens; the larger one is taken once the smaller is exceeded.
+const CONTEXT_TOKENS: u64 = 200_000;
+const CONTEXT_TOKENS_LARGE: u64 = 1_000_000;
+
+/// The last turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Turn {
+    #[default]
+    None,
+    /// Asked, and not answered completely.
+    Open {
+        since: Option<Timestamp>,
+    },
+    Done,
+    /// Stopped by the user, or closed unanswered by the client when it resumed.
+    Interrupted,
+    /// The client gave up asking the model.
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastMessage {
+    pub uuid: String,
+    /// SHA-256, in hexadecimal, of the exact text of the record's `message`.
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct OpenCall {
+    id: String,
+    call: ToolCall,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Digest {
+    /// Bytes folded: always the end of a whole line.
+    pub offset: u64,
+    pub cwd: Option<String>,
+    pub branch: Option<String>,
+    pub version: Option<String>,
+    pub model: Option<String>,
+    pub permission_mode: Option<String>,
+    pub last_at: Option<Timestamp>,
+    /// Completed turns: a message of the user's and all that answers it.
+    pub turns: u64,
+    pub turn: Turn,
+    pub tokens: u64,
+    pub last_message: Option<LastMessage>,
+    pub todos: Vec<Todo>,
+    /// Lines that made no sense, whole or in part.
+    pub unreadable: u64,
+    pub compactions: u64,
+    title: Option<(TitleRank, String)>,
+    /// A message of the user's waits for the end of its turn.
+    asked: bool,
+    calls: Vec<OpenCall>,
+    recent: Vec<(String, u64)>,
+    context_tokens: u64,
+}
+
+impl Digest {
+    /// A title that a person recognises: their own, the model's, or the first thing they asked.
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_ref().map(|(_, text)| text.as_str())
+    }
+
+    pub fn in_flight(&self) -> Vec<ToolCall> {
+        self.calls.iter().map(|open| open.call.clone()).collect()
+    }
+
+    /// Share of the model's context that the last answer used, 0 to 1.
+    pub fn context_used(&self) -> Option<f64> {
+        let large =
+            self.context_tokens > CONTEXT_TOKENS || self.model.as_deref().is_some_and(|m| m.contains("[1m]"));
+        let window = if large { CONTEXT_TOKENS_LARGE } else { CONTEXT_TOKENS };
+        (self.context_tokens > 0).then(|| (self.context_tokens as f64 / window as f64).min(1.0))
+    }
+
+    /// Folds one record. Returns whether it completed a turn.
+    pub fn fold(&mut self, observed: Observed) -> bool {
+        self.last_at = observed.at.max(self.last_at);
+        keep(&mut self.version, observed.version);
+        if observed.sidechain {
+            return false;
+        }
+        keep(&mut self.cwd, observed.cwd);
+        keep(&mut self.branch, observed.branch);
+        keep(&mut self.permission_mode, observed.permission_mode);
+        let turns = self.turns;
+        match observed.what {
+            What::Prompt { text } => {
+                self.name(TitleRank::FirstPrompt, &text);
+                self.asked = true;
+                self.calls.clear();
+                self.turn = Turn::Open { since: observed.at };
+            }
+            What::Command { text } => {
+                self.name(TitleRank::FirstPrompt, &text);
+                self.asked = true;
+            }
+            What::ToolResults(results) => {
+                self.calls.retain(|open| results.iter().all(|result| result.call_id != open.id));
+                self.turn = Turn::Open { since: observed.at };
+            }
+            What::Interrupted | What::CutTurnClosed => self.close(Turn::Interrupted),
+            What::ApiError { .. } => self.close(Turn::Failed),
+            What::Answer(answer) => self.fold_answer(answer, observed.at),
+            What::Compaction => self.compactions += 1,
+            What::Title { text, rank } => self.name(rank, &text),
+            What::Other => {}
+        }
+        self.turns > turns
+    }
+
+    fn fold_answer(&mut self, answer: Answer, at: Option<Timestamp>) {
+        self.count_tokens(&answer);
+        keep(&mut self.model, answer.model);
+        for call in answer.calls {
+            self.open_call(call);
+        }
+        match answer.end {
+            AnswerEnd::GoesOn => self.turn = Turn::Open { since: at },
+            AnswerEnd::Done => {
+                self.turns += u64::from(self.asked);
+                self.close(Turn::Done);
+            }
+            AnswerEnd::Aborted => self.close(Turn::Interrupted),
+        }
+    }
+
+    fn open_call(&mut self, call: Call) {
+        match call.todo {
+            Some(TodoChange::Replace(todos)) => self.todos = todos,
+            Some(TodoChange::Add(todo)) => self.todos.push(todo),
+            Some(TodoChange::Update { number, status }) => {
+                if let Some(todo) = number.checked_sub(1).and_then(|index| self.todos.get_mut(index)) {
+                    todo.status = status;
+                }
+            }
+            None => {}
+        }
+        self.todos.truncate(TODOS_MAX);
+        if self.calls.len() < CALLS_MAX && self.calls.iter().all(|open| open.id != call.id) {
+            self.calls.push(OpenCall { id: call.id, call: call.call });
+        }
+    }
+
+    /// Several records repeat the usage of the one answer they belong to.
+    fn count_tokens(&mut self, answer: &Answer) {
+        let (Some(id), Some(usage)) = (&answer.message_id, answer.usage) else { return };
+        self.context_tokens = usage.total();
+        let total = usage.total();
+        if let Some((_, counted)) = self.recent.iter_mut().find(|(recent, _)| recent == id) {
+            self.tokens = self.tokens.saturating_sub(*counted).saturating_add(total);
+            *counted = total;
+            return;
+        }
+        self.tokens = self.tokens.saturating_add(total);
+        if self.recent.len() == RECENT_ANSWERS_MAX {
+            self.recent.remove(0);
+        }
+        self.recent.push((id.clone(), total));
+    }
+
+    fn close(&mut self, turn: Turn) {
+        self.turn = turn;
+        self.asked = false;
+        self.calls.clear();
+    }
+
+    /// The higher rank wins; among equals the newer, but the first prompt stays.
+    fn name(&mut self, rank: TitleRank, text: &str) {
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let better = match &self.title {
+            None => true,
+            Some((known, _)) => rank > *known || (rank == *known && rank != TitleRank::FirstPrompt),
+        };
+        if better && !line.is_empty() {
+            self.title = Some((rank, shorten(line, TITLE_CHARS_MAX)));
+        }
+    }
+}
+
+fn keep(slot: &mut Option<String>, new: Option<String>) {
+    if new.is_some() && *slot != new {
+        *slot = new;
+    }
+}
+
+/// Folds a transcript as its bytes come.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    pub digest: Digest,
+    lines: Lines,
+    /// The record looked for, and the hash of its message once it was seen.
+    sought: Option<(String, Option<String>)>,
+    /// Ids of the records that ended a turn, when they are asked for.
+    turn_ends: Option<Vec<String>>,
+}
+
+impl Reader {
+    /// Goes on where a stored digest stopped: the next bytes fed are those at `digest.offset`.
+    pub fn resume(digest: Digest) -> Self {
+        Self { lines: Lines::from_offset(digest.offset), digest, ..Self::default() }
+    }
+
+    /// Also looks for one record and lists the ends of turns: to compare a file with a journal.
+    pub fn comparing(uuid: Option<&str>) -> Self {
+        Self {
+            sought: uuid.map(|uuid| (uuid.to_owned(), None)),
+            turn_ends: Some(Vec::new()),
+            ..Self::default()
+        }
+    }
+
+    /// Hash of the message of the record that was looked for.
+    pub fn found(&self) -> Option<&str> {
+        self.sought.as_ref().and_then(|(_, hash)| hash.as_deref())
+    }
+
+    pub fn turn_ends(&self) -> &[String] {
+        self.turn_ends.as_deref().unwrap_or_default()
+    }
+
+    /// Bytes behind the last whole line.
+    pub fn tail(&self) -> &[u8] {
+        self.lines.tail()
+    }
+
+    /// Takes the next bytes. Returns how many turns they completed.
+    pub fn feed(&mut self, bytes: &[u8]) -> u64 {
+        let turns = self.digest.turns;
+        let Self { digest, lines, sought, turn_ends } = self;
+        // Only the last message of a batch is hashed: hashing each would halve the speed of indexing.
+        let mut last: Option<(String, String)> = None;
+        lines.feed(bytes, |line| {
+            let Line::Whole(line) = line else {
+                digest.unreadable += 1;
+                return;
+            };
+            let Unreadable(unreadable) = read_line(line, |record| {
+                let uuid = record.observed.uuid.clone();
+                let is_message = !matches!(record.observed.what, What::CutTurnClosed | What::ApiError { .. });
+                if let (Some(uuid), Some(message)) = (&uuid, record.message) {
+                    if let Some((wanted, hash)) = sought
+                        && wanted == uuid
+                    {
+                        *hash = Some(sha256(message.get()));
+                    }
+                    if is_message {
+                        last = Some((uuid.clone(), message.get().to_owned()));
+                    }
+                }
+                if digest.fold(record.observed)
+                    && let (Some(ends), Some(uuid)) = (turn_ends.as_mut(), uuid)
+                {
+                    ends.push(uuid);
+                }
+            });
+            digest.unreadable += u64::from(unreadable);
+        });
+        digest.offset = lines.whole_offset();
+        if let Some((uuid, message)) = last {
+            digest.last_message = Some(LastMessage { uuid, sha256: sha256(&message) });
+        }
+        digest.turns - turns
+    }
+}
+
+pub fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[path = "digest_tests.rs"]
+mod tests;

@@ -1,7 +1,15 @@
 //! Restoring a chat: whether it may start, and the steps in their order, as a machine without IO.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+
+use crate::{
+    chats::{ChatId, ProcessKey},
+    claude_code::shorten,
+    crashes::{InTurn, ToolCall},
+};
 
 /// What the restored chat does first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -57,4 +65,414 @@ pub struct Step {
     pub step: String,
     pub ok: bool,
     pub detail: String,
+}
+
+/// What is to be restored, settled before anything is touched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    pub chat: ChatId,
+    /// A copy under an id of its own, up to a checkpoint.
+    pub fork: Option<Fork>,
+    pub then: Then,
+    pub headless: bool,
+    pub dry_run: bool,
+    /// How long the client may take to show the chat in its registry.
+    pub start_timeout: Duration,
+    pub orphans: OrphanPolicy,
+    pub in_turn: InTurn,
+    pub in_flight: Vec<ToolCall>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fork {
+    pub chat: ChatId,
+    pub checkpoint: i64,
+}
+
+/// What happens to tool children that outlived their client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrphanPolicy {
+    /// They are ended before the chat is started again.
+    #[default]
+    End,
+    /// The restore is refused while they run.
+    Refuse,
+}
+
+/// A process that a dead client's tool call left running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    pub process: ProcessKey,
+    pub command: String,
+}
+
+/// What a look around found, before anything is changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Findings {
+    /// Live processes on the chat, by registry and by command line.
+    pub live: Vec<u32>,
+    pub orphans: Vec<Orphan>,
+    pub cwd: Option<String>,
+    pub cwd_exists: bool,
+    /// The program to start; `None` when none was found.
+    pub client: Option<String>,
+    /// The terminal to start it in; `None` when none was found. Not asked for when headless.
+    pub terminal: Option<String>,
+    pub transcript: Transcript,
+}
+
+/// How the client's file compares with the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transcript {
+    /// The journal holds every byte of it.
+    Same,
+    /// It is gone; the journal holds it.
+    Missing,
+    /// It is not what the journal holds. The client's file is the one that goes on.
+    Differs { at: u64 },
+    /// Neither holds a record.
+    Nothing,
+    /// The checkpoint's bytes are not there.
+    CheckpointGone,
+}
+
+/// What an effect came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Begin,
+    Found(Findings),
+    /// Those that would not end.
+    OrphansEnded {
+        left: Vec<Orphan>,
+    },
+    TranscriptReady(Result<String, String>),
+    ContextWritten(Result<String, String>),
+    /// The program was started, or could not be.
+    Started(Result<String, String>),
+    /// The client shows the chat under this process.
+    Appeared(ProcessKey),
+    /// It does not, for this reason.
+    NotAppeared(String),
+    Counted {
+        processes: Vec<u32>,
+    },
+    Compared(Comparison),
+}
+
+/// The client's file after the start against the journal before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    pub turns_after: u64,
+    pub turns_lost: u64,
+    pub sha256_before: Option<String>,
+    pub sha256_after: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Look around; change nothing.
+    LookAround,
+    EndOrphans(Vec<Orphan>),
+    /// Put the client's file back from the journal, or write the fork's.
+    PrepareTranscript,
+    /// Leave this text for the client's SessionStart hook.
+    WriteContext(String),
+    StartClient,
+    AwaitClient {
+        at_most: Duration,
+    },
+    CountProcesses,
+    Compare,
+    Finish(Outcome),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub ok: bool,
+    pub refused: Option<Refusal>,
+    /// A process was started for it.
+    pub started: bool,
+    pub process: Option<ProcessKey>,
+    pub processes: Option<u32>,
+    pub comparison: Option<Comparison>,
+    pub steps: Vec<Step>,
+}
+
+/// The steps of one restore, in the one order that keeps the contract: prove dead, then change, then
+/// start, then check.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    job: Job,
+    transcript: Transcript,
+    started: bool,
+    process: Option<ProcessKey>,
+    processes: Option<u32>,
+    steps: Vec<Step>,
+}
+
+impl Restore {
+    pub fn new(job: Job) -> Self {
+        Self {
+            job,
+            transcript: Transcript::Nothing,
+            started: false,
+            process: None,
+            processes: None,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Takes what the last effect came to and says what is next.
+    pub fn handle(&mut self, event: Event) -> Effect {
+        match event {
+            Event::Begin => Effect::LookAround,
+            Event::Found(findings) => self.found(findings),
+            Event::OrphansEnded { left } if left.is_empty() => {
+                self.step("end_orphans", true, "every tool child left behind has ended");
+                self.prepare()
+            }
+            Event::OrphansEnded { left } => {
+                let message =
+                    format!("these would not end: {}; end them, then restore again", name_orphans(&left));
+                self.refuse("end_orphans", RefusalReason::OrphansAlive, message)
+            }
+            Event::TranscriptReady(result) => {
+                self.went("transcript", result, |this| Effect::WriteContext(context(&this.job)))
+            }
+            Event::ContextWritten(result) => self.went("context", result, |_| Effect::StartClient),
+            Event::Started(result) => {
+                self.started = result.is_ok();
+                let at_most = self.job.start_timeout;
+                self.went("start", result, |_| Effect::AwaitClient { at_most })
+            }
+            Event::Appeared(process) => {
+                self.step(
+                    "registered",
+                    true,
+                    format!("the client shows the chat under process {}", process.pid),
+                );
+                self.process = Some(process);
+                Effect::CountProcesses
+            }
+            Event::NotAppeared(why) => {
+                self.step("registered", false, why);
+                self.finish(false, None)
+            }
+            Event::Counted { processes } => {
+                self.processes = u32::try_from(processes.len()).ok();
+                let one = processes.len() == 1;
+                self.step("count", one, format!("{} on this chat: {processes:?}", count_of(processes.len())));
+                Effect::Compare
+            }
+            Event::Compared(comparison) => self.compared(comparison),
+        }
+    }
+
+    fn found(&mut self, findings: Findings) -> Effect {
+        if let Some((step, reason, message)) = self.in_the_way(&findings) {
+            return self.refuse(step, reason, message);
+        }
+        self.step(
+            "prove_dead",
+            true,
+            if self.job.fork.is_some() {
+                "a fork has an id of its own: no process can stand behind it"
+            } else {
+                "no live process stands behind this chat"
+            },
+        );
+        self.transcript = findings.transcript.clone();
+        let compared = match (&self.transcript, &self.job.fork) {
+            (_, Some(fork)) => format!("checkpoint {} is whole in the journal", fork.checkpoint),
+            (Transcript::Differs { at }, None) => {
+                format!(
+                    "the client's file is not what was journaled, from byte {at} on; both are kept, the file goes on"
+                )
+            }
+            (Transcript::Missing, None) => "the client's file is gone; the journal holds it".to_owned(),
+            _ => "the journal holds every byte of the client's file".to_owned(),
+        };
+        self.step("journal", true, compared);
+        if findings.orphans.is_empty() {
+            self.step("orphans", true, "no tool child was left running");
+        } else {
+            self.step("orphans", true, format!("left running: {}", name_orphans(&findings.orphans)));
+        }
+        if self.job.dry_run {
+            return self.would(&findings);
+        }
+        if findings.orphans.is_empty() { self.prepare() } else { Effect::EndOrphans(findings.orphans) }
+    }
+
+    /// The first thing that forbids the restore.
+    fn in_the_way(&self, findings: &Findings) -> Option<(&'static str, RefusalReason, String)> {
+        let cwd = findings.cwd.as_deref().unwrap_or("(unknown)");
+        if let (false, None) = (findings.live.is_empty(), &self.job.fork) {
+            let message = format!("{:?} still runs this chat: go on there, or end it first", findings.live);
+            return Some(("prove_dead", RefusalReason::StillAlive, message));
+        }
+        match findings.transcript {
+            Transcript::Nothing => {
+                let message =
+                    "neither the client's file nor the journal holds a complete record of this chat"
+                        .to_owned();
+                return Some(("journal", RefusalReason::NothingToRestore, message));
+            }
+            Transcript::CheckpointGone => {
+                let message =
+                    "this checkpoint's bytes are not in the journal: pick another with `shim checkpoints`"
+                        .to_owned();
+                return Some(("journal", RefusalReason::CheckpointGone, message));
+            }
+            Transcript::Same | Transcript::Missing | Transcript::Differs { .. } => {}
+        }
+        if !findings.cwd_exists {
+            let message = format!(
+                "its directory {cwd} is gone: put it back (or an empty one in its place), then restore again"
+            );
+            return Some(("directory", RefusalReason::DirectoryGone, message));
+        }
+        if findings.client.is_none() {
+            let message = "the program `claude` was not found: install it, or name it in config.toml as \
+                           clients.claude-code.command";
+            return Some(("client", RefusalReason::ClientMissing, message.to_owned()));
+        }
+        if findings.terminal.is_none() && !self.job.headless {
+            let message = "no terminal program was found: name one in config.toml as terminal.command, or restore \
+                           with --headless";
+            return Some(("terminal", RefusalReason::TerminalMissing, message.to_owned()));
+        }
+        if self.job.orphans == OrphanPolicy::Refuse && !findings.orphans.is_empty() {
+            let message = format!(
+                "tool children of the dead process still run: {}; end them first",
+                name_orphans(&findings.orphans)
+            );
+            return Some(("orphans", RefusalReason::OrphansAlive, message));
+        }
+        None
+    }
+
+    fn would(&mut self, findings: &Findings) -> Effect {
+        if !findings.orphans.is_empty() {
+            self.step("end_orphans", true, format!("would end {}", name_orphans(&findings.orphans)));
+        }
+        if self.job.fork.is_some() {
+            self.step("transcript", true, "would write the fork's transcript; the original stays as it is");
+        } else if self.transcript == Transcript::Missing {
+            self.step("transcript", true, "would put the client's file back from the journal");
+        }
+        let client = findings.client.as_deref().unwrap_or_default();
+        let place = findings.terminal.as_deref().filter(|_| !self.job.headless);
+        let place = place.map_or("without a terminal".to_owned(), |terminal| format!("in {terminal}"));
+        let cwd = findings.cwd.as_deref().unwrap_or_default();
+        self.step("start", true, format!("would start {client} {place}, in {cwd}"));
+        self.finish(true, None)
+    }
+
+    fn prepare(&mut self) -> Effect {
+        if self.job.fork.is_some() || self.transcript == Transcript::Missing {
+            Effect::PrepareTranscript
+        } else {
+            Effect::WriteContext(context(&self.job))
+        }
+    }
+
+    fn compared(&mut self, comparison: Comparison) -> Effect {
+        let same = comparison.sha256_before == comparison.sha256_after;
+        let nothing_lost = comparison.turns_lost == 0 && same;
+        let detail = if nothing_lost {
+            "every complete turn is there, the last message is unchanged".to_owned()
+        } else if same {
+            format!(
+                "{} turns of the journal are not in the client's file; `shim export` has them",
+                comparison.turns_lost
+            )
+        } else {
+            "the last message of the journal is not in the client's file as it was; `shim export` has it"
+                .to_owned()
+        };
+        self.step("compare", nothing_lost, detail);
+        let ok = nothing_lost && self.processes == Some(1);
+        self.finish(ok, Some(comparison))
+    }
+
+    fn went(
+        &mut self,
+        step: &str,
+        result: Result<String, String>,
+        next: impl FnOnce(&Self) -> Effect,
+    ) -> Effect {
+        match result {
+            Ok(detail) => {
+                self.step(step, true, detail);
+                next(self)
+            }
+            Err(why) => {
+                self.step(step, false, why);
+                self.finish(false, None)
+            }
+        }
+    }
+
+    fn refuse(&mut self, step: &str, reason: RefusalReason, message: String) -> Effect {
+        self.step(step, false, message.clone());
+        let mut outcome = self.outcome(false, None);
+        outcome.refused = Some(Refusal { reason, message });
+        Effect::Finish(outcome)
+    }
+
+    fn finish(&mut self, ok: bool, comparison: Option<Comparison>) -> Effect {
+        Effect::Finish(self.outcome(ok, comparison))
+    }
+
+    fn outcome(&mut self, ok: bool, comparison: Option<Comparison>) -> Outcome {
+        Outcome {
+            ok,
+            refused: None,
+            started: self.started,
+            process: self.process.take(),
+            processes: self.processes,
+            comparison,
+            steps: std::mem::take(&mut self.steps),
+        }
+    }
+
+    fn step(&mut self, step: &str, ok: bool, detail: impl Into<String>) {
+        self.steps.push(Step { step: step.to_owned(), ok, detail: detail.into() });
+    }
+}
+
+/// What the restored chat is told. Nothing in it asks for a repetition.
+fn context(job: &Job) -> String {
+    let origin = match &job.fork {
+        Some(fork) => format!("This chat is a fork of {}, from its checkpoint {}.", job.chat.session_id(), fork.checkpoint),
+        None => "This chat's process died and the chat was brought back; every complete message above is as it was.".to_owned(),
+    };
+    let cut = match job.in_turn {
+        InTurn::None => "It was between turns: nothing was cut.".to_owned(),
+        InTurn::Answer => {
+            "Your last answer was cut before it was complete; what you had written of it is not above."
+                .to_owned()
+        }
+        InTurn::Tool => {
+            let calls: Vec<_> =
+                job.in_flight.iter().map(|call| format!("- {} {}", call.tool, call.input)).collect();
+            format!(
+                "In flight when it died, outcome unknown:\n{}\nDo not run these again by yourself. Check first what they \
+                 did, then ask the user whether to go on or to give them up.",
+                calls.join("\n")
+            )
+        }
+    };
+    format!("SHIM restored this chat. {origin}\n{cut}")
+}
+
+fn name_orphans(orphans: &[Orphan]) -> String {
+    let names: Vec<_> =
+        orphans.iter().map(|o| format!("{} ({})", o.process.pid, shorten(&o.command, 60))).collect();
+    names.join(", ")
+}
+
+fn count_of(processes: usize) -> String {
+    if processes == 1 { "1 process is".to_owned() } else { format!("{processes} processes are") }
 }

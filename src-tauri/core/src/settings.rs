@@ -1,1 +1,339 @@
-//! (in work)
+//! `config.toml`: every key with its unit, range and default in one table. All errors are told at once,
+//! each with its line and key.
+
+use std::{path::PathBuf, time::Duration};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::{restore::OrphanPolicy, supervisor::RestoreWindow};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub api_port: u16,
+    /// Claude Code folders to watch beside the ones found.
+    pub watch_homes: Vec<PathBuf>,
+    /// Watch only what lies below one of these; empty means anywhere.
+    pub watch_within: Vec<PathBuf>,
+    /// Find further homes from running clients.
+    pub watch_discover: bool,
+    pub watch_sweep: Duration,
+    pub journal_commit: Duration,
+    pub journal_bytes_max: u64,
+    pub journal_keep: Duration,
+    pub restore_window: RestoreWindow,
+    pub restore_start_timeout: Duration,
+    pub restore_orphans: OrphanPolicy,
+    /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
+    pub terminal_command: Vec<String>,
+    /// The program to start for Claude Code; empty means: find it.
+    pub claude_code_command: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            api_port: 47_615,
+            watch_homes: Vec::new(),
+            watch_within: Vec::new(),
+            watch_discover: true,
+            watch_sweep: Duration::from_secs(10),
+            journal_commit: Duration::from_millis(30),
+            journal_bytes_max: 10 * GIB,
+            journal_keep: Duration::from_secs(365 * DAY),
+            restore_window: RestoreWindow::default(),
+            restore_start_timeout: Duration::from_secs(60),
+            restore_orphans: OrphanPolicy::End,
+            terminal_command: Vec::new(),
+            claude_code_command: String::new(),
+        }
+    }
+}
+
+const GIB: u64 = 1024 * 1024 * 1024;
+const DAY: u64 = 24 * 60 * 60;
+
+/// One thing wrong in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Counted from 1.
+    pub line: usize,
+    pub key: String,
+    pub message: String,
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}: {}", self.line, self.key, self.message)
+    }
+}
+
+/// A key of the file.
+pub struct Key {
+    pub name: &'static str,
+    pub about: &'static str,
+    kind: Kind,
+}
+
+enum Kind {
+    Whole { min: u64, max: u64, set: fn(&mut Settings, u64) },
+    Switch(fn(&mut Settings, bool)),
+    Text(fn(&mut Settings, String)),
+    Texts(fn(&mut Settings, Vec<String>)),
+    OneOf(&'static [&'static str], fn(&mut Settings, usize)),
+}
+
+/// Every key there is.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "api.port",
+        about: "Port of the loopback listener; another free one is taken when it is in use. Default 47615.",
+        kind: Kind::Whole {
+            min: 1024,
+            max: 65_535,
+            set: |s, n| s.api_port = u16::try_from(n).unwrap_or(s.api_port),
+        },
+    },
+    Key {
+        name: "watch.homes",
+        about: "Claude Code folders (such as \"~/.claude\") to watch beside the ones found. Default [].",
+        kind: Kind::Texts(|s, list| s.watch_homes = list.into_iter().map(PathBuf::from).collect()),
+    },
+    Key {
+        name: "watch.within",
+        about: "Watch only what lies below one of these folders; [] means anywhere. Default [].",
+        kind: Kind::Texts(|s, list| s.watch_within = list.into_iter().map(PathBuf::from).collect()),
+    },
+    Key {
+        name: "watch.discover",
+        about: "Find further homes from the environment of running clients of yours. Default true.",
+        kind: Kind::Switch(|s, on| s.watch_discover = on),
+    },
+    Key {
+        name: "watch.sweep_seconds",
+        about: "Seconds between slow sweeps behind the file events, 1 to 300. Default 10.",
+        kind: Kind::Whole { min: 1, max: 300, set: |s, n| s.watch_sweep = Duration::from_secs(n) },
+    },
+    Key {
+        name: "journal.commit_ms",
+        about: "Longest time appended bytes are gathered before they are made durable, 1 to 200 ms. Default 30.",
+        kind: Kind::Whole { min: 1, max: 200, set: |s, n| s.journal_commit = Duration::from_millis(n) },
+    },
+    Key {
+        name: "journal.max_mib",
+        about: "Largest size of the journal on disk, 64 to 1048576 MiB; the oldest chats without a process go first. Default 10240.",
+        kind: Kind::Whole { min: 64, max: 1_048_576, set: |s, n| s.journal_bytes_max = n * 1024 * 1024 },
+    },
+    Key {
+        name: "journal.keep_days",
+        about: "Days a chat is kept after its last activity, 1 to 36500. Default 365.",
+        kind: Kind::Whole { min: 1, max: 36_500, set: |s, n| s.journal_keep = Duration::from_secs(n * DAY) },
+    },
+    Key {
+        name: "restore.window_count",
+        about: "Restores of one chat that may begin within the window, 1 to 20. Default 3.",
+        kind: Kind::Whole {
+            min: 1,
+            max: 20,
+            set: |s, n| s.restore_window.count = usize::try_from(n).unwrap_or(s.restore_window.count),
+        },
+    },
+    Key {
+        name: "restore.window_seconds",
+        about: "Length of that window, 10 to 86400 s. Default 300.",
+        kind: Kind::Whole {
+            min: 10,
+            max: 86_400,
+            set: |s, n| s.restore_window.span = Duration::from_secs(n),
+        },
+    },
+    Key {
+        name: "restore.start_timeout_seconds",
+        about: "How long a client may take to show a restored chat, 2 to 600 s. Default 60.",
+        kind: Kind::Whole { min: 2, max: 600, set: |s, n| s.restore_start_timeout = Duration::from_secs(n) },
+    },
+    Key {
+        name: "restore.orphans",
+        about: "Tool children that outlived a dead client: \"end\" them before the restore, or \"refuse\" to restore. Default \"end\".",
+        kind: Kind::OneOf(&["end", "refuse"], |s, choice| {
+            s.restore_orphans = if choice == 0 { OrphanPolicy::End } else { OrphanPolicy::Refuse };
+        }),
+    },
+    Key {
+        name: "terminal.command",
+        about: "Terminal to restore in, program and arguments; \"{command}\" is the client's command line, \"{cwd}\" its directory. Default []: find one.",
+        kind: Kind::Texts(|s, list| s.terminal_command = list),
+    },
+    Key {
+        name: "clients.claude-code.command",
+        about: "The program to start for Claude Code. Default \"\": the one that died, else the one on PATH.",
+        kind: Kind::Text(|s, text| s.claude_code_command = text),
+    },
+];
+
+/// Reads the file's text. Either every key is right, or all that is wrong is told.
+pub fn parse(text: &str) -> Result<Settings, Vec<Wrong>> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        vec![Wrong {
+            line: line_of(text, at),
+            key: "config.toml".to_owned(),
+            message: error.message().to_owned(),
+        }]
+    })?;
+    let (mut settings, mut wrong) = (Settings::default(), Vec::new());
+    walk(text, "", table.get_ref(), &mut settings, &mut wrong);
+    if settings.terminal_command.iter().all(|part| !part.contains("{command}"))
+        && !settings.terminal_command.is_empty()
+    {
+        let at = text.find("terminal").unwrap_or(0);
+        let message = "one part must hold {command}, the client's command line".to_owned();
+        wrong.push(Wrong { line: line_of(text, at), key: "terminal.command".to_owned(), message });
+    }
+    if wrong.is_empty() { Ok(settings) } else { Err(wrong) }
+}
+
+fn walk(text: &str, prefix: &str, table: &DeTable<'_>, settings: &mut Settings, wrong: &mut Vec<Wrong>) {
+    for (name, value) in table {
+        let path = if prefix.is_empty() {
+            name.get_ref().to_string()
+        } else {
+            format!("{prefix}.{}", name.get_ref())
+        };
+        let line = line_of(text, name.span().start);
+        let problem = match KEYS.iter().find(|key| key.name == path) {
+            Some(key) => apply(key, value.get_ref(), settings).err(),
+            None => match value.get_ref() {
+                DeValue::Table(inner) if KEYS.iter().any(|key| key.name.starts_with(&format!("{path}."))) => {
+                    walk(text, &path, inner, settings, wrong);
+                    None
+                }
+                _ => Some(unknown(&path)),
+            },
+        };
+        wrong.extend(problem.map(|message| Wrong { line, key: path, message }));
+    }
+}
+
+fn unknown(path: &str) -> String {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    match KEYS.iter().find(|key| key.name.ends_with(last) || key.name.contains(path)) {
+        Some(key) => format!("there is no such key; is `{}` meant?", key.name),
+        None => format!(
+            "there is no such key; known are {}",
+            KEYS.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+fn apply(key: &Key, value: &DeValue<'_>, settings: &mut Settings) -> Result<(), String> {
+    match (&key.kind, value) {
+        (Kind::Whole { min, max, set }, DeValue::Integer(number)) => {
+            let number = u64::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .filter(|n| (*min..=*max).contains(n));
+            set(settings, number.ok_or_else(|| format!("must be a whole number from {min} to {max}"))?);
+        }
+        (Kind::Whole { min, max, .. }, _) => {
+            return Err(format!("must be a whole number from {min} to {max}"));
+        }
+        (Kind::Switch(set), DeValue::Boolean(on)) => set(settings, *on),
+        (Kind::Switch(_), _) => return Err("must be true or false".to_owned()),
+        (Kind::Text(set), DeValue::String(text)) => set(settings, text.to_string()),
+        (Kind::Text(_), _) => return Err("must be a text in quotes".to_owned()),
+        (Kind::Texts(set), DeValue::Array(items)) => {
+            let texts = items.iter().map(|item| match item.get_ref() {
+                DeValue::String(text) => Ok(text.to_string()),
+                _ => Err("must be a list of texts in quotes".to_owned()),
+            });
+            set(settings, texts.collect::<Result<_, _>>()?);
+        }
+        (Kind::Texts(_), _) => return Err("must be a list of texts in quotes".to_owned()),
+        (Kind::OneOf(choices, set), DeValue::String(text)) => {
+            match choices.iter().position(|choice| choice == text) {
+                Some(choice) => set(settings, choice),
+                None => return Err(format!("must be one of {}", choices.join(", "))),
+            }
+        }
+        (Kind::OneOf(choices, _), _) => return Err(format!("must be one of {}", choices.join(", "))),
+    }
+    Ok(())
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::Duration};
+
+    use super::{KEYS, Settings, parse};
+    use crate::restore::OrphanPolicy;
+
+    #[test]
+    fn empty_text_gives_the_defaults() {
+        assert_eq!(parse(""), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn every_kind_of_key_is_read() {
+        let text = r#"
+            [watch]
+            within = ["/tmp/a b"]
+            discover = false
+            sweep_seconds = 5
+            [restore]
+            orphans = "refuse"
+            [terminal]
+            command = ["xterm", "-e", "{command}"]
+            [clients.claude-code]
+            command = "/opt/claude"
+        "#;
+        let expected = Settings {
+            watch_within: vec![PathBuf::from("/tmp/a b")],
+            watch_discover: false,
+            watch_sweep: Duration::from_secs(5),
+            restore_orphans: OrphanPolicy::Refuse,
+            terminal_command: ["xterm", "-e", "{command}"].map(String::from).to_vec(),
+            claude_code_command: "/opt/claude".to_owned(),
+            ..Settings::default()
+        };
+        assert_eq!(parse(text), Ok(expected));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_with_line_and_key() {
+        let text = "[watch]\nsweep_seconds = 0\nsweep = 3\ndiscover = \"yes\"\n[restore]\norphans = \"eat\"\n[moon]\nphase = 1\n";
+        let wrong: Vec<_> = parse(text).unwrap_err().iter().map(|w| (w.line, w.key.clone())).collect();
+        let expected = [
+            (2, "watch.sweep_seconds"),
+            (3, "watch.sweep"),
+            (4, "watch.discover"),
+            (6, "restore.orphans"),
+            (7, "moon"),
+        ];
+        let mut wrong = wrong;
+        wrong.sort();
+        assert_eq!(wrong, expected.map(|(line, key)| (line, key.to_owned())));
+    }
+
+    #[test]
+    fn broken_toml_names_its_line() {
+        let wrong = parse("[watch]\nhomes = [\n").unwrap_err();
+        assert_eq!(wrong.len(), 1);
+        assert!(wrong[0].line >= 2, "{wrong:?}");
+    }
+
+    #[test]
+    fn a_terminal_without_a_place_for_the_command_is_refused() {
+        let wrong = parse("[terminal]\ncommand = [\"xterm\"]\n").unwrap_err();
+        assert!(wrong[0].message.contains("{command}"), "{wrong:?}");
+    }
+
+    #[test]
+    fn every_key_says_its_default() {
+        for key in KEYS {
+            assert!(key.about.contains("Default"), "{}", key.name);
+        }
+    }
+}
