@@ -304,23 +304,21 @@ fn refusal(seat: &Seat, window: RestoreWindow, fork: bool, now: Timestamp) -> Op
         let message = "a restore of this chat is under way; wait for its receipt".to_owned();
         return refuse(RefusalReason::UnderWay, message);
     }
-    if !fork {
-        if let Some((process, presence)) = seat.processes.first_key_value() {
-            let pid = process.pid;
-            return match presence {
-                Presence::Alive(_) => refuse(
-                    RefusalReason::StillAlive,
-                    format!("process {pid} stands behind this chat: go on there, or end it first"),
+    if !fork && let Some((process, presence)) = seat.processes.first_key_value() {
+        let pid = process.pid;
+        return match presence {
+            Presence::Alive(_) => refuse(
+                RefusalReason::StillAlive,
+                format!("process {pid} stands behind this chat: go on there, or end it first"),
+            ),
+            Presence::Unknowable => refuse(
+                RefusalReason::LivenessUnknown,
+                format!(
+                    "process {pid} belongs to another machine or container, so it cannot be told from here \
+                     whether it lives: end it there, then remove its registry file"
                 ),
-                Presence::Unknowable => refuse(
-                    RefusalReason::LivenessUnknown,
-                    format!(
-                        "process {pid} belongs to another machine or container, so it cannot be told from here \
-                         whether it lives: end it there, then remove its registry file"
-                    ),
-                ),
-            };
-        }
+            ),
+        };
     }
     if seat.begun.len() >= window.count {
         let oldest = seat.begun.front().copied().unwrap_or(now);

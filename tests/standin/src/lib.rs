@@ -1,1 +1,13 @@
-//! w
+//! A stand-in for the Anthropic Messages API on loopback, and the real Claude Code run against it in a
+//! folder of its own. For tests and trials: it knows no model, keeps no secret, and reaches no network.
+
+#[cfg(target_os = "linux")]
+pub mod client;
+pub mod install;
+pub mod requests;
+pub mod script;
+mod server;
+mod stream;
+
+pub use requests::Request;
+pub use server::Standin;
