@@ -1,1 +1,49 @@
-fn main(){}
+//! `cargo xtask`: what a developer and CI call. It installs what is missing, builds, runs and checks, and
+//! says what it does; it changes nothing of a person's chats or settings.
+
+mod bench;
+mod packages;
+mod process;
+mod repository;
+mod run;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <what>
+
+  run [--release]    install what is missing, build, start SHIM in the tray
+                     (with no display: the engine in the foreground)
+  test [STAGE…]      install what tests need and run every check, or only these stages:
+                     STAGES
+  bench [--quick]    measure every budget of docs/ARCHITECTURE.md that can be measured here
+";
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = args.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["run"] => run::run(false),
+        ["run", "--release"] => run::run(true),
+        ["test", stages @ ..] if stages.iter().all(|name| test::is_stage(name)) => test::run(stages),
+        ["bench", rest @ ..] => bench::run(rest),
+        _ => {
+            eprint!("{}", USAGE.replace("STAGES", &test::stage_names().join(" ")));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells the person at the terminal what happens; results of checks go to standard output.
+fn say(what: &str) {
+    eprintln!("xtask: {what}");
+}

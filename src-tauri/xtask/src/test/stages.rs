@@ -1,0 +1,157 @@
+//! The stages in their order. Cargo's stages name the same packages, features and profile, so that nothing
+//! is compiled twice.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::sandbox::Sandbox;
+use crate::{packages, process, repository, tools};
+
+/// No stage takes longer on two cores, clean; one that does hangs.
+const LIMIT: Duration = Duration::from_secs(25 * 60);
+
+const BINDINGS: &str = "ui/src/bindings";
+/// The package whose tests need a desktop.
+const DESKTOP: &str = "shim-desktop";
+
+pub struct Stage {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Stages without which this one says nothing.
+    pub needs: &'static [&'static str],
+    /// Returns the runners' closing lines.
+    pub run: fn(&Sandbox) -> Result<Vec<String>>,
+}
+
+pub const STAGES: [Stage; 10] = [
+    Stage { name: "setup", about: "packages, toolchain components, Node", needs: &[], run: setup },
+    Stage { name: "format", about: "rustfmt", needs: &["setup"], run: format },
+    Stage { name: "tidy", about: "the rules of the house", needs: &["setup"], run: tidy },
+    Stage { name: "pages", about: "the pages: types, lint, tests, build", needs: &["setup"], run: pages },
+    Stage { name: "lint", about: "clippy, warnings denied", needs: &["pages"], run: lint },
+    Stage { name: "docs", about: "rustdoc, warnings denied", needs: &["pages"], run: docs },
+    Stage { name: "build", about: "every program and test", needs: &["pages"], run: build },
+    Stage {
+        name: "bindings",
+        about: "the generated TypeScript is what Rust says",
+        needs: &["build"],
+        run: bindings,
+    },
+    Stage { name: "rust", about: "every Rust test but the desktop's", needs: &["build"], run: rust },
+    Stage {
+        name: "desktop",
+        about: "tray, notification and window, end to end",
+        needs: &["build"],
+        run: desktop,
+    },
+];
+
+fn setup(_: &Sandbox) -> Result<Vec<String>> {
+    packages::install(&[packages::APP.as_slice(), packages::TESTS.as_slice()].concat())?;
+    tools::install_components()?;
+    tools::check_node()?;
+    Ok(Vec::new())
+}
+
+fn format(sandbox: &Sandbox) -> Result<Vec<String>> {
+    cargo(sandbox, &["fmt", "--all", "--check"])
+}
+
+fn tidy(sandbox: &Sandbox) -> Result<Vec<String>> {
+    cargo(sandbox, &["test", "-p", "xtask", "--test", "tidy"])
+}
+
+fn pages(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for args in [
+        ["ci", "--no-audit", "--no-fund"].as_slice(),
+        &["run", "check"],
+        &["run", "lint"],
+        &["test"],
+        &["run", "build"],
+    ] {
+        lines.extend(process::run_within(&mut sandbox.npm(args)?, LIMIT, is_closing)?);
+    }
+    Ok(lines)
+}
+
+fn lint(sandbox: &Sandbox) -> Result<Vec<String>> {
+    cargo(sandbox, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn docs(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let mut cargo = sandbox.cargo();
+    cargo.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    process::run_within(&mut cargo, LIMIT, is_closing)
+}
+
+/// Builds the programs too: tests start `shim` and `shim-desktop` as a person would.
+fn build(sandbox: &Sandbox) -> Result<Vec<String>> {
+    cargo(sandbox, &["build", "--workspace", "--all-targets"])
+}
+
+fn bindings(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let lines = cargo(sandbox, &["test", "--workspace", "--lib", "export_bindings"])?;
+    let mut git = sandbox.command("git");
+    let changed = process::output(git.args(["status", "--porcelain", "--", BINDINGS]))?;
+    ensure!(
+        changed.is_empty(),
+        "{BINDINGS} is stale; it was written anew, commit it:\n{}",
+        changed.trim_end()
+    );
+    Ok(lines)
+}
+
+fn rust(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let mut args = vec!["test", "--workspace", "--no-fail-fast", "--lib", "--bins"];
+    let tests = tests(|package| package != DESKTOP)?;
+    args.extend(tests.iter().flat_map(|name| ["--test", name]));
+    let mut lines = cargo(sandbox, &args)?;
+    lines.extend(cargo(sandbox, &["test", "--workspace", "--doc"])?);
+    Ok(lines)
+}
+
+fn desktop(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let tests = tests(|package| package == DESKTOP)?;
+    ensure!(!tests.is_empty(), "{DESKTOP} has no end-to-end test");
+    let mut args = vec!["test", "--workspace"];
+    args.extend(tests.iter().flat_map(|name| ["--test", name]));
+    cargo(sandbox, &args)
+}
+
+fn cargo(sandbox: &Sandbox, args: &[&str]) -> Result<Vec<String>> {
+    process::run_within(sandbox.cargo().args(args), LIMIT, is_closing)
+}
+
+/// The line with which a test runner sums up.
+fn is_closing(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed; 0 ignored")
+        || line.starts_with("Tests  ")
+        || line.starts_with("Test Files  ")
+}
+
+/// The names of test binaries, by package.
+fn tests(of: fn(&str) -> bool) -> Result<Vec<String>> {
+    let metadata = repository::metadata()?;
+    let packages =
+        metadata.get("packages").and_then(Value::as_array).context("cargo metadata names no packages")?;
+    let targets = packages
+        .iter()
+        .filter(|package| package["name"].as_str().is_some_and(of))
+        .flat_map(|package| package["targets"].as_array().into_iter().flatten())
+        .filter(|target| {
+            target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"))
+        });
+    Ok(targets.filter_map(|target| target["name"].as_str()).map(str::to_owned).collect())
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Value::as_str)
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
