@@ -140,12 +140,10 @@ fn tests(of: fn(&str) -> bool) -> Result<Vec<String>> {
         metadata.get("packages").and_then(Value::as_array).context("cargo metadata names no packages")?;
     let targets = packages
         .iter()
-        .filter(|package| package["name"].as_str().is_some_and(of))
-        .flat_map(|package| package["targets"].as_array().into_iter().flatten())
-        .filter(|target| {
-            target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"))
-        });
-    Ok(targets.filter_map(|target| target["name"].as_str()).map(str::to_owned).collect())
+        .filter(|package| text(package, "name").is_some_and(of))
+        .flat_map(|package| list(package, "targets"))
+        .filter(|target| list(target, "kind").any(|kind| kind == "test"));
+    Ok(targets.filter_map(|target| text(target, "name")).map(str::to_owned).collect())
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
