@@ -1,0 +1,105 @@
+//! Chats in a terminal: a tmux server of the home's own, on a socket inside it. Dropped, the server ends.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Home, headless::Start};
+
+#[derive(Debug)]
+pub struct Terminals<'h> {
+    home: &'h Home,
+}
+
+impl<'h> Terminals<'h> {
+    pub fn new(home: &'h Home) -> Self {
+        Self { home }
+    }
+
+    pub fn socket(home: &Path) -> PathBuf {
+        home.join("tmux.sock")
+    }
+
+    /// The command that opens a terminal of this home, for SHIM's settings: `{cwd}` and `{command}` stand for
+    /// the directory and for one command line.
+    pub fn opener(home: &Path) -> Vec<String> {
+        let socket = Self::socket(home).to_string_lossy().into_owned();
+        let mut opener = vec!["tmux".to_owned(), "-S".to_owned(), socket];
+        opener.extend(
+            ["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "-c", "{cwd}", "{command}"]
+                .map(str::to_owned),
+        );
+        opener
+    }
+
+    /// Starts a chat in a window named after it; the prompt, unless empty, is sent at once.
+    pub fn start(&self, start: &Start) -> Result<()> {
+        let claude = self.home.claude().to_string_lossy().into_owned();
+        let mut args = vec!["new-session", "-d", "-x", "120", "-y", "40", "-s", &start.session_id, "-c"]
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        args.push(start.cwd.to_string_lossy().into_owned());
+        for (name, value) in &start.environment {
+            args.extend(["-e".to_owned(), format!("{name}={value}")]);
+        }
+        args.push(claude);
+        args.extend([
+            if start.resume { "--resume" } else { "--session-id" }.to_owned(),
+            start.session_id.clone(),
+        ]);
+        args.extend(["--permission-mode".to_owned(), start.permission_mode.clone()]);
+        args.extend(start.args.iter().cloned());
+        if !start.prompt.is_empty() {
+            args.push(start.prompt.clone());
+        }
+        self.tmux(&args)?;
+        Ok(())
+    }
+
+    /// Types text into a chat's window, as it is.
+    pub fn type_text(&self, session_id: &str, text: &str) -> Result<()> {
+        self.tmux(&["send-keys", "-t", session_id, "-l", text])?;
+        Ok(())
+    }
+
+    /// Presses keys by tmux's names: `Enter`, `Escape`, `C-c`.
+    pub fn press(&self, session_id: &str, keys: &[&str]) -> Result<()> {
+        self.tmux(&[&["send-keys", "-t", session_id][..], keys].concat())?;
+        Ok(())
+    }
+
+    /// What a window shows.
+    pub fn screen(&self, session_id: &str) -> Result<String> {
+        let output = self.tmux(&["capture-pane", "-p", "-t", session_id])?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Names of the windows that are open.
+    pub fn open(&self) -> Vec<String> {
+        let listed = self.tmux(&["list-sessions", "-F", "#{session_name}"]);
+        let text =
+            listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn tmux(&self, args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Output> {
+        let mut command = self.home.command("tmux", self.home.folder());
+        command.arg("-S").arg(Self::socket(self.home.folder())).args(["-f", "/dev/null"]).args(args);
+        let output = command.output().context("tmux cannot be started: install it")?;
+        if !output.status.success() {
+            let verb: Vec<_> = args.iter().map(|arg| arg.as_ref().to_string_lossy().into_owned()).collect();
+            bail!("tmux {verb:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(output)
+    }
+}
+
+impl Drop for Terminals<'_> {
+    fn drop(&mut self) {
+        let _ = self.tmux(&["kill-server"]);
+    }
+}
