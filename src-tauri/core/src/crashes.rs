@@ -56,6 +56,10 @@ impl InTurn {
             Self::Tool => "tool",
         }
     }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::None, Self::Answer, Self::Tool].into_iter().find(|in_turn| in_turn.name() == name)
+    }
 }
 
 /// A tool call without a recorded result.

@@ -1,0 +1,87 @@
+//! Keeping the journal within its size and age. What is dropped is said, never silent.
+
+use rusqlite::params;
+use shim_core::{chats::ChatId, time::Timestamp};
+
+use crate::{connection::StoreError, journal::read_chat_id, writer::Batch};
+
+/// Notes of dropped chats that are kept.
+const DROPPED_NOTES_MAX: u32 = 1000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    pub at: Timestamp,
+    pub chat: ChatId,
+    pub title: String,
+    pub bytes: u64,
+    pub why: String,
+}
+
+impl Batch<'_> {
+    /// Compressed bytes of all chunks.
+    pub fn journal_bytes(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(length(compressed)), 0) FROM chunk";
+        Ok(self.connection.query_row(sql, [], |row| row.get::<_, i64>(0))?.cast_unsigned())
+    }
+
+    /// Chats with journaled bytes, the longest silent first, each with its compressed bytes.
+    pub fn chats_by_age(&self) -> Result<Vec<(ChatId, Timestamp, u64)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT chat.id, chat.last_activity, sum(length(chunk.compressed)) FROM chat
+             JOIN stream ON stream.chat_id = chat.id JOIN chunk ON chunk.stream_id = stream.id
+             GROUP BY chat.id ORDER BY chat.last_activity",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok((
+                read_chat_id(row, 0)?,
+                Timestamp::from_ms(row.get(1)?),
+                row.get::<_, i64>(2)?.cast_unsigned(),
+            ))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Drops a chat's bytes and checkpoints and notes it. Its streams stay, as known but not kept, so
+    /// that the same bytes are not journaled again.
+    pub fn drop_chat(&self, dropped: &Dropped) -> Result<(), StoreError> {
+        let chat = dropped.chat.as_str();
+        self.connection.execute(
+            "DELETE FROM chunk WHERE stream_id IN (SELECT id FROM stream WHERE chat_id = ?1)",
+            [chat],
+        )?;
+        self.connection.execute("DELETE FROM checkpoint WHERE chat_id = ?1", [chat])?;
+        self.connection.execute("DELETE FROM chat WHERE id = ?1", [chat])?;
+        self.connection.execute(
+            "INSERT INTO dropped (at, chat_id, title, bytes, why) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![dropped.at.ms(), chat, dropped.title, dropped.bytes.cast_signed(), dropped.why],
+        )?;
+        self.connection.execute(
+            "DELETE FROM dropped WHERE id <= (SELECT max(id) FROM dropped) - ?1",
+            [DROPPED_NOTES_MAX],
+        )?;
+        self.connection.execute_batch("PRAGMA incremental_vacuum(2000)")?;
+        Ok(())
+    }
+
+    /// What was dropped, the newest first.
+    pub fn dropped(&self) -> Result<Vec<Dropped>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT at, chat_id, title, bytes, why FROM dropped ORDER BY id DESC")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Dropped {
+                at: Timestamp::from_ms(row.get(0)?),
+                chat: read_chat_id(row, 1)?,
+                title: row.get(2)?,
+                bytes: row.get::<_, i64>(3)?.cast_unsigned(),
+                why: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub fn is_dropped(&self, chat: &ChatId) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM dropped WHERE chat_id = ?1";
+        Ok(self.connection.query_row(sql, [chat.as_str()], |row| row.get::<_, i64>(0))? > 0)
+    }
+}
