@@ -36,7 +36,7 @@ impl Lines {
     pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Line<'_>)) {
         while let Some(at) = memchr::memchr(b'\n', bytes) {
             let (head, rest) = bytes.split_at(at);
-            if self.passing_over {
+            if self.passing_over || self.carry.len() + at > LINE_BYTES_MAX {
                 each(Line::TooLong);
             } else if self.carry.is_empty() {
                 each(Line::Whole(head));
