@@ -1,7 +1,7 @@
 //! Claude Code's own formats: its registry files and transcript records, read leniently. Facts about
 //! them were measured on version 2.1.329. Unknown types and fields are passed over, never an error.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -65,8 +65,8 @@ pub fn read_registration(bytes: &[u8]) -> Option<Registration> {
         cwd: file.cwd,
         version: file.version,
         status: RegistryStatus::from_name(file.status.as_deref().unwrap_or("")),
-        started_at: file.started_at.map(Timestamp::from_ms),
-        updated_at: file.updated_at.map(Timestamp::from_ms),
+        started_at: file.started_at.and_then(Timestamp::checked_ms),
+        updated_at: file.updated_at.and_then(Timestamp::checked_ms),
         pid_domain: file.pid_domain,
         name: if derived { None } else { file.name },
     })
@@ -103,6 +103,8 @@ struct Raw<'a> {
     #[serde(borrow)]
     permission_mode: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    requested_model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     subtype: Option<Cow<'a, str>>,
     #[serde(default)]
     is_sidechain: bool,
@@ -124,14 +126,62 @@ struct Raw<'a> {
     summary: Option<Cow<'a, str>>,
 }
 
+impl<'a> Raw<'a> {
+    fn from_fields(fields: &BTreeMap<Cow<'a, str>, &'a RawValue>) -> Self {
+        fn read<'a, T: Deserialize<'a>>(
+            fields: &BTreeMap<Cow<'a, str>, &'a RawValue>,
+            name: &str,
+        ) -> Option<T> {
+            fields.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
+        }
+        let text = |name| read::<Cow<'a, str>>(fields, name);
+        let is = |name| read(fields, name).unwrap_or(false);
+        Self {
+            kind: text("type").unwrap_or_default(),
+            uuid: text("uuid"),
+            timestamp: text("timestamp"),
+            cwd: text("cwd"),
+            git_branch: text("gitBranch"),
+            version: text("version"),
+            permission_mode: text("permissionMode"),
+            requested_model: text("requestedModel"),
+            subtype: text("subtype"),
+            is_sidechain: is("isSidechain"),
+            is_meta: is("isMeta"),
+            is_compact_summary: is("isCompactSummary"),
+            is_api_error_message: is("isApiErrorMessage"),
+            is_aborted_mid_stream: is("isAbortedMidStream"),
+            message: fields.get("message").copied(),
+            custom_title: text("customTitle"),
+            ai_title: text("aiTitle"),
+            summary: text("summary"),
+        }
+    }
+}
+
 /// Reads the records of one line. Two glued records are both read; what cannot be read is counted.
 pub fn read_line(line: &[u8], mut each: impl FnMut(Record<'_>)) -> Unreadable {
     if line.iter().all(u8::is_ascii_whitespace) {
         return Unreadable(false);
     }
-    for raw in serde_json::Deserializer::from_slice(line).into_iter::<Raw<'_>>() {
+    let mut records = serde_json::Deserializer::from_slice(line).into_iter::<Raw<'_>>();
+    let mut read = 0;
+    while let Some(raw) = records.next() {
         match raw {
             Ok(raw) => each(understand(raw)),
+            Err(_) => return read_leniently(line.get(read..).unwrap_or_default(), each),
+        }
+        read = records.byte_offset();
+    }
+    Unreadable(false)
+}
+
+/// The slow way, for records in which a known field has a type of its own: such a field is passed over.
+fn read_leniently(line: &[u8], mut each: impl FnMut(Record<'_>)) -> Unreadable {
+    for fields in serde_json::Deserializer::from_slice(line).into_iter::<BTreeMap<Cow<'_, str>, &RawValue>>()
+    {
+        match fields {
+            Ok(fields) => each(understand(Raw::from_fields(&fields))),
             Err(_) => return Unreadable(true),
         }
     }
@@ -220,7 +270,10 @@ struct Block<'a> {
 }
 
 fn blocks(content: &RawValue) -> Vec<Block<'_>> {
-    serde_json::from_str(content.get()).unwrap_or_default()
+    serde_json::from_str(content.get()).unwrap_or_else(|_| {
+        let blocks: Vec<&RawValue> = serde_json::from_str(content.get()).unwrap_or_default();
+        blocks.into_iter().filter_map(|block| serde_json::from_str(block.get()).ok()).collect()
+    })
 }
 
 fn user(raw: &Raw<'_>, message: &RawValue) -> What {
@@ -286,7 +339,8 @@ fn assistant(raw: &Raw<'_>, message: &RawValue) -> What {
     };
     What::Answer(Answer {
         message_id: message.id.map(Cow::into_owned),
-        model: message.model.map(Cow::into_owned),
+        // What was asked for is what a restored chat must ask for; a gateway may have answered as another.
+        model: raw.requested_model.as_deref().map(str::to_owned).or(message.model.map(Cow::into_owned)),
         text,
         calls: blocks.iter().filter_map(call).collect(),
         end,

@@ -13,6 +13,11 @@ impl Timestamp {
         Self(ms)
     }
 
+    /// A moment as another program wrote it; `None` when it is out of RFC 3339's range.
+    pub fn checked_ms(ms: i64) -> Option<Self> {
+        jiff::Timestamp::from_millisecond(ms).ok().map(|_| Self(ms))
+    }
+
     pub const fn ms(self) -> i64 {
         self.0
     }
