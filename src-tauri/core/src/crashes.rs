@@ -164,7 +164,7 @@ pub enum Verdict {
 pub fn verdict(death: &Death<'_>) -> Verdict {
     let turn = &death.digest.turn;
     let orderly = !death.last_words.left_behind;
-    if orderly && !is_open(turn) {
+    if orderly && (!is_open(turn) || was_at_prompt(death.last_words, turn)) {
         return Verdict::CleanEnd;
     }
     let (in_turn, in_flight) = cut(death);
@@ -180,6 +180,17 @@ fn is_open(turn: &Turn) -> bool {
     match turn {
         Turn::Open { .. } => true,
         Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => false,
+    }
+}
+
+/// Whether the open turn is not this process's own: a chat that was cut, then resumed and closed again
+/// without a word, still looks open. The registry tells, if what it said is newer than the turn.
+fn was_at_prompt(words: &LastWords, turn: &Turn) -> bool {
+    match (&words.status, turn, words.updated_at) {
+        (RegistryStatus::Busy | RegistryStatus::Waiting, _, _) => false,
+        (_, Turn::Open { since: Some(since) }, Some(updated_at)) => updated_at >= *since,
+        (RegistryStatus::Idle, _, _) => true,
+        (RegistryStatus::Other(_), _, _) => false,
     }
 }
 
