@@ -181,6 +181,7 @@ pub enum Effect {
     AwaitClient {
         at_most: Duration,
     },
+    /// Asked twice: right before the start, when there must be none, and after it, when there must be one.
     CountProcesses,
     Compare,
     Finish(Outcome),
@@ -239,7 +240,7 @@ impl Restore {
             Event::TranscriptReady(result) => {
                 self.went("transcript", result, |this| Effect::WriteContext(context(&this.job)))
             }
-            Event::ContextWritten(result) => self.went("context", result, |_| Effect::StartClient),
+            Event::ContextWritten(result) => self.went("context", result, |_| Effect::CountProcesses),
             Event::Started(result) => {
                 self.started = result.is_ok();
                 let at_most = self.job.start_timeout;
@@ -258,6 +259,7 @@ impl Restore {
                 self.step("registered", false, why);
                 self.finish(false, None)
             }
+            Event::Counted { processes } if !self.started => self.still_dead(&processes),
             Event::Counted { processes } => {
                 self.processes = u32::try_from(processes.len()).ok();
                 let one = processes.len() == 1;
@@ -375,6 +377,17 @@ impl Restore {
         } else {
             Effect::WriteContext(context(&self.job))
         }
+    }
+
+    /// The last look before the start: ending tool children takes seconds, enough for the user to go on
+    /// with the chat in a window of their own.
+    fn still_dead(&mut self, processes: &[u32]) -> Effect {
+        if processes.is_empty() {
+            self.step("still_dead", true, "no process came up meanwhile");
+            return Effect::StartClient;
+        }
+        let message = format!("{processes:?} took this chat up meanwhile: go on there, or end it first");
+        self.refuse("still_dead", RefusalReason::StillAlive, message)
     }
 
     fn compared(&mut self, comparison: Comparison) -> Effect {
