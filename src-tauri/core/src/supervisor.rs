@@ -39,6 +39,8 @@ pub enum Event<'a> {
     Alive { chat: &'a ChatId, process: &'a ProcessKey, status: RegistryStatus },
     /// A registry file names this process, and whether it is there cannot be told from here.
     Unknowable { chat: &'a ChatId, process: &'a ProcessKey },
+    /// The process lives on, with another chat: its user began a new one in its place.
+    Left { chat: &'a ChatId, process: &'a ProcessKey },
     /// The process is gone. The digest is of the transcript as it stood after the death.
     Gone {
         chat: &'a ChatId,
@@ -52,8 +54,9 @@ pub enum Event<'a> {
     TurnsCompleted { chat: &'a ChatId, turns: u64 },
     /// A restore is asked for. `fork` begins a chat of its own and needs nobody to be dead.
     RestoreAsked { chat: &'a ChatId, fork: bool },
-    /// A restore that was allowed has ended. `started` says whether a process was started for it.
-    RestoreEnded { chat: &'a ChatId, started: bool, ok: bool },
+    /// A restore that was allowed has ended. `started` says whether a process was started for it; that
+    /// the chat lives again is told by `Alive`.
+    RestoreEnded { chat: &'a ChatId, started: bool },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -139,6 +142,12 @@ impl Supervisor {
         match event {
             Event::Alive { chat, process, status } => self.alive(chat, process, status),
             Event::Unknowable { chat, process } => self.unknowable(chat, process),
+            Event::Left { chat, process } => {
+                if let Some(seat) = self.seats.get_mut(chat) {
+                    seat.processes.remove(process);
+                }
+                changed(chat)
+            }
             Event::Gone { chat, process, gone, last_words, happened_at, digest } => {
                 let death = Death { process, gone, last_words: &last_words, digest };
                 self.gone(chat, &death, happened_at.unwrap_or(now))
@@ -149,7 +158,7 @@ impl Supervisor {
                 Effect::ChatChanged { chat: chat.clone() },
             ],
             Event::RestoreAsked { chat, fork } => vec![self.restore_asked(chat, fork, now)],
-            Event::RestoreEnded { chat, started, ok } => self.restore_ended(chat, started, ok, now),
+            Event::RestoreEnded { chat, started } => self.restore_ended(chat, started, now),
         }
     }
 
@@ -208,6 +217,9 @@ impl Supervisor {
     }
 
     fn unknowable(&mut self, chat: &ChatId, process: &ProcessKey) -> Vec<Effect> {
+        if self.was_judged(chat, process) {
+            return Vec::new();
+        }
         let seat = self.seats.entry(chat.clone()).or_default();
         match seat.processes.insert(process.clone(), Presence::Unknowable) {
             Some(Presence::Unknowable) => Vec::new(),
@@ -252,9 +264,9 @@ impl Supervisor {
     fn restore_asked(&mut self, chat: &ChatId, fork: bool, now: Timestamp) -> Effect {
         let window = self.window;
         let seat = self.seats.entry(chat.clone()).or_default();
-        while seat.begun.front().is_some_and(|begun| now.since(*begun) >= window.span && *begun <= now) {
-            seat.begun.pop_front();
-        }
+        // A clock that was set back leaves moments that are yet to come: they count from now on, not for ever.
+        seat.begun.iter_mut().for_each(|begun| *begun = now.min(*begun));
+        seat.begun.retain(|begun| now.since(*begun) < window.span);
         match refusal(seat, window, fork, now) {
             Some(refusal) => Effect::RefuseRestore { chat: chat.clone(), refusal },
             None => {
@@ -264,18 +276,13 @@ impl Supervisor {
         }
     }
 
-    fn restore_ended(&mut self, chat: &ChatId, started: bool, ok: bool, now: Timestamp) -> Vec<Effect> {
+    fn restore_ended(&mut self, chat: &ChatId, started: bool, now: Timestamp) -> Vec<Effect> {
         let seat = self.seats.entry(chat.clone()).or_default();
         seat.under_way = false;
         if started {
             seat.begun.push_back(now);
         }
-        let mut effects = Vec::new();
-        if ok && std::mem::take(&mut seat.crashed) {
-            effects.push(Effect::ResolveCrashes { chat: chat.clone() });
-        }
-        effects.extend(changed(chat));
-        effects
+        changed(chat)
     }
 
     /// Marks a death as judged; false when it was before.
@@ -321,7 +328,7 @@ fn refusal(seat: &Seat, window: RestoreWindow, fork: bool, now: Timestamp) -> Op
         };
     }
     if seat.begun.len() >= window.count {
-        let oldest = seat.begun.front().copied().unwrap_or(now);
+        let oldest = seat.begun.iter().min().copied().unwrap_or(now);
         let wait = window.span.saturating_sub(now.since(oldest)).as_secs().max(1);
         let message = format!(
             "{} restores of this chat began within {} s: look at why it dies, or try again in {wait} s",
