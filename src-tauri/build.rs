@@ -1,12 +1,7 @@
 //! Builds the pages when they are missing or older than their sources, then lets Tauri embed them.
 //! `SHIM_SKIP_UI=1` leaves `ui/dist` as it is; `tauri dev` serves the pages from Vite and needs none.
 
-use std::{
-    error::Error,
-    path::Path,
-    process::Command,
-    time::SystemTime,
-};
+use std::{error::Error, path::Path, process::Command, time::SystemTime};
 
 type Fallible<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -18,7 +13,7 @@ const SOURCES: [&str; 7] = [
     "package.json",
     "package-lock.json",
     "vite.config.ts",
-    "svelte.config.js",
+    "tsconfig.json",
 ];
 const BUILT: &str = "ui/dist/index.html";
 

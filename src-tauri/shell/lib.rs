@@ -1,1 +1,165 @@
+//! The tray and the window of SHIM. Presentation only: what is true and what is done is the engine's,
+//! reached through `shim-api`.
 
+mod commands;
+mod engine;
+mod notifications;
+mod options;
+mod restore;
+#[cfg(test)]
+mod samples;
+mod tasks;
+mod tray;
+mod window;
+mod words;
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use engine::{Link, Listener};
+use notifications::Outbox;
+pub use options::Options;
+use shim_api::{events::Event, home::data_folder};
+use tasks::Tasks;
+use tauri::{AppHandle, Emitter, Manager, RunEvent, generate_context, generate_handler};
+use tray::Bell;
+
+/// Runs until the user quits. A second start hands its arguments to the first and ends here.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    let home = data_folder(options.home.clone())?;
+    let app = tauri::Builder::default()
+        .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| {
+            window::open(app, options::asked_route(&arguments));
+        }))
+        .invoke_handler(generate_handler![
+            commands::status,
+            commands::chats,
+            commands::chat,
+            commands::crashes,
+            commands::checkpoints,
+            commands::take_checkpoint,
+            commands::restore,
+            commands::doctor,
+            commands::search,
+            commands::pause,
+            commands::resume,
+        ])
+        .setup(move |app| {
+            start(app.handle(), Link::new(home), options)?;
+            Ok(())
+        })
+        .build(generate_context!())
+        .context("the desktop could not be reached")?;
+    app.run(|app, event| match event {
+        // Closing the window frees it; only Quit ends the tray.
+        RunEvent::ExitRequested { code: None, api, .. } => api.prevent_exit(),
+        RunEvent::Exit => app.state::<Threads>().join(),
+        _ => {}
+    });
+    Ok(())
+}
+
+fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
+    let (bell, rung) = tray::bell();
+    let (outbox, crashes) = notifications::outbox();
+    app.manage(link.clone());
+    app.manage(Tasks::default());
+    app.manage(restore::UnderWay::default());
+    app.manage(bell.clone());
+    let threads = vec![
+        tray::start(app, link.clone(), rung)?,
+        notifications::start(app, crashes)?,
+        engine::keep(link, Desk { app: app.clone(), bell, outbox })?,
+    ];
+    app.manage(Threads(Mutex::new(threads)));
+    #[cfg(unix)]
+    quit_on_signal(app);
+    if let Some(route) = options.show {
+        window::open(app, route);
+    }
+    Ok(())
+}
+
+/// The threads that live as long as the tray.
+struct Threads(Mutex<Vec<JoinHandle<()>>>);
+
+impl Threads {
+    /// Waits for them to end. One that listens to somebody else's engine hears of the end only with that
+    /// engine's next event; it is left to end with the process.
+    fn join(&self) {
+        const JOIN_WAIT: Duration = Duration::from_millis(500);
+        let deadline = Instant::now() + JOIN_WAIT;
+        let threads = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        while !threads.iter().all(JoinHandle::is_finished) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        for thread in threads.into_iter().filter(JoinHandle::is_finished) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the tray had panicked");
+            }
+        }
+    }
+}
+
+/// Passes on what the engine says: to the pages, the tray and the notifications.
+struct Desk {
+    app: AppHandle,
+    bell: Bell,
+    outbox: Outbox,
+}
+
+impl Desk {
+    fn tell_pages(&self, name: &str, payload: impl serde::Serialize + Clone) {
+        if let Err(error) = self.app.emit(name, payload) {
+            tracing::warn!("the pages did not hear {name}: {error}");
+        }
+    }
+}
+
+impl Listener for Desk {
+    fn engine_is(&self, up: bool) {
+        self.tell_pages("engine", serde_json::json!({ "up": up }));
+        self.bell.ring();
+    }
+
+    fn event(&self, event: Event) {
+        self.tell_pages("shim", &event);
+        self.bell.ring();
+        if let Event::CrashRecorded { crash } = event {
+            self.outbox.crash(crash);
+        }
+    }
+}
+
+/// Ends the tray, and the engine if it was started here.
+fn quit(app: &AppHandle) {
+    let handle = app.clone();
+    app.state::<Tasks>().run("quit", move || {
+        handle.state::<Link>().close();
+        handle.state::<Bell>().ring();
+        handle.exit(0);
+    });
+}
+
+/// A terminal's Ctrl-C and the end of the session quit in order.
+#[cfg(unix)]
+fn quit_on_signal(app: &AppHandle) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut end)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return tracing::warn!("signals cannot be heard");
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = end.recv() => {}
+        }
+        quit(&app);
+    });
+}

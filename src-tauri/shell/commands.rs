@@ -1,0 +1,88 @@
+//! What the pages can ask: each command is one line that calls the engine's api.
+
+use shim_api::{
+    ApiError, Engine,
+    chats::{Chat, ChatDetail},
+    checkpoints::Checkpoint,
+    crashes::Crash,
+    doctor::Finding,
+    error::ErrorCode,
+    restore::{Receipt, RestoreRequest},
+    search::Hit,
+    status::Status,
+};
+use tauri::{State, async_runtime::spawn_blocking};
+
+use crate::engine::Link;
+
+type Answer<T> = Result<T, ApiError>;
+
+#[tauri::command]
+pub async fn status(link: State<'_, Link>) -> Answer<Status> {
+    ask(&link, Engine::status).await
+}
+
+#[tauri::command]
+pub async fn chats(link: State<'_, Link>) -> Answer<Vec<Chat>> {
+    ask(&link, |engine| engine.chats(None, None)).await
+}
+
+#[tauri::command]
+pub async fn chat(link: State<'_, Link>, target: String, limit: u32) -> Answer<ChatDetail> {
+    ask(&link, move |engine| engine.chat(&target, limit)).await
+}
+
+#[tauri::command]
+pub async fn crashes(link: State<'_, Link>) -> Answer<Vec<Crash>> {
+    ask(&link, Engine::crashes).await
+}
+
+#[tauri::command]
+pub async fn checkpoints(link: State<'_, Link>, target: String) -> Answer<Vec<Checkpoint>> {
+    ask(&link, move |engine| engine.checkpoints(&target)).await
+}
+
+#[tauri::command]
+pub async fn take_checkpoint(
+    link: State<'_, Link>,
+    target: String,
+    note: Option<String>,
+) -> Answer<Checkpoint> {
+    ask(&link, move |engine| engine.take_checkpoint(&target, note)).await
+}
+
+#[tauri::command]
+pub async fn restore(link: State<'_, Link>, request: RestoreRequest) -> Answer<Receipt> {
+    ask(&link, move |engine| engine.restore(&request)).await
+}
+
+#[tauri::command]
+pub async fn doctor(link: State<'_, Link>, verify: bool) -> Answer<Vec<Finding>> {
+    ask(&link, move |engine| engine.doctor(verify)).await
+}
+
+#[tauri::command]
+pub async fn search(link: State<'_, Link>, text: String) -> Answer<Vec<Hit>> {
+    ask(&link, move |engine| engine.search(&text)).await
+}
+
+#[tauri::command]
+pub async fn pause(link: State<'_, Link>, seconds: Option<u64>) -> Answer<()> {
+    ask(&link, move |engine| engine.pause(seconds)).await
+}
+
+#[tauri::command]
+pub async fn resume(link: State<'_, Link>) -> Answer<()> {
+    ask(&link, Engine::resume).await
+}
+
+/// The client blocks, so each question has a thread of the blocking pool.
+async fn ask<T: Send + 'static>(
+    link: &Link,
+    question: impl FnOnce(&Engine) -> Answer<T> + Send + 'static,
+) -> Answer<T> {
+    let engine = link.engine()?;
+    spawn_blocking(move || question(&engine)).await.unwrap_or_else(|error| {
+        Err(ApiError::new(ErrorCode::Internal, format!("the question to the engine broke off: {error}")))
+    })
+}

@@ -1,0 +1,151 @@
+//! The engine's program: where it is, and how it runs as a child that outlives a fault of the shell.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::Context;
+
+/// What the engine said on stderr since its last start, in the data folder.
+const LOG_FILE: &str = "engine.stderr.log";
+/// How much of its end is read to say why the engine ended.
+const LAST_WORDS_BYTES: u64 = 4096;
+
+pub struct Program(PathBuf);
+
+impl Program {
+    /// `SHIM_ENGINE`, else `shim` beside this program, else `shim` on the PATH.
+    pub fn find() -> Self {
+        if let Some(named) = std::env::var_os("SHIM_ENGINE") {
+            return Self(named.into());
+        }
+        let name = format!("shim{}", std::env::consts::EXE_SUFFIX);
+        let beside = std::env::current_exe().ok().map(|own| own.with_file_name(&name));
+        Self(beside.filter(|path| path.is_file()).unwrap_or_else(|| name.into()))
+    }
+
+    /// Starts the engine on a data folder, in a process group of its own, so that a Ctrl-C meant for the
+    /// shell leaves it time to end in order.
+    pub fn start(&self, home: &Path) -> anyhow::Result<Child> {
+        create_private(home).with_context(|| format!("the data folder {} cannot be made", home.display()))?;
+        let log_path = home.join(LOG_FILE);
+        let log =
+            create_log(&log_path).with_context(|| format!("{} cannot be written", log_path.display()))?;
+        let mut command = Command::new(&self.0);
+        command.arg("run").env("SHIM_HOME", home);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        #[cfg(windows)]
+        {
+            /// No console window for a program without one.
+            const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+            std::os::windows::process::CommandExt::creation_flags(&mut command, CREATE_NO_WINDOW);
+        }
+        let process = command.spawn().with_context(|| {
+            format!("{} could not be started; install the program `shim` beside this one", self.0.display())
+        })?;
+        Ok(Child { process, log: log_path, ended: None })
+    }
+}
+
+/// The engine that was started here.
+pub struct Child {
+    process: std::process::Child,
+    log: PathBuf,
+    ended: Option<String>,
+}
+
+impl Child {
+    /// Reaps the process when it has ended.
+    pub fn runs(&mut self) -> bool {
+        if self.ended.is_none() {
+            self.ended = match self.process.try_wait() {
+                Ok(None) => None,
+                Ok(Some(status)) => Some(status.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+        }
+        self.ended.is_none()
+    }
+
+    /// The last line it wrote, else its exit status.
+    pub fn last_words(&self) -> String {
+        let said = tail(&self.log).unwrap_or_default();
+        match said.lines().map(str::trim).rfind(|line| !line.is_empty()) {
+            Some(line) => line.to_owned(),
+            None => format!("it ended ({})", self.ended.as_deref().unwrap_or("no status")),
+        }
+    }
+}
+
+fn tail(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(LAST_WORDS_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn create_log(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn script(folder: &Path, text: &str) -> Program {
+        let path = folder.join("engine.sh");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        Program(path)
+    }
+
+    fn ended(mut child: Child) -> String {
+        while child.runs() {
+            std::thread::yield_now();
+        }
+        child.last_words()
+    }
+
+    #[test]
+    fn says_why_the_engine_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("data");
+        for (text, words) in [
+            ("echo first >&2; echo 'the database is newer' >&2; exit 1", "the database is newer"),
+            ("exit 3", "it ended (exit status: 3)"),
+            ("echo \"$1 $SHIM_HOME\" >&2", &format!("run {}", home.display())),
+        ] {
+            assert_eq!(ended(script(folder.path(), text).start(&home).unwrap()), words);
+        }
+        assert_eq!(home.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Program("/no/such/shim".into()).start(folder.path()).err().unwrap();
+        assert!(format!("{error:#}").starts_with("/no/such/shim could not be started"), "{error:#}");
+    }
+}

@@ -1,0 +1,220 @@
+//! The tray: one thread asks the engine what is to be shown, and redraws what changed.
+
+pub mod menu;
+pub mod view;
+
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    thread::JoinHandle,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context;
+use menu::{Action, Entry, Face, Icon, Menu};
+use shim_api::{ApiError, error::ErrorCode};
+use shim_core::time::Timestamp;
+use tauri::{
+    AppHandle, Manager, Wry,
+    image::Image,
+    include_image,
+    menu::{Menu as NativeMenu, MenuItem, PredefinedMenuItem, Submenu},
+    tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent},
+};
+use view::TrayView;
+
+use crate::{
+    engine::Link,
+    quit,
+    restore::restore,
+    tasks::Tasks,
+    window::{self, Route},
+};
+
+const ID: &str = "shim";
+/// Shortest time between two redraws; changes in between are drawn together.
+const REDRAW_PAUSE: Duration = Duration::from_millis(250);
+/// Ages in the menu are told in minutes, so it is looked at anew within one.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Rung when what the tray shows may have changed.
+#[derive(Clone)]
+pub struct Bell(SyncSender<()>);
+
+impl Bell {
+    pub fn ring(&self) {
+        // Full means that a redraw is due already.
+        let _ = self.0.try_send(());
+    }
+}
+
+pub fn bell() -> (Bell, Receiver<()>) {
+    let (sender, rung) = sync_channel(1);
+    (Bell(sender), rung)
+}
+
+/// Puts the icon into the tray and starts the thread that keeps it true. It ends when the link closes.
+pub fn start(app: &AppHandle, link: Link, rung: Receiver<()>) -> anyhow::Result<JoinHandle<()>> {
+    let shown = menu::face(&look(&link));
+    build(app, &shown, &link).context("no tray icon could be made")?;
+    let app = app.clone();
+    std::thread::Builder::new()
+        .name("tray".to_owned())
+        .spawn(move || keep_true(&app, &link, &rung, shown))
+        .context("no thread for the tray")
+}
+
+fn keep_true(app: &AppHandle, link: &Link, rung: &Receiver<()>, mut shown: Face) {
+    loop {
+        match rung.recv_timeout(LOOK_EVERY) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if link.is_closing() {
+            return;
+        }
+        let face = menu::face(&look(link));
+        if face != shown {
+            redraw(app, shown, face.clone());
+            shown = face;
+        }
+        std::thread::sleep(REDRAW_PAUSE);
+    }
+}
+
+fn look(link: &Link) -> TrayView {
+    let asked = link.engine().and_then(|engine| {
+        let status = engine.status()?;
+        Ok(view::view(&status, engine.chats(None, None)?, engine.crashes()?, now()))
+    });
+    asked.unwrap_or_else(|error: ApiError| TrayView::Down {
+        why: match error.code {
+            ErrorCode::EngineDown => link.why_down(),
+            _ => error.message,
+        },
+    })
+}
+
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(0).plus(since)
+}
+
+fn build(app: &AppHandle, face: &Face, link: &Link) -> anyhow::Result<()> {
+    let mut tray = TrayIconBuilder::with_id(ID)
+        .icon(image(face.icon))
+        .tooltip(&face.tooltip)
+        .menu(&native(app, &face.menu)?)
+        // Linux shows the icon from a file; the folder all users share may belong to another one.
+        .temp_dir_path(link.home().join("tray"))
+        .show_menu_on_left_click(false)
+        .on_menu_event(|app, event| {
+            if let Some(action) = Action::from_id(event.id().as_ref()) {
+                act(app, action);
+            }
+        })
+        .on_tray_icon_event(opens_on_left_click);
+    if let Some(title) = &face.title {
+        tray = tray.title(title);
+    }
+    tray.build(app)?;
+    Ok(())
+}
+
+/// Not on Linux, where trays tell no clicks and everything is in the menu.
+fn opens_on_left_click(tray: &TrayIcon, event: TrayIconEvent) {
+    if let TrayIconEvent::Click { button: MouseButton::Left, button_state: MouseButtonState::Up, .. } = event
+    {
+        window::open(tray.app_handle(), Route::default());
+    }
+}
+
+fn redraw(app: &AppHandle, old: Face, new: Face) {
+    let handle = app.clone();
+    let queued = app.run_on_main_thread(move || {
+        if let Err(error) = draw(&handle, &old, &new) {
+            tracing::error!("the tray could not be redrawn: {error:#}");
+        }
+    });
+    if let Err(error) = queued {
+        tracing::error!("the tray could not be redrawn: {error}");
+    }
+}
+
+fn draw(app: &AppHandle, old: &Face, new: &Face) -> anyhow::Result<()> {
+    let tray = app.tray_by_id(ID).context("the tray icon is gone")?;
+    if old.menu != new.menu {
+        tray.set_menu(Some(native(app, &new.menu)?))?;
+    }
+    if old.title != new.title {
+        tray.set_title(new.title.as_deref())?;
+    }
+    if old.tooltip != new.tooltip {
+        tray.set_tooltip(Some(&new.tooltip))?;
+    }
+    if old.icon != new.icon {
+        tray.set_icon(Some(image(new.icon)))?;
+    }
+    Ok(())
+}
+
+fn image(icon: Icon) -> Image<'static> {
+    match icon {
+        Icon::Well => include_image!("icons/tray-well.png"),
+        Icon::Crashed => include_image!("icons/tray-crashed.png"),
+        Icon::Down => include_image!("icons/tray-down.png"),
+    }
+}
+
+fn native(app: &AppHandle, entries: &Menu) -> tauri::Result<NativeMenu<Wry>> {
+    let menu = NativeMenu::new(app)?;
+    for entry in entries {
+        menu.append(&*native_entry(app, entry)?)?;
+    }
+    Ok(menu)
+}
+
+fn native_entry(app: &AppHandle, entry: &Entry) -> tauri::Result<Box<dyn tauri::menu::IsMenuItem<Wry>>> {
+    Ok(match entry {
+        Entry::Text(text) => Box::new(MenuItem::new(app, literal(text), false, None::<&str>)?),
+        Entry::Item { action, label } => {
+            Box::new(MenuItem::with_id(app, action.id(), literal(label), true, None::<&str>)?)
+        }
+        Entry::Separator => Box::new(PredefinedMenuItem::separator(app)?),
+        Entry::Submenu { label, entries } => {
+            let submenu = Submenu::new(app, literal(label), true)?;
+            for entry in entries {
+                submenu.append(&*native_entry(app, entry)?)?;
+            }
+            Box::new(submenu)
+        }
+    })
+}
+
+/// A single `&` would mark the next letter as a shortcut.
+fn literal(label: &str) -> String {
+    label.replace('&', "&&")
+}
+
+fn act(app: &AppHandle, action: Action) {
+    match action {
+        Action::Restore { crash } => restore(app, crash),
+        Action::OpenChat(chat) => window::open(app, Route::chat(chat.as_str())),
+        Action::OpenCrashes => window::open(app, Route::crashes()),
+        Action::OpenDashboard => window::open(app, Route::default()),
+        Action::PauseForAnHour => tell(app, |engine| engine.pause(Some(3600))),
+        Action::PauseUntilResumed => tell(app, |engine| engine.pause(None)),
+        Action::Resume => tell(app, shim_api::Engine::resume),
+        Action::Quit => quit(app),
+    }
+}
+
+/// Asks something small of the engine, off the main thread, and looks at it anew.
+fn tell(app: &AppHandle, ask: impl FnOnce(&shim_api::Engine) -> Result<(), ApiError> + Send + 'static) {
+    let handle = app.clone();
+    app.state::<Tasks>().run("tray click", move || {
+        if let Err(error) = handle.state::<Link>().engine().and_then(|engine| ask(&engine)) {
+            tracing::error!("{error}");
+        }
+        handle.state::<Bell>().ring();
+    });
+}

@@ -1,0 +1,382 @@
+//! The tray's icon, texts and menu as a pure function of what is to be shown.
+
+use std::time::Duration;
+
+use shim_core::chats::ChatId;
+
+use super::view::{ChatLine, CrashLine, TrayView, Watching};
+use crate::words;
+
+/// Crashes and chats listed each; the dashboard has them all.
+const LINES_MAX: usize = 10;
+/// A pause that ends later than this is one until the user resumes.
+const PAUSE_WITH_END_MAX: Duration = Duration::from_secs(86_400);
+
+/// All that the tray shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Face {
+    pub icon: Icon,
+    /// A few letters beside the icon, where the desktop shows them; none when all is well.
+    pub title: Option<String>,
+    pub tooltip: String,
+    pub menu: Menu,
+}
+
+/// Told apart by shape as well as by colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Icon {
+    Well,
+    Crashed,
+    Down,
+}
+
+pub type Menu = Vec<Entry>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A line that does nothing.
+    Text(String),
+    Item {
+        action: Action,
+        label: String,
+    },
+    Submenu {
+        label: String,
+        entries: Menu,
+    },
+    Separator,
+}
+
+/// What a click asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    Restore { crash: i64 },
+    OpenChat(ChatId),
+    OpenCrashes,
+    OpenDashboard,
+    PauseForAnHour,
+    PauseUntilResumed,
+    Resume,
+    Quit,
+}
+
+impl Action {
+    /// The menu item's id; `from_id` reads it back.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Restore { crash } => format!("restore:{crash}"),
+            Self::OpenChat(chat) => format!("chat:{chat}"),
+            Self::OpenCrashes => "crashes".to_owned(),
+            Self::OpenDashboard => "dashboard".to_owned(),
+            Self::PauseForAnHour => "pause-for-an-hour".to_owned(),
+            Self::PauseUntilResumed => "pause".to_owned(),
+            Self::Resume => "resume".to_owned(),
+            Self::Quit => "quit".to_owned(),
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<Self> {
+        match id.split_once(':') {
+            Some(("restore", crash)) => crash.parse().ok().map(|crash| Self::Restore { crash }),
+            Some(("chat", chat)) => ChatId::parse(chat).map(Self::OpenChat),
+            Some(_) => None,
+            None => [
+                Self::OpenCrashes,
+                Self::OpenDashboard,
+                Self::PauseForAnHour,
+                Self::PauseUntilResumed,
+                Self::Resume,
+                Self::Quit,
+            ]
+            .into_iter()
+            .find(|action| action.id() == id),
+        }
+    }
+}
+
+pub fn face(view: &TrayView) -> Face {
+    let summary = summary(view);
+    let (icon, title) = match view {
+        TrayView::Down { .. } => (Icon::Down, Some("engine down".to_owned())),
+        TrayView::Up { crashes, .. } if crashes.is_empty() => (Icon::Well, None),
+        TrayView::Up { crashes, .. } => (Icon::Crashed, Some(format!("{} crashed", crashes.len()))),
+    };
+    Face { icon, title, tooltip: format!("SHIM: {summary}"), menu: menu(view) }
+}
+
+pub fn menu(view: &TrayView) -> Menu {
+    let mut menu = vec![Entry::Text(words::sentence(&summary(view)))];
+    match view {
+        TrayView::Down { .. } => {
+            menu.extend([Entry::Separator, item(Action::OpenDashboard, "Open dashboard")])
+        }
+        TrayView::Up { watching, crashes, live } => {
+            menu.extend(crash_entries(crashes));
+            menu.extend(chat_entries(live));
+            menu.extend([Entry::Separator, item(Action::OpenDashboard, "Open dashboard")]);
+            menu.push(watching_entry(*watching));
+        }
+    }
+    menu.extend([Entry::Separator, item(Action::Quit, "Quit SHIM")]);
+    menu
+}
+
+fn summary(view: &TrayView) -> String {
+    match view {
+        TrayView::Down { why } => format!("engine down, {why}"),
+        TrayView::Up { watching, crashes, live } => {
+            let chats = if crashes.is_empty() {
+                format!("all well, {} live", words::count(live.len(), "chat"))
+            } else {
+                format!("{} crashed", words::count(crashes.len(), "chat"))
+            };
+            match watching {
+                Watching::On => chats,
+                Watching::Paused { left } => format!("{chats}; watching paused{}", time_left(*left)),
+            }
+        }
+    }
+}
+
+fn time_left(left: Duration) -> String {
+    if left > PAUSE_WITH_END_MAX {
+        return String::new();
+    }
+    match left.as_secs().div_ceil(60) {
+        minutes @ 0..=120 => format!(", {minutes} min left"),
+        minutes => format!(", {} h left", minutes / 60),
+    }
+}
+
+fn crash_entries(crashes: &[CrashLine]) -> Menu {
+    if crashes.is_empty() {
+        return Menu::new();
+    }
+    let mut entries = vec![Entry::Separator];
+    entries.extend(crashes.iter().take(LINES_MAX).map(|crash| {
+        let what = words::crash(crash.kind, crash.in_turn);
+        let label = format!("Restore “{}” ({what}, {})", words::title(&crash.title), words::age(crash.age));
+        item(Action::Restore { crash: crash.number }, &label)
+    }));
+    entries.extend(more(
+        crashes.len(),
+        "crash in the dashboard",
+        "crashes in the dashboard",
+        Action::OpenCrashes,
+    ));
+    entries
+}
+
+fn chat_entries(live: &[ChatLine]) -> Menu {
+    if live.is_empty() {
+        return Menu::new();
+    }
+    let mut entries = vec![Entry::Separator];
+    entries.extend(live.iter().take(LINES_MAX).map(|chat| {
+        let label = format!("{} ({})", words::title(&chat.title), words::state(chat.state));
+        item(Action::OpenChat(chat.id.clone()), &label)
+    }));
+    entries.extend(more(
+        live.len(),
+        "chat in the dashboard",
+        "chats in the dashboard",
+        Action::OpenDashboard,
+    ));
+    entries
+}
+
+fn more(all: usize, one: &str, several: &str, action: Action) -> Option<Entry> {
+    match all.saturating_sub(LINES_MAX) {
+        0 => None,
+        1 => Some(item(action, &format!("1 more {one}"))),
+        hidden => Some(item(action, &format!("{hidden} more {several}"))),
+    }
+}
+
+fn watching_entry(watching: Watching) -> Entry {
+    match watching {
+        Watching::On => Entry::Submenu {
+            label: "Pause watching".to_owned(),
+            entries: vec![
+                item(Action::PauseForAnHour, "For an hour"),
+                item(Action::PauseUntilResumed, "Until I resume"),
+            ],
+        },
+        Watching::Paused { .. } => item(Action::Resume, "Resume watching"),
+    }
+}
+
+fn item(action: Action, label: &str) -> Entry {
+    Entry::Item { action, label: label.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use shim_core::{
+        chats::{ChatState, Client},
+        crashes::{CrashKind, InTurn},
+    };
+
+    use super::*;
+
+    fn crash(number: i64, title: &str, in_turn: InTurn, minutes: u64) -> CrashLine {
+        CrashLine {
+            number,
+            title: title.to_owned(),
+            kind: CrashKind::Killed,
+            in_turn,
+            age: Duration::from_secs(minutes * 60),
+        }
+    }
+
+    fn chat(id: &str, state: ChatState) -> ChatLine {
+        ChatLine { id: id_of(id), title: format!("Chat {id}"), state }
+    }
+
+    fn id_of(id: &str) -> ChatId {
+        ChatId::new(Client::ClaudeCode, id)
+    }
+
+    fn text(text: &str) -> Entry {
+        Entry::Text(text.to_owned())
+    }
+
+    fn up(watching: Watching, crashes: Vec<CrashLine>, live: Vec<ChatLine>) -> TrayView {
+        TrayView::Up { watching, crashes, live }
+    }
+
+    fn pause() -> Entry {
+        Entry::Submenu {
+            label: "Pause watching".to_owned(),
+            entries: vec![
+                item(Action::PauseForAnHour, "For an hour"),
+                item(Action::PauseUntilResumed, "Until I resume"),
+            ],
+        }
+    }
+
+    #[test]
+    fn all_well() {
+        assert_eq!(
+            face(&up(Watching::On, Vec::new(), vec![chat("a", ChatState::Waiting)])),
+            Face {
+                icon: Icon::Well,
+                title: None,
+                tooltip: "SHIM: all well, 1 chat live".to_owned(),
+                menu: vec![
+                    text("All well, 1 chat live"),
+                    Entry::Separator,
+                    item(Action::OpenChat(id_of("a")), "Chat a (waiting for you)"),
+                    Entry::Separator,
+                    item(Action::OpenDashboard, "Open dashboard"),
+                    pause(),
+                    Entry::Separator,
+                    item(Action::Quit, "Quit SHIM"),
+                ],
+            }
+        );
+    }
+
+    #[test]
+    fn something_crashed() {
+        let crashes =
+            vec![crash(7, "Fix the parser", InTurn::Answer, 0), crash(3, "Write docs", InTurn::Tool, 130)];
+        assert_eq!(
+            face(&up(Watching::On, crashes, Vec::new())),
+            Face {
+                icon: Icon::Crashed,
+                title: Some("2 crashed".to_owned()),
+                tooltip: "SHIM: 2 chats crashed".to_owned(),
+                menu: vec![
+                    text("2 chats crashed"),
+                    Entry::Separator,
+                    item(
+                        Action::Restore { crash: 7 },
+                        "Restore “Fix the parser” (killed in mid-answer, just now)"
+                    ),
+                    item(
+                        Action::Restore { crash: 3 },
+                        "Restore “Write docs” (killed while a tool ran, 2 h ago)"
+                    ),
+                    Entry::Separator,
+                    item(Action::OpenDashboard, "Open dashboard"),
+                    pause(),
+                    Entry::Separator,
+                    item(Action::Quit, "Quit SHIM"),
+                ],
+            }
+        );
+    }
+
+    #[test]
+    fn engine_down() {
+        assert_eq!(
+            face(&TrayView::Down { why: "starting it".to_owned() }),
+            Face {
+                icon: Icon::Down,
+                title: Some("engine down".to_owned()),
+                tooltip: "SHIM: engine down, starting it".to_owned(),
+                menu: vec![
+                    text("Engine down, starting it"),
+                    Entry::Separator,
+                    item(Action::OpenDashboard, "Open dashboard"),
+                    Entry::Separator,
+                    item(Action::Quit, "Quit SHIM"),
+                ],
+            }
+        );
+    }
+
+    #[test]
+    fn a_pause_is_said_and_can_be_ended() {
+        for (left, said) in [
+            (Duration::from_secs(3600), "All well, 0 chats live; watching paused, 60 min left"),
+            (Duration::from_secs(1), "All well, 0 chats live; watching paused, 1 min left"),
+            (Duration::from_secs(5 * 3600), "All well, 0 chats live; watching paused, 5 h left"),
+            (Duration::from_secs(9_000_000), "All well, 0 chats live; watching paused"),
+        ] {
+            assert_eq!(
+                menu(&up(Watching::Paused { left }, Vec::new(), Vec::new())),
+                vec![
+                    text(said),
+                    Entry::Separator,
+                    item(Action::OpenDashboard, "Open dashboard"),
+                    item(Action::Resume, "Resume watching"),
+                    Entry::Separator,
+                    item(Action::Quit, "Quit SHIM"),
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn long_lists_end_in_the_dashboard() {
+        let crashes = (0..11).map(|number| crash(number, "x", InTurn::None, 1)).collect();
+        let live = (0..13).map(|number| chat(&number.to_string(), ChatState::Idle)).collect();
+        let menu = menu(&up(Watching::On, crashes, live));
+        let restores =
+            menu.iter().filter(|entry| matches!(entry, Entry::Item { action: Action::Restore { .. }, .. }));
+        assert_eq!(restores.count(), LINES_MAX);
+        assert!(menu.contains(&item(Action::OpenCrashes, "1 more crash in the dashboard")));
+        assert!(menu.contains(&item(Action::OpenDashboard, "3 more chats in the dashboard")));
+    }
+
+    #[test]
+    fn ids_are_read_back() {
+        for action in [
+            Action::Restore { crash: 12 },
+            Action::OpenChat(id_of("2222-33")),
+            Action::OpenCrashes,
+            Action::OpenDashboard,
+            Action::PauseForAnHour,
+            Action::PauseUntilResumed,
+            Action::Resume,
+            Action::Quit,
+        ] {
+            assert_eq!(Action::from_id(&action.id()), Some(action));
+        }
+        for id in ["", "restore:", "restore:x", "chat:", "chat:nobody:1", "quit:now"] {
+            assert_eq!(Action::from_id(id), None, "{id}");
+        }
+    }
+}
