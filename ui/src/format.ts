@@ -1,0 +1,119 @@
+// Numbers and times as a person reads them, always with their unit. U+202F keeps number and unit together.
+
+const NARROW = '\u202f';
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `1 turn`, `14 turns`, `1,204 turns`. */
+export function count(n: number, one: string, many = `${one}s`): string {
+  return `${grouped(n)}${NARROW}${n === 1 ? one : many}`;
+}
+
+/** `1204` as `1,204`. */
+export function grouped(n: number): string {
+  return String(n).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** `999`, `1.2k`, `182k`, `4.1M`. */
+export function compact(n: number): string {
+  return scaled(n, 1000, ['', 'k', 'M', 'G'], '');
+}
+
+/** `812 B`, `1.2 kB`, `34 MB`, in powers of 1000. */
+export function bytes(n: number): string {
+  return scaled(n, 1000, ['B', 'kB', 'MB', 'GB', 'TB'], NARROW);
+}
+
+function scaled(n: number, step: number, units: string[], between: string): string {
+  let value = n;
+  let unit = 0;
+  // 999.5 would be written as 1000, so it moves up as well.
+  while (value >= step - 0.5 && unit < units.length - 1) {
+    value /= step;
+    unit += 1;
+  }
+  const digits = unit > 0 && value < 9.95 ? 1 : 0;
+  return `${value.toFixed(digits)}${between}${units[unit] ?? ''}`;
+}
+
+/** A share of 1 as `38 %`; what is there but rounds to nothing is `<1 %`. */
+export function percent(share: number): string {
+  const whole = Math.round(share * 100);
+  return `${share > 0 && whole === 0 ? '<1' : whole}${NARROW}%`;
+}
+
+/** `8 ms`, `1.2 s`, `42 s`, `3 min 4 s`, `2 h 5 min`, `3 d 4 h`. */
+export function duration(ms: number): string {
+  if (ms < SECOND_MS - 0.5) return `${ms < 9.95 && !Number.isInteger(ms) ? ms.toFixed(1) : Math.round(ms)}${NARROW}ms`;
+  if (ms < 10 * SECOND_MS - 50) return `${(ms / SECOND_MS).toFixed(1)}${NARROW}s`;
+  const seconds = Math.round(ms / SECOND_MS);
+  if (seconds < 60) return `${seconds}${NARROW}s`;
+  if (seconds < 3600) return two(Math.floor(seconds / 60), 'min', seconds % 60, 's');
+  if (seconds < 86400) return two(Math.floor(seconds / 3600), 'h', Math.floor((seconds % 3600) / 60), 'min');
+  return two(Math.floor(seconds / 86400), 'd', Math.floor((seconds % 86400) / 3600), 'h');
+}
+
+function two(big: number, bigUnit: string, small: number, smallUnit: string): string {
+  const head = `${big}${NARROW}${bigUnit}`;
+  return small === 0 ? head : `${head} ${small}${NARROW}${smallUnit}`;
+}
+
+/** `just now`, `12 s ago`, `3 min ago`, `5 h ago`, `2 d ago`, then `3 Nov` or `3 Nov 2025`. */
+export function relative(at: string, now: number): string {
+  const then = Date.parse(at);
+  if (Number.isNaN(then)) return 'unknown time';
+  const ago = now - then;
+  if (ago < 10 * SECOND_MS) return ago < -MINUTE_MS ? dayOf(then, now) : 'just now';
+  if (ago < MINUTE_MS) return `${Math.floor(ago / SECOND_MS)}${NARROW}s ago`;
+  if (ago < HOUR_MS) return `${Math.floor(ago / MINUTE_MS)}${NARROW}min ago`;
+  if (ago < DAY_MS) return `${Math.floor(ago / HOUR_MS)}${NARROW}h ago`;
+  if (ago < 7 * DAY_MS) return `${Math.floor(ago / DAY_MS)}${NARROW}d ago`;
+  return dayOf(then, now);
+}
+
+/** `21 Nov`, with the year where it is not this one. */
+export function day(at: string, now: number): string {
+  const then = Date.parse(at);
+  return Number.isNaN(then) ? 'unknown day' : dayOf(then, now);
+}
+
+function dayOf(then: number, now: number): string {
+  const date = new Date(then);
+  const short = `${date.getDate()}${NARROW}${MONTHS[date.getMonth()] ?? ''}`;
+  return date.getFullYear() === new Date(now).getFullYear() ? short : `${short} ${date.getFullYear()}`;
+}
+
+/** The time of day where one is, `09:04:05`. */
+export function clock(at: string): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime())
+    ? 'unknown time'
+    : [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':');
+}
+
+/** Day and time where one is, to the millisecond: `2026-11-21 09:04:05.120`. */
+export function exact(at: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return at;
+  const ymd = `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
+  return `${ymd} ${clock(at)}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
+function twoDigits(n: number): string {
+  return String(n).padStart(2, '0');
+}
+
+/** A path as what leads to its last part, and that part. Understands both kinds of slash. */
+export function folder(path: string): { parent: string; name: string } {
+  const cut = /^(.*[/\\])?([^/\\]+)[/\\]*$/.exec(path);
+  return { parent: cut?.[1] ?? '', name: cut?.[2] ?? path };
+}
+
+/** The first characters of a hash or commit: enough to compare by eye. */
+export function shortHash(hash: string): string {
+  return hash.slice(0, 12);
+}

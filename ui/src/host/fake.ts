@@ -1,0 +1,195 @@
+// A host that plays a recorded world, remembers each call, and does what a test tells it to.
+
+import type { ApiError, Chat, Checkpoint, Event, Receipt, RestoreRequest, Status } from '../bindings/api';
+import type { Host } from './host';
+import { emptyWorld, receiptOf, world, type World } from './fake-world';
+import { listeners } from './listeners';
+
+type Call = Exclude<keyof Host, 'onEvent' | 'onEngine' | 'onNavigate'>;
+
+export interface FakeHost extends Host {
+  world: World;
+  /** Each call with its arguments, oldest first. */
+  calls: [Call, unknown][];
+  /** Rejections by call, until taken out. */
+  failures: Map<Call, ApiError>;
+  /** While set, no call is answered. */
+  silent: boolean;
+  emit(event: Event): void;
+  engine(up: boolean): void;
+  navigate(route: string): void;
+  called(call: Call): unknown[];
+}
+
+interface Options {
+  now?: number;
+  world?: World;
+  /** Milliseconds a restore takes. */
+  restore_ms?: number;
+}
+
+export function fakeHost({ now = Date.now(), world: played = world(now), restore_ms = 0 }: Options = {}): FakeHost {
+  const events = listeners<Event>();
+  const engine = listeners<boolean>();
+  const navigation = listeners<string>();
+
+  async function answer<T>(call: Call, args: unknown, of: () => T): Promise<T> {
+    host.calls.push([call, args]);
+    if (host.silent) await new Promise<never>(() => {});
+    const failure = host.failures.get(call);
+    if (failure) throw failure;
+    // The pages must not see later changes of the world before they ask again.
+    return structuredClone(of());
+  }
+
+  async function restore(request: RestoreRequest): Promise<Receipt> {
+    const made = await answer('restore', { request }, () => receiptFor(played, request, now));
+    if (made.dry_run) return made;
+    events.tell({ event: 'restore_started', chat: made.chat });
+    if (restore_ms > 0) await new Promise((done) => setTimeout(done, restore_ms));
+    carryOut(played, made);
+    events.tell({ event: 'restore_finished', receipt: made });
+    events.tell({ event: 'chat_changed', chat: made.chat });
+    events.tell({ event: 'status_changed' });
+    return made;
+  }
+
+  const host: FakeHost = {
+    world: played,
+    calls: [],
+    failures: new Map(),
+    silent: false,
+    status: () => answer('status', undefined, () => counted(played)),
+    chats: () => answer('chats', undefined, () => played.chats),
+    chat: (args) =>
+      answer('chat', args, () => {
+        const all = played.timelines.get(args.target) ?? [];
+        return { chat: chatOf(played, args.target), timeline: all.slice(-args.limit), earlier: Math.max(0, all.length - args.limit) };
+      }),
+    crashes: () => answer('crashes', undefined, () => played.crashes),
+    checkpoints: (args) => answer('checkpoints', args, () => played.checkpoints.get(args.target) ?? []),
+    async take_checkpoint(args) {
+      const taken = await answer('take_checkpoint', args, () => checkpointFor(played, args.target, args.note, now));
+      played.checkpoints.set(args.target, [...(played.checkpoints.get(args.target) ?? []), taken]);
+      events.tell({ event: 'checkpoint_taken', chat: args.target, checkpoint: taken.id });
+      return taken;
+    },
+    restore: ({ request }) => restore(request),
+    doctor: (args) => answer('doctor', args, () => []),
+    search: (args) => answer('search', args, () => []),
+    async pause(args) {
+      await answer('pause', args, () => null);
+      const seconds = args.seconds ?? 100 * 365 * 86_400;
+      played.status.engine.paused_until = new Date(now + seconds * 1000).toISOString();
+      events.tell({ event: 'status_changed' });
+    },
+    async resume() {
+      await answer('resume', undefined, () => null);
+      played.status.engine.paused_until = null;
+      events.tell({ event: 'status_changed' });
+    },
+    onEvent: events.add,
+    onEngine: engine.add,
+    onNavigate: navigation.add,
+    emit: events.tell,
+    engine: engine.tell,
+    navigate: navigation.tell,
+    called: (call) => host.calls.filter(([name]) => name === call).map(([, args]) => args),
+  };
+  return host;
+}
+
+/** For a browser: `?world=empty|many|down|error|loading|paused` shows what the recorded world does not. */
+export function openFakeHost(search: URLSearchParams): FakeHost {
+  const now = Date.now();
+  const scene = search.get('world');
+  const host = fakeHost({ now, restore_ms: 900, ...(scene === 'empty' ? { world: emptyWorld(now) } : {}) });
+  if (scene === 'many') multiply(host.world);
+  if (scene === 'loading') host.silent = true;
+  if (scene === 'paused') {
+    host.world.status.engine.paused_until = new Date(now + 42 * 60_000).toISOString();
+    host.world.status.warnings.push('The folder /home/ada/.claude/projects/-srv cannot be read: permission denied. Its chats are not kept.');
+  }
+  if (scene === 'error') {
+    for (const call of ['chats', 'chat', 'crashes', 'checkpoints'] as const) host.failures.set(call, STORE_FAILURE);
+  }
+  if (scene === 'down') {
+    for (const call of ['status', 'chats', 'chat', 'crashes', 'checkpoints'] as const) host.failures.set(call, ENGINE_DOWN);
+  }
+  return host;
+}
+
+export const STORE_FAILURE: ApiError = {
+  code: 'store',
+  message: 'the database /home/ada/.local/share/shim/shim.db could not be read: disk I/O error; check the disk, then retry',
+  details: null,
+};
+
+export const ENGINE_DOWN: ApiError = {
+  code: 'engine_down',
+  message: 'no engine answers (connection refused); start it with `shim run`',
+  details: null,
+};
+
+function chatOf(world: World, target: string): Chat {
+  const chat = world.chats.find((each) => each.id === target);
+  if (chat) return chat;
+  const missing: ApiError = { code: 'not_found', message: `no chat is named ${target}; \`shim chats\` lists them`, details: null };
+  throw missing;
+}
+
+function counted(world: World): Status {
+  return { ...world.status, open_crashes: world.crashes.filter((crash) => !crash.resolved).length };
+}
+
+/** As the contract would: a chat whose folder is gone is refused, every other comes back whole. */
+function receiptFor(world: World, request: RestoreRequest, now: number): Receipt {
+  const crash = world.crashes.find((each) => String(each.id) === request.target);
+  const chat = chatOf(world, crash?.chat ?? request.target);
+  const refused = world.crashes.find((each) => each.chat === chat.id && each.restore?.refused)?.restore;
+  const fork = request.checkpoint === null ? {} : { chat: `${chat.id.slice(0, -4)}f07c`, fork_of: chat.id, crash: null };
+  const about = { dry_run: request.dry_run, crash: crash?.id ?? chat.open_crash, ...fork };
+  return refused && request.checkpoint === null
+    ? { ...refused, ...about, id: request.dry_run ? 0 : 40, at: new Date(now).toISOString() }
+    : receiptOf(chat, request.dry_run ? 0 : 40, now, about);
+}
+
+function carryOut(world: World, receipt: Receipt): void {
+  for (const crash of world.crashes) {
+    if (crash.id !== receipt.crash) continue;
+    crash.restore = receipt;
+    crash.resolved = receipt.ok;
+  }
+  if (!receipt.ok || receipt.fork_of !== null) return;
+  const chat = chatOf(world, receipt.chat);
+  chat.state = 'idle';
+  chat.pid = receipt.pid;
+  chat.open_crash = null;
+  chat.last_activity = receipt.at;
+}
+
+function checkpointFor(world: World, target: string, note: string | null, now: number): Checkpoint {
+  const chat = chatOf(world, target);
+  const all = world.checkpoints.get(target) ?? [];
+  return {
+    id: all.length + 1,
+    chat: target,
+    at: new Date(now).toISOString(),
+    trigger: 'user',
+    note,
+    turns: chat.turns,
+    tokens: chat.tokens,
+    journal_offset: chat.journal.bytes,
+    workspace: { head: null, branch: null, snapshot: null },
+    todos: [],
+    bytes: 480,
+    took_ms: 2.1,
+  };
+}
+
+function multiply(world: World): void {
+  const ended = world.chats.filter((chat) => chat.state === 'ended');
+  for (let copy = 1; copy <= 60; copy += 1) {
+    world.chats.push(...ended.map((chat) => ({ ...chat, id: `${chat.id}-${copy}`, title: `${chat.title} (${copy})` })));
+  }
+}

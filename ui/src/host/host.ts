@@ -1,0 +1,52 @@
+// The boundary to what runs the pages: the desktop app, or a recorded world. Everything the pages know
+// or do passes here.
+
+import type {
+  ApiError,
+  Chat,
+  ChatDetail,
+  Checkpoint,
+  Crash,
+  Event,
+  Finding,
+  Hit,
+  Receipt,
+  RestoreRequest,
+  Status,
+} from '../bindings/api';
+
+export type Stop = () => void;
+
+/** Each call rejects with an `ApiError`. */
+export interface Host {
+  status(): Promise<Status>;
+  chats(): Promise<Chat[]>;
+  /** The chat and the newest `limit` entries of its timeline. */
+  chat(args: { target: string; limit: number }): Promise<ChatDetail>;
+  crashes(): Promise<Crash[]>;
+  checkpoints(args: { target: string }): Promise<Checkpoint[]>;
+  take_checkpoint(args: { target: string; note: string | null }): Promise<Checkpoint>;
+  restore(args: { request: RestoreRequest }): Promise<Receipt>;
+  doctor(args: { verify: boolean }): Promise<Finding[]>;
+  search(args: { text: string }): Promise<Hit[]>;
+  /** Null pauses until `resume`. */
+  pause(args: { seconds: number | null }): Promise<void>;
+  resume(): Promise<void>;
+
+  onEvent(listener: (event: Event) => void): Stop;
+  /** Tells when the engine becomes reachable (true) or stops being so (false). */
+  onEngine(listener: (up: boolean) => void): Stop;
+  /** Tells a route such as `/crashes/12` that the tray or a notification asks for. */
+  onNavigate(listener: (route: string) => void): Stop;
+}
+
+/** What a call rejected with, as an `ApiError` also where it failed before reaching the api. */
+export function asApiError(rejection: unknown): ApiError {
+  if (isApiError(rejection)) return rejection;
+  const message = rejection instanceof Error ? rejection.message : String(rejection);
+  return { code: 'internal', message, details: null };
+}
+
+function isApiError(value: unknown): value is ApiError {
+  return typeof value === 'object' && value !== null && 'code' in value && 'message' in value;
+}

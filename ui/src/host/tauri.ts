@@ -1,0 +1,35 @@
+// The desktop app as host. The only file that knows Tauri.
+
+import { invoke } from '@tauri-apps/api/core';
+import { listen } from '@tauri-apps/api/event';
+import type { Event } from '../bindings/api';
+import type { Host } from './host';
+import { listeners } from './listeners';
+
+/** Resolves once events are heard, so that nothing that happens after the first fetch is missed. */
+export async function openTauriHost(): Promise<Host> {
+  const events = listeners<Event>();
+  const engine = listeners<boolean>();
+  const navigation = listeners<string>();
+  await Promise.all([
+    listen<Event>('shim', ({ payload }) => events.tell(payload)),
+    listen<{ up: boolean }>('engine', ({ payload }) => engine.tell(payload.up)),
+    listen<string>('navigate', ({ payload }) => navigation.tell(payload)),
+  ]);
+  return {
+    status: () => invoke('status'),
+    chats: () => invoke('chats'),
+    chat: (args) => invoke('chat', args),
+    crashes: () => invoke('crashes'),
+    checkpoints: (args) => invoke('checkpoints', args),
+    take_checkpoint: (args) => invoke('take_checkpoint', args),
+    restore: (args) => invoke('restore', args),
+    doctor: (args) => invoke('doctor', args),
+    search: (args) => invoke('search', args),
+    pause: (args) => invoke('pause', args),
+    resume: () => invoke('resume'),
+    onEvent: events.add,
+    onEngine: engine.add,
+    onNavigate: navigation.add,
+  };
+}

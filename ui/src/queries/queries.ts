@@ -1,0 +1,67 @@
+// What the pages ask for, and which events make each answer stale.
+
+import type { Chat, ChatDetail, Checkpoint, Crash, Event, Status } from '../bindings/api';
+import { live, type Live } from './live.svelte';
+
+export function liveStatus(): Live<Status> {
+  return live(
+    (host) => host.status(),
+    ({ event }) => event === 'status_changed' || event === 'crash_recorded' || event === 'restore_finished',
+  );
+}
+
+export function liveChats(): Live<Chat[]> {
+  return live(
+    (host) => host.chats(),
+    ({ event }) => event === 'chat_changed' || event === 'crash_recorded' || event === 'restore_finished',
+  );
+}
+
+/** `limit` is read at each fetch. */
+export function liveChat(target: string, limit: () => number): Live<ChatDetail> {
+  return live(
+    (host) => host.chat({ target, limit: limit() }),
+    (event) => concerns(event, target),
+  );
+}
+
+export function liveCheckpoints(target: string): Live<Checkpoint[]> {
+  return live(
+    (host) => host.checkpoints({ target }),
+    (event) => (event.event === 'checkpoint_taken' || event.event === 'crash_recorded') && concerns(event, target),
+  );
+}
+
+export function liveCrashes(): Live<Crash[]> {
+  return live(
+    (host) => host.crashes(),
+    (event, crashes) => {
+      switch (event.event) {
+        case 'crash_recorded':
+        case 'restore_finished':
+          return true;
+        case 'chat_changed':
+          // A chat that goes on resolves its crash; any other growth of chats leaves crashes as they are.
+          return crashes?.some((crash) => crash.chat === event.chat && !crash.resolved) ?? false;
+        default:
+          return false;
+      }
+    },
+  );
+}
+
+function concerns(event: Event, chat: string): boolean {
+  switch (event.event) {
+    case 'chat_changed':
+    case 'checkpoint_taken':
+    case 'restore_started':
+      return event.chat === chat;
+    case 'crash_recorded':
+      return event.crash.chat === chat;
+    case 'restore_finished':
+      return event.receipt.chat === chat || event.receipt.fork_of === chat;
+    case 'status_changed':
+    case 'missed':
+      return false;
+  }
+}

@@ -1,0 +1,83 @@
+// The words shown for each value of the wire's enums.
+
+import type { EntryKind } from './bindings/api';
+import type { ChatState, Client, CrashKind, InTurn, RefusalReason, Then, Trigger } from './bindings/core';
+
+export const STATE_WORDS: Record<ChatState, string> = {
+  working: 'Working',
+  waiting: 'Waiting',
+  idle: 'Idle',
+  ended: 'Ended',
+  crashed: 'Crashed',
+  hung: 'Hung',
+  unknown: 'Unknown',
+};
+
+export const STATE_MEANINGS: Record<ChatState, string> = {
+  working: 'A turn is under way',
+  waiting: 'Waits for your permission or answer',
+  idle: 'Waits for your next message',
+  ended: 'Closed by you or the client',
+  crashed: 'Its process died without a clean end',
+  hung: 'Its process lives, but nothing moves',
+  unknown: 'Its process cannot be judged from here',
+};
+
+export const CLIENT_NAMES: Record<Client, string> = {
+  'claude-code': 'Claude Code',
+};
+
+export const KIND_WORDS: Record<CrashKind, string> = {
+  killed: 'Killed',
+  exited: 'Exited',
+  shutdown: 'Shutdown',
+};
+
+export const KIND_MEANINGS: Record<CrashKind, string> = {
+  killed: 'The process went without a word: killed, out of memory, or a fault',
+  exited: 'The process took its leave in the middle of a turn',
+  shutdown: 'The machine went down under it',
+};
+
+export const IN_TURN_WORDS: Record<InTurn, string> = {
+  none: 'between turns',
+  answer: 'in an answer',
+  tool: 'in a tool',
+};
+
+export const REFUSAL_WORDS: Record<RefusalReason, string> = {
+  still_alive: 'the chat is still alive',
+  liveness_unknown: 'whether it is alive cannot be told',
+  under_way: 'a restore is under way',
+  directory_gone: 'its folder is gone',
+  client_missing: 'the client was not found',
+  terminal_missing: 'no terminal was found',
+  window_used_up: 'too many restores in a short time',
+  nothing_to_restore: 'there is nothing to restore',
+  orphans_alive: 'tools of the dead process still run',
+  checkpoint_gone: 'the checkpoint is gone',
+};
+
+export const TRIGGER_WORDS: Record<Trigger, string> = {
+  turn: 'After a turn',
+  crash: 'At a crash',
+  user: 'By you',
+};
+
+export const ENTRY_WORDS: Record<EntryKind, string> = {
+  prompt: 'You',
+  answer: 'Answer',
+  tool: 'Tool',
+  tool_failed: 'Tool failed',
+  interrupted: 'Interrupted',
+  api_error: 'API error',
+  compaction: 'Compacted',
+  checkpoint: 'Checkpoint',
+  crash: 'Crash',
+  restore: 'Restore',
+};
+
+export const THEN_WORDS: Record<Then, string> = {
+  idle: 'Wait for me',
+  continue: 'Continue the cut turn',
+};
