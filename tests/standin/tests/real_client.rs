@@ -109,7 +109,7 @@ fn a_chat_in_a_terminal_asks_nothing_before_it_works() {
     wait(WAIT, "the answer to show", || shown().contains("You said: hello there").then_some(()))
         .unwrap_or_else(|error| panic!("{error}\n{}", shown()));
     home.wait_for_status(WAIT, &start.session_id, "idle").unwrap();
-    drop(terminals);
+    terminals.close().unwrap();
     wait(WAIT, "the client to end with its terminal", || {
         (!shim_standin::client::is_alive(registry.pid)).then_some(())
     })

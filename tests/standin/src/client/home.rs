@@ -29,6 +29,7 @@ const GONE_WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Home {
     folder: PathBuf,
+    config: PathBuf,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -50,19 +51,33 @@ impl Home {
         let folder = folder.canonicalize()?;
         refuse_own_home(&folder)?;
         refuse_foreign_api(api)?;
-        let home = Self { environment: environment(&folder, api), folder };
+        let home = Self { environment: environment(&folder, api), config: folder.join(".claude"), folder };
         fs::create_dir_all(home.folder.join("bin"))?;
         std::os::unix::fs::symlink(program()?, home.folder.join("bin/claude"))?;
         fs::create_dir_all(home.folder.join(PROJECTS))?;
+        home.answer_first_questions(&home.folder)?;
+        Ok(home)
+    }
+
+    /// Clients of this home keep their chats in `config`, as `CLAUDE_CONFIG_DIR` tells them.
+    pub fn with_config(mut self, config: &Path) -> Result<Self> {
+        fs::create_dir_all(config)?;
+        self.config = config.canonicalize()?;
+        self.environment.push((OsString::from("CLAUDE_CONFIG_DIR"), self.config.clone().into_os_string()));
+        self.answer_first_questions(&self.config)?;
+        Ok(self)
+    }
+
+    fn answer_first_questions(&self, folder: &Path) -> Result<()> {
         // Each of these is a question that the client would ask in a terminal before anything else.
         let answers = json!({
             "hasCompletedOnboarding": true,
             "bypassPermissionsModeAccepted": true,
             "customApiKeyResponses": {"approved": [DUMMY_KEY], "rejected": []},
-            "projects": {home.folder.join(PROJECTS).to_string_lossy(): {"hasTrustDialogAccepted": true}},
+            "projects": {self.folder.join(PROJECTS).to_string_lossy(): {"hasTrustDialogAccepted": true}},
         });
-        fs::write(home.folder.join(".claude.json"), serde_json::to_vec_pretty(&answers)?)?;
-        Ok(home)
+        fs::write(folder.join(".claude.json"), serde_json::to_vec_pretty(&answers)?)?;
+        Ok(())
     }
 
     pub fn folder(&self) -> &Path {
@@ -94,13 +109,13 @@ impl Home {
     }
 
     /// The client's own folder.
-    pub fn config(&self) -> PathBuf {
-        self.folder.join(".claude")
+    pub fn config(&self) -> &Path {
+        &self.config
     }
 
     /// Every registry file that can be read.
     pub fn registries(&self) -> Vec<Registry> {
-        let entries = fs::read_dir(self.config().join("sessions")).into_iter().flatten().flatten();
+        let entries = fs::read_dir(self.config.join("sessions")).into_iter().flatten().flatten();
         entries
             .map(|entry| entry.path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
@@ -133,7 +148,7 @@ impl Home {
     /// The chat's transcript, once there is one.
     pub fn transcript(&self, session_id: &str) -> Option<PathBuf> {
         let name = format!("{session_id}.jsonl");
-        let folders = fs::read_dir(self.config().join("projects")).into_iter().flatten().flatten();
+        let folders = fs::read_dir(self.config.join("projects")).into_iter().flatten().flatten();
         folders.map(|folder| folder.path().join(&name)).find(|path| path.is_file())
     }
 

@@ -1,4 +1,5 @@
-//! Chats in a terminal: a tmux server of the home's own, on a socket inside it. Dropped, the server ends.
+//! Chats in a terminal: a tmux server of the home's own, on a socket inside it. It ends when it
+//! is closed, at the latest with the home.
 
 use std::{
     path::{Path, PathBuf},
@@ -60,30 +61,36 @@ impl<'h> Terminals<'h> {
         Ok(())
     }
 
-    /// Types text into a chat's window, as it is.
-    pub fn type_text(&self, session_id: &str, text: &str) -> Result<()> {
-        self.tmux(&["send-keys", "-t", session_id, "-l", text])?;
+    /// Types text into a window, as it is.
+    pub fn type_text(&self, window: &str, text: &str) -> Result<()> {
+        self.tmux(&["send-keys", "-t", &format!("{window}:"), "-l", text])?;
         Ok(())
     }
 
     /// Presses keys by tmux's names: `Enter`, `Escape`, `C-c`.
-    pub fn press(&self, session_id: &str, keys: &[&str]) -> Result<()> {
-        self.tmux(&[&["send-keys", "-t", session_id][..], keys].concat())?;
+    pub fn press(&self, window: &str, keys: &[&str]) -> Result<()> {
+        self.tmux(&[&["send-keys", "-t", &format!("{window}:")][..], keys].concat())?;
         Ok(())
     }
 
     /// What a window shows.
-    pub fn screen(&self, session_id: &str) -> Result<String> {
-        let output = self.tmux(&["capture-pane", "-p", "-t", session_id])?;
+    pub fn screen(&self, window: &str) -> Result<String> {
+        let output = self.tmux(&["capture-pane", "-p", "-t", &format!("{window}:")])?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Names of the windows that are open.
+    /// What names the windows that are open, whoever opened them.
     pub fn open(&self) -> Vec<String> {
-        let listed = self.tmux(&["list-sessions", "-F", "#{session_name}"]);
+        let listed = self.tmux(&["list-sessions", "-F", "#{session_id}"]);
         let text =
             listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// Closes every window.
+    pub fn close(self) -> Result<()> {
+        self.tmux(&["kill-server"])?;
+        Ok(())
     }
 
     fn tmux(&self, args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Output> {
@@ -95,11 +102,5 @@ impl<'h> Terminals<'h> {
             bail!("tmux {verb:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(output)
-    }
-}
-
-impl Drop for Terminals<'_> {
-    fn drop(&mut self) {
-        let _ = self.tmux(&["kill-server"]);
     }
 }
