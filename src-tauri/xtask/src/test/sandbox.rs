@@ -58,7 +58,7 @@ impl Sandbox {
 
     fn confine(&self, mut command: Command) -> Command {
         for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(|name| FOREIGN.iter().any(|foreign| name.starts_with(foreign))) {
+            if name.to_str().is_some_and(is_foreign) {
                 command.env_remove(name);
             }
         }
@@ -81,6 +81,11 @@ impl Drop for Sandbox {
     }
 }
 
+/// What the tests themselves are told stays.
+fn is_foreign(name: &str) -> bool {
+    !name.starts_with("SHIM_TEST_") && FOREIGN.iter().any(|foreign| name.starts_with(foreign))
+}
+
 /// Where cargo, rustup and npm keep what they downloaded; they look in the home folder unless told.
 fn toolchains() -> Vec<(&'static str, PathBuf)> {
     let real = env::home_dir().unwrap_or_default();
@@ -96,4 +101,21 @@ fn toolchains() -> Vec<(&'static str, PathBuf)> {
     // A toolchain without rustup has no such folder, and must not be given one.
     kept.retain(|(name, path)| *name != "RUSTUP_HOME" || path.exists());
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_foreign;
+
+    #[test]
+    fn what_leads_to_real_chats_is_kept_out() {
+        for name in
+            ["CLAUDE_CONFIG_DIR", "CLAUDECODE", "ANTHROPIC_API_KEY", "SHIM_HOME", "DISPLAY", "XDG_DATA_HOME"]
+        {
+            assert!(is_foreign(name), "{name}");
+        }
+        for name in ["PATH", "SHIM_TEST_CLAUDE", "CARGO_HOME", "LANG"] {
+            assert!(!is_foreign(name), "{name}");
+        }
+    }
 }

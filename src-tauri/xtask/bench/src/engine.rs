@@ -1,0 +1,154 @@
+//! An engine under measurement, with a home and a data folder of its own, and what the system says it uses.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+const START_WAIT: Duration = Duration::from_secs(30);
+const STOP_WAIT: Duration = Duration::from_secs(15);
+/// Ticks of `/proc/PID/stat` in a second; Linux tells user space 100 on every platform.
+const TICKS: f64 = 100.0;
+
+/// Folders of their own for one measurement, deleted after it.
+pub struct Place {
+    folder: tempfile::TempDir,
+    shim: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Place {
+    pub fn new(shim: &Path) -> Result<Self> {
+        // Beside this program, because the system's temporary folder may be kept in memory.
+        let own = std::env::current_exe()?;
+        let folder =
+            tempfile::Builder::new().prefix("bench-").tempdir_in(own.parent().unwrap_or(Path::new(".")))?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let environment =
+            vec![("PATH".into(), path), ("HOME".into(), folder.path().join("home").into_os_string())];
+        let place = Self { folder, shim: shim.to_owned(), environment };
+        fs::create_dir_all(place.data())?;
+        fs::create_dir_all(place.claude().join("sessions"))?;
+        fs::create_dir_all(place.claude().join("projects"))?;
+        // Nothing outside this folder is looked at, whatever else runs on the machine.
+        let settings = format!("[watch]\nwithin = [{:?}]\n", place.folder.path());
+        fs::write(place.data().join(shim_api::home::SETTINGS_FILE), settings)?;
+        Ok(place)
+    }
+
+    /// The environment for everything that runs here; the home stays this place's own.
+    pub fn with_environment(mut self, environment: &[(OsString, OsString)]) -> Self {
+        self.environment = environment.to_vec();
+        self
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    pub fn claude(&self) -> PathBuf {
+        self.home().join(".claude")
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("shim")
+    }
+
+    /// `shim` with these arguments, perhaps behind another program such as `taskset`.
+    pub fn command(&self, before: &[&str], args: &[&str]) -> Command {
+        let mut words = before.iter().map(OsStr::new).chain([self.shim.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).args(args).env_clear().envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command.env("SHIM_HOME", self.data()).current_dir(self.folder.path());
+        command
+    }
+
+    /// Starts the engine and waits until it answers.
+    pub fn start(&self, before: &[&str]) -> Result<Engine> {
+        let log = self.folder.path().join("engine.log");
+        let mut command = self.command(before, &["run"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
+        let mut child =
+            command.spawn().with_context(|| format!("{} could not be started", self.shim.display()))?;
+        let start = Instant::now();
+        while start.elapsed() < START_WAIT {
+            if let Ok(api) = shim_api::Engine::connect(&self.data()) {
+                return Ok(Engine { child, api });
+            }
+            if let Some(status) = child.try_wait()? {
+                bail!("the engine ended ({status}): {}", fs::read_to_string(&log)?.trim());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        child.kill()?;
+        child.wait()?;
+        bail!("the engine did not answer within {} s", START_WAIT.as_secs())
+    }
+}
+
+pub struct Engine {
+    child: Child,
+    pub api: shim_api::Engine,
+}
+
+impl Engine {
+    /// Seconds of processor time so far.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let stat = self.proc("stat")?;
+        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+        let ticks: Vec<f64> =
+            fields.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
+        Ok(ticks.iter().sum::<f64>() / TICKS)
+    }
+
+    /// Megabytes that `/proc/PID/status` states under this key, such as `VmRSS` or `VmHWM`.
+    pub fn memory_mb(&self, key: &str) -> Result<f64> {
+        let status = self.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        let kib: f64 =
+            line.and_then(|line| line.split_whitespace().next()?.parse().ok()).context("no such key")?;
+        Ok(kib * 1024.0 / 1e6)
+    }
+
+    fn proc(&self, file: &str) -> Result<String> {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))
+    }
+
+    /// Asks `done` every few milliseconds until it says yes; gives the time that took.
+    pub fn wait(
+        &self,
+        what: &str,
+        limit: Duration,
+        every: Duration,
+        mut done: impl FnMut(&shim_api::Engine) -> Result<bool>,
+    ) -> Result<Duration> {
+        let start = Instant::now();
+        while !done(&self.api)? {
+            if start.elapsed() > limit {
+                bail!("waited {} s for {what}", limit.as_secs());
+            }
+            thread::sleep(every);
+        }
+        Ok(start.elapsed())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // What cannot be asked to stop is killed below.
+        let _ = self.api.stop();
+        let start = Instant::now();
+        while start.elapsed() < STOP_WAIT && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

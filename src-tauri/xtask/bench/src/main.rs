@@ -1,0 +1,101 @@
+//! Measures SHIM's budgets and prints them: JSON lines first, then a table. It asserts nothing. Everything
+//! runs in folders of its own, with stand-ins for clients or the real client against a stand-in model API.
+
+mod chats;
+mod checkpoints;
+mod engine;
+mod figures;
+mod hook;
+mod idle;
+mod index;
+mod journal;
+mod machine;
+mod noticing;
+mod records;
+mod restore;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use self::figures::Figure;
+
+#[derive(Parser)]
+struct Args {
+    /// The `shim` to measure.
+    #[arg(long, default_value = "shim")]
+    shim: PathBuf,
+    /// Smaller counts: to see that everything runs, not to quote.
+    #[arg(long)]
+    quick: bool,
+    /// Only these: noticing, journal, checkpoints, restore, index, idle, hook.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+#[derive(Subcommand)]
+enum Other {
+    /// Stands in for a client's process: waits until its input ends.
+    #[command(hide = true)]
+    FakeClient,
+    /// Fetches the pinned real client, unless it is there, and prints where it lies.
+    Client,
+}
+
+/// One measurement; gives its figures.
+type Measure = fn(&Bench) -> Result<Vec<Figure>>;
+
+/// What every measurement needs to know.
+pub struct Bench {
+    pub shim: PathBuf,
+    pub quick: bool,
+}
+
+impl Bench {
+    /// How many samples to take.
+    pub fn count(&self, whole: usize, quick: usize) -> usize {
+        if self.quick { quick } else { whole }
+    }
+}
+
+const MEASURES: [(&str, Measure); 7] = [
+    ("noticing", noticing::measure),
+    ("journal", journal::measure),
+    ("checkpoints", checkpoints::measure),
+    ("restore", restore::measure),
+    ("index", index::measure),
+    ("idle", idle::measure),
+    ("hook", hook::measure),
+];
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    match args.other {
+        Some(Other::FakeClient) => return chats::wait_for_end(),
+        Some(Other::Client) => {
+            println!("{}", shim_standin::install::program()?.display());
+            return Ok(());
+        }
+        None => {}
+    }
+    let bench = Bench { shim: std::path::absolute(args.shim)?, quick: args.quick };
+    println!("{}", machine::describe());
+    let mut figures = Vec::new();
+    for (name, measure) in MEASURES {
+        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+            continue;
+        }
+        eprintln!("measuring {name}");
+        // One figure that cannot be taken here must not cost the others.
+        let taken = measure(&bench).unwrap_or_else(|error| vec![Figure::failed(name, &error)]);
+        for figure in taken {
+            println!("{}", figure.json());
+            figures.push(figure);
+        }
+    }
+    println!("\n{}", figures::table(&figures));
+    Ok(())
+}
