@@ -240,3 +240,7 @@ fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
         .map(|(source, says)| Evidence { source: source.to_owned(), says })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "crashes_tests.rs"]
+mod tests;
