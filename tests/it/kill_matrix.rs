@@ -1,0 +1,287 @@
+//! The kill matrix: a real client ends in each way it can, in the middle of a turn or between two; SHIM tells
+//! what it was, and brings back what died.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use shim_standin::client::{Headless, Signal, Start, Terminals, is_alive, wait};
+
+use crate::world::{WAIT, World, id};
+
+const SLOW_ANSWER: &str = "@@slow 2000 0.05";
+const TOOL_INPUT: &str =
+    "{\"command\": \"echo x >> ran.txt; echo begin > b.txt; sleep 600; echo end > e.txt\"}";
+/// What the first turn leaves behind in every chat of the matrix.
+const FIRST_ANSWER: &str = "I shall remember the word BANANA";
+/// The user's own settings: a hook that must go on working, and whose file must stay as it is.
+const USER_SETTINGS: &str = r#"{ "hooks": {"SessionStart": [{"hooks": [
+    {"type": "command", "command": "echo the user has a hook"}]}]} }
+"#;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Moment {
+    Answer,
+    Tool,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    HeadlessContinue,
+    TerminalIdle,
+}
+
+/// A chat with one complete turn, cut in its second.
+struct Cut {
+    world: World,
+    session_id: String,
+    cwd: PathBuf,
+    settings: PathBuf,
+}
+
+/// Plays a chat to the moment and sends the signal.
+fn cut(moment: Moment, signal: Signal) -> Cut {
+    let world = World::new();
+    let settings = world.home.config().join("settings.json");
+    fs::create_dir_all(world.home.config()).unwrap();
+    fs::write(&settings, USER_SETTINGS).unwrap();
+    let cwd = world.home.project("a projéct").unwrap();
+    let session_id = world.finished_chat(&cwd, &format!("Remember BANANA.\n@@text {FIRST_ANSWER}"));
+    let script = match moment {
+        Moment::Answer => SLOW_ANSWER.to_owned(),
+        Moment::Tool => format!("@@text here it goes\n@@tool Bash {TOOL_INPUT}\n@@text it went"),
+    };
+    let mut start = Start::new(&cwd, script);
+    start.session_id.clone_from(&session_id);
+    start.resume = true;
+    let mut chat = Headless::start(&world.home, &start).unwrap();
+    match moment {
+        Moment::Answer => chat.wait_for_words(WAIT, 5).unwrap(),
+        Moment::Tool => wait(WAIT, "the tool to begin", || cwd.join("b.txt").exists().then_some(())).unwrap(),
+    }
+    assert_eq!(world.wait_for_state(&session_id, "working")["pid"], chat.pid());
+    chat.signal(signal);
+    chat.wait_for_exit(WAIT).unwrap();
+    Cut { world, session_id, cwd, settings }
+}
+
+impl Cut {
+    /// The verdict, and the journal byte for byte.
+    #[track_caller]
+    fn is_a_crash(&self, kind: &str, in_turn: &str, in_flight: &Value) -> Value {
+        let crash = self.world.wait_for_crash(&self.session_id);
+        let verdict = (&crash["kind"], &crash["in_turn"], &crash["in_flight"], &crash["seen_live"]);
+        assert_eq!(verdict, (&json!(kind), &json!(in_turn), in_flight, &json!(true)), "{crash}");
+        assert!(crash["evidence"].as_array().unwrap().len() >= 2, "{crash}");
+        assert_eq!(self.world.chat(&self.session_id)["state"], "crashed");
+        self.world.wait_until_kept(&self.session_id);
+        crash
+    }
+
+    /// No crash, an ended chat, and the journal byte for byte.
+    #[track_caller]
+    fn is_a_clean_end(&self) {
+        let chat = self.world.wait_for_state(&self.session_id, "ended");
+        assert_eq!((&chat["pid"], &chat["open_crash"]), (&Value::Null, &Value::Null), "{chat}");
+        assert_eq!(self.world.crashes_of(&self.session_id), Vec::<Value>::new());
+        self.world.wait_until_kept(&self.session_id);
+    }
+
+    /// Brings the chat back and checks all that the receipt claims, and what the model was told.
+    #[track_caller]
+    fn comes_back(&self, how: How, told: &[&str]) {
+        let world = &self.world;
+        let asked = world.asked();
+        let hooked =
+            world.standin.requests_of(&self.session_id).last().map_or(0, |last| hooks_in(&last.text()));
+        let options: &[&str] = match how {
+            How::HeadlessContinue => &["--headless", "--continue"],
+            How::TerminalIdle => &["--idle"],
+        };
+        let receipt = world.restore(&id(&self.session_id), options);
+        self.check_receipt(&receipt);
+        let pid = u32::try_from(receipt["pid"].as_u64().unwrap()).unwrap();
+        assert_eq!(world.home.clients_on(&self.session_id), [pid], "{receipt}");
+        if let How::TerminalIdle = how {
+            self.waits_for_its_user(asked);
+        }
+        let request = world.wait_for_request(&self.session_id, asked);
+        let text = request.text();
+        for words in [FIRST_ANSWER, "SHIM restored this chat"].iter().chain(told) {
+            assert!(text.contains(words), "the model was not told {words:?}: {text}");
+        }
+        assert_eq!(hooks_in(&text), hooked + 1, "the user's own hook still runs: {text}");
+        world.home.wait_for_status(WAIT, &self.session_id, "idle").unwrap();
+        assert_eq!(world.home.clients_on(&self.session_id), [pid], "one process, the one of the receipt");
+        let crash = world.wait_for_crash(&self.session_id);
+        assert_eq!((&crash["resolved"], &crash["restore"]["id"]), (&json!(true), &receipt["id"]), "{crash}");
+        assert_eq!(fs::read_to_string(&self.settings).unwrap(), USER_SETTINGS);
+        world.wait_until_kept(&self.session_id);
+    }
+
+    #[track_caller]
+    fn check_receipt(&self, receipt: &Value) {
+        let told = |key: &str| receipt[key].clone();
+        assert_eq!(
+            (told("ok"), told("refused"), told("turns_before"), told("turns_after"), told("turns_lost")),
+            (json!(true), Value::Null, json!(1), json!(1), json!(0)),
+            "{receipt}\n{}",
+            self.world.log()
+        );
+        assert!(
+            receipt["last_message_sha256_before"].as_str().is_some_and(|hash| hash.len() == 64),
+            "{receipt}"
+        );
+        assert_eq!(told("last_message_sha256_before"), told("last_message_sha256_after"));
+        assert_eq!(
+            (told("chat"), told("processes"), told("cwd"), told("permission_mode")),
+            (json!(id(&self.session_id)), json!(1), json!(self.cwd), json!("bypassPermissions")),
+            "{receipt}"
+        );
+    }
+
+    /// A chat restored idle asks nothing of the model until its user does.
+    #[track_caller]
+    fn waits_for_its_user(&self, asked: u64) {
+        let world = &self.world;
+        let terminals = Terminals::new(&world.home);
+        world.home.wait_for_status(WAIT, &self.session_id, "idle").unwrap();
+        let [window] = &terminals.open()[..] else { panic!("one window: {:?}", terminals.open()) };
+        wait(WAIT, "the chat to show", || terminals.screen(window).unwrap().contains("BANANA").then_some(()))
+            .unwrap_or_else(|error| panic!("{error}\n{}", terminals.screen(window).unwrap()));
+        assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
+        terminals.type_text(window, "what now?").unwrap();
+        wait(WAIT, "the question to show", || {
+            terminals.screen(window).unwrap().contains("what now?").then_some(())
+        })
+        .unwrap();
+        terminals.press(window, &["Enter"]).unwrap();
+    }
+
+    /// The tool ran once, never to its end, and nothing of it is left.
+    #[track_caller]
+    fn the_tool_ran_once(&self) {
+        assert_eq!(fs::read_to_string(self.cwd.join("ran.txt")).unwrap(), "x\n");
+        assert!(!self.cwd.join("e.txt").exists(), "the tool was not let run on");
+        let left: Vec<_> = self.world.home.tools_of(&self.session_id);
+        let left: Vec<_> = left.iter().filter(|tool| tool.args.join(" ").contains("sleep 600")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+fn hooks_in(text: &str) -> usize {
+    text.matches("the user has a hook").count()
+}
+
+fn bash_in_flight() -> Value {
+    json!([{"tool": "Bash", "input": serde_json::from_str::<Value>(TOOL_INPUT).unwrap()}])
+}
+
+#[test]
+fn killed_in_mid_answer() {
+    let cut = cut(Moment::Answer, Signal::KILL);
+    cut.is_a_crash("killed", "answer", &json!([]));
+    cut.comes_back(How::HeadlessContinue, &["Your last answer was cut"]);
+}
+
+#[test]
+fn killed_in_mid_answer_restored_in_a_terminal() {
+    let cut = cut(Moment::Answer, Signal::KILL);
+    cut.is_a_crash("killed", "answer", &json!([]));
+    cut.comes_back(How::TerminalIdle, &["Your last answer was cut", "what now?"]);
+}
+
+#[test]
+fn killed_in_mid_tool() {
+    let cut = cut(Moment::Tool, Signal::KILL);
+    assert!(!cut.world.home.tools_of(&cut.session_id).is_empty(), "the tool outlives its client");
+    cut.is_a_crash("killed", "tool", &bash_in_flight());
+    cut.comes_back(How::HeadlessContinue, &["In flight when it died", "echo x >> ran.txt"]);
+    cut.the_tool_ran_once();
+}
+
+#[test]
+fn killed_in_mid_tool_restored_in_a_terminal() {
+    let cut = cut(Moment::Tool, Signal::KILL);
+    cut.is_a_crash("killed", "tool", &bash_in_flight());
+    cut.comes_back(How::TerminalIdle, &["In flight when it died", "echo x >> ran.txt", "what now?"]);
+    cut.the_tool_ran_once();
+}
+
+#[test]
+fn asked_to_end_in_mid_answer() {
+    let cut = cut(Moment::Answer, Signal::TERM);
+    cut.is_a_crash("exited", "answer", &json!([]));
+    cut.comes_back(How::TerminalIdle, &["Your last answer was cut", "what now?"]);
+}
+
+#[test]
+fn asked_to_end_in_mid_tool() {
+    let cut = cut(Moment::Tool, Signal::TERM);
+    // The client ends the tool itself and records that it did.
+    cut.is_a_crash("exited", "answer", &json!([]));
+    cut.comes_back(How::HeadlessContinue, &["Exit code 137"]);
+    cut.the_tool_ran_once();
+}
+
+#[test]
+fn terminal_closed_in_mid_answer() {
+    let cut = cut(Moment::Answer, Signal::HUP);
+    cut.is_a_crash("exited", "answer", &json!([]));
+    cut.comes_back(How::HeadlessContinue, &["Your last answer was cut"]);
+}
+
+#[test]
+fn stopped_by_the_user_in_mid_answer_is_no_crash() {
+    cut(Moment::Answer, Signal::INT).is_a_clean_end();
+}
+
+#[test]
+fn a_clean_exit_is_no_crash() {
+    let world = World::new();
+    let cwd = world.home.project("p").unwrap();
+    let session_id =
+        world.finished_chat(&cwd, "@@tool Bash {\"command\": \"echo x >> ran.txt\"}\n@@text done");
+    let chat = world.wait_for_state(&session_id, "ended");
+    assert_eq!((&chat["turns"], &chat["cwd"]), (&json!(1), &json!(cwd)), "{chat}");
+    assert_eq!(world.crashes_of(&session_id), Vec::<Value>::new());
+    world.wait_until_kept(&session_id);
+}
+
+#[test]
+fn an_api_that_gives_nothing_is_no_crash() {
+    let world = World::new();
+    let mut start = Start::new(world.home.project("p").unwrap(), "@@error 529");
+    start.environment.push(("CLAUDE_CODE_MAX_RETRIES".to_owned(), "1".to_owned()));
+    let mut chat = Headless::start(&world.home, &start).unwrap();
+    assert_eq!(chat.wait_for_exit(WAIT).unwrap().code(), Some(1));
+    world.wait_for_state(&start.session_id, "ended");
+    assert_eq!(world.crashes_of(&start.session_id), Vec::<Value>::new());
+    world.wait_until_kept(&start.session_id);
+}
+
+/// The process that started the client dies with it reading: the client goes on to its end all the same.
+#[test]
+fn the_death_of_its_parent_is_no_crash() {
+    let world = World::new();
+    let start = Start::new(world.home.project("p").unwrap(), "@@slow 60 0.05\n@@text and that was it");
+    let script = "exec 3< <(exec \"$@\"); read -r line <&3; kill -9 $$";
+    let mut command = world.home.command("bash", &start.cwd);
+    command.args(["-c", script, "bash"]).arg(world.home.claude()).args(start.headless_args());
+    let mut parent = run_quietly(&mut command);
+    let client = world.home.wait_for_status(WAIT, &start.session_id, "busy").unwrap();
+    assert!(!parent.wait().unwrap().success());
+    assert!(is_alive(client.pid), "the client outlives its parent");
+    wait(WAIT, "the client to end", || (!is_alive(client.pid)).then_some(())).unwrap();
+    let chat = world.wait_for_state(&start.session_id, "ended");
+    assert_eq!(chat["turns"], 1, "{chat}");
+    assert_eq!(world.crashes_of(&start.session_id), Vec::<Value>::new());
+    world.wait_until_kept(&start.session_id);
+}
+
+fn run_quietly(command: &mut Command) -> std::process::Child {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}

@@ -1,0 +1,16 @@
+//! Integration tests: the real client, the stand-in API, and SHIM as its user calls it. One binary.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod forks;
+mod hostile;
+mod kill_matrix;
+mod many;
+mod refusals;
+mod world;
