@@ -53,6 +53,7 @@ impl Home {
         refuse_foreign_api(api)?;
         let home = Self { environment: environment(&folder, api), config: folder.join(".claude"), folder };
         fs::create_dir_all(home.folder.join("bin"))?;
+        fs::create_dir_all(home.folder.join("tmp"))?;
         std::os::unix::fs::symlink(program()?, home.folder.join("bin/claude"))?;
         fs::create_dir_all(home.folder.join(PROJECTS))?;
         home.answer_first_questions(&home.folder)?;
@@ -190,6 +191,7 @@ fn environment(folder: &Path, api: &str) -> Vec<(OsString, OsString)> {
         (OsString::from("HOME"), folder.as_os_str().to_owned()),
         set("SHELL", "/bin/sh"),
         set("TERM", "xterm-256color"),
+        (OsString::from("TMPDIR"), folder.join("tmp").into_os_string()),
         set("LANG", "C.UTF-8"),
         set("ANTHROPIC_BASE_URL", api),
         set("ANTHROPIC_API_KEY", DUMMY_KEY),
