@@ -40,6 +40,8 @@ pub enum RefusalReason {
     StillAlive,
     /// Whether a process stands behind the chat cannot be told.
     LivenessUnknown,
+    /// More than one chat answers to what was asked for, or the chat has more than one transcript.
+    Ambiguous,
     /// A restore of this chat is under way.
     UnderWay,
     /// Its directory is gone.
@@ -489,3 +491,7 @@ fn name_orphans(orphans: &[Orphan]) -> String {
 fn count_of(processes: usize) -> String {
     if processes == 1 { "1 process is".to_owned() } else { format!("{processes} processes are") }
 }
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;

@@ -339,3 +339,7 @@ fn refusal(seat: &Seat, window: RestoreWindow, fork: bool, now: Timestamp) -> Op
     }
     None
 }
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;
