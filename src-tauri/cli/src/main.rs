@@ -1,1 +1,184 @@
-fn main(){}
+//! `shim`: the engine in the foreground, and every verb of the command line. Each verb speaks to the
+//! running engine, or to one that lives for the one command.
+
+mod chats;
+mod crashes;
+mod doctor;
+mod engine;
+mod hook;
+mod print;
+mod restore;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use shim_api::restore::Then;
+
+/// Keeps AI chats alive: watches them, keeps a copy of each, brings back those that died.
+#[derive(Parser)]
+#[command(name = "shim", version, propagate_version = true)]
+struct Cli {
+    /// Folder for SHIM's own data [default: $SHIM_HOME, else the platform's].
+    #[arg(long, global = true, value_name = "FOLDER")]
+    home: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the engine in the foreground, without a window.
+    Run,
+    /// The engine, the clients found, chats by state, and what SHIM itself uses.
+    Status {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Every chat, the most recent first.
+    Chats {
+        /// Only of this client, such as claude-code.
+        #[arg(long)]
+        client: Option<String>,
+        /// Only in this state: working, waiting, idle, ended, crashed, hung, unknown.
+        #[arg(long, value_parser = print::state)]
+        state: Option<shim_core::chats::ChatState>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// A chat's timeline.
+    Chat {
+        /// Its id, or the start of it.
+        id: String,
+        /// Newest entries shown, 1 to 5000.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        limit: u32,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Every crash, the most recent first.
+    Crashes {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a checkpoint of a chat.
+    Checkpoint {
+        id: String,
+        /// Why, in your own words.
+        #[arg(long)]
+        note: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// A chat's checkpoints, oldest first.
+    Checkpoints {
+        id: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring a chat back and print the receipt.
+    Restore {
+        /// A chat's id, the start of it, or a crash's number.
+        target: String,
+        /// Fork from this checkpoint; the original stays as it is.
+        #[arg(long, value_name = "N")]
+        checkpoint: Option<i64>,
+        /// As a worker, without a terminal.
+        #[arg(long)]
+        headless: bool,
+        /// Go on with the turn that was cut.
+        #[arg(long = "continue", conflicts_with = "idle")]
+        go_on: bool,
+        /// Wait for you (the default).
+        #[arg(long)]
+        idle: bool,
+        /// Show what would be done; change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a chat's transcript, byte for byte.
+    Export {
+        id: String,
+        /// Only up to this checkpoint.
+        #[arg(long, value_name = "N")]
+        checkpoint: Option<i64>,
+        /// File to write; `-` is standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Search all journals.
+    Search {
+        text: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// What was found on this machine, what is missing, what to do.
+    Doctor {
+        /// Also prove the checksum of everything kept.
+        #[arg(long)]
+        verify: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// The settings there are, with units, ranges and defaults.
+    Settings,
+    /// Called by clients; not for people.
+    #[command(hide = true)]
+    Hook {
+        #[command(subcommand)]
+        event: hook::HookEvent,
+    },
+    /// Becomes the client that a launch file names; not for people.
+    #[command(hide = true)]
+    Launch { file: PathBuf },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("shim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.verb {
+        Verb::Hook { event } => return Ok(hook::run(&event)),
+        Verb::Launch { file } => return Ok(shim_engine::run_launch_file(&file)?),
+        Verb::Settings => {
+            doctor::settings();
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
+    let home = shim_api::home::data_folder(cli.home)?;
+    if matches!(cli.verb, Verb::Run) {
+        return engine::run(&home);
+    }
+    engine::with(&home, |engine| verb(cli.verb, engine))
+}
+
+fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Status { json } => doctor::status(engine, json),
+        Verb::Chats { client, state, json } => chats::chats(engine, client.as_deref(), state, json),
+        Verb::Chat { id, limit, json } => chats::chat(engine, &id, limit, json),
+        Verb::Crashes { json } => crashes::crashes(engine, json),
+        Verb::Checkpoint { id, note, json } => chats::checkpoint(engine, &id, note, json),
+        Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
+        Verb::Restore { target, checkpoint, headless, go_on, idle: _, dry_run, json } => {
+            let then = if go_on { Then::Continue } else { Then::Idle };
+            let request = shim_api::restore::RestoreRequest { target, checkpoint, headless, then, dry_run };
+            return restore::restore(engine, &request, json);
+        }
+        Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
+        Verb::Search { text, json } => chats::search(engine, &text, json),
+        Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
+        Verb::Run | Verb::Settings | Verb::Hook { .. } | Verb::Launch { .. } => Ok(()),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

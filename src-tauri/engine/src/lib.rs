@@ -1,1 +1,26 @@
-//! work
+//! The engine: watches clients, keeps their chats, notices deaths, restores, answers the api. Decisions
+//! are `shim_core`'s; what is decided is carried out here.
+
+pub mod checkpoints;
+pub mod claude_code;
+pub mod doctor;
+mod effects;
+mod git;
+mod home;
+mod journal;
+mod launch;
+mod paths;
+mod processes;
+mod restore;
+mod retention;
+mod run;
+mod search;
+mod serve;
+mod sweep;
+mod terminal;
+mod timeline;
+mod views;
+
+pub use home::{Home, HomeError};
+pub use launch::run_launch_file;
+pub use serve::{Running, start};

@@ -47,6 +47,13 @@ impl Batch<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// What is stored of a chat's transcript; `None` when nothing is, or only in words of another version.
+    pub fn digest(&self, chat: &ChatId) -> Result<Option<Digest>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT digest FROM chat WHERE id = ?1")?;
+        let text: Option<String> = statement.query_row([chat.as_str()], |row| row.get(0)).optional()?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
     pub fn put_launch(&self, chat: &ChatId, launch: &Launch) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(

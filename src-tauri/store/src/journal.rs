@@ -141,6 +141,11 @@ impl Batch<'_> {
     /// From here on the file's bytes belong to a new generation; the old one stays.
     pub fn begin_generation(&self, stream: StreamId) -> Result<i64, StoreError> {
         self.connection.execute("UPDATE stream SET generation = generation + 1 WHERE id = ?1", [stream.0])?;
+        // What was folded from the old bytes says nothing of the new ones.
+        self.connection.execute(
+            "UPDATE chat SET digest = '' WHERE id = (SELECT chat_id FROM stream WHERE id = ?1 AND sub_agent = '')",
+            [stream.0],
+        )?;
         Ok(self
             .connection
             .query_row("SELECT generation FROM stream WHERE id = ?1", [stream.0], |row| row.get(0))?)

@@ -1,0 +1,175 @@
+//! Verbs about chats: list, timeline, checkpoints, export, search.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
+
+use anyhow::Context;
+use shim_api::{Engine, chats::EntryKind};
+use shim_core::chats::ChatState;
+
+use crate::print;
+
+pub fn chats(
+    engine: &Engine,
+    client: Option<&str>,
+    state: Option<ChatState>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let chats = engine.chats(client, state)?;
+    if json {
+        return print::json(&chats);
+    }
+    let rows: Vec<_> = chats
+        .iter()
+        .map(|chat| {
+            let short: String = chat.session_id.chars().take(8).collect();
+            vec![
+                short,
+                chat.state.name().to_owned(),
+                chat.pid.map_or_else(String::new, |pid| pid.to_string()),
+                chat.turns.to_string(),
+                print::time(chat.last_activity),
+                print::cut(&chat.title, 50),
+                chat.cwd.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        println!("No chats yet. Start one in Claude Code and it appears here.");
+        return Ok(());
+    }
+    print::table(&["id", "state", "pid", "turns", "last activity (UTC)", "title", "folder"], &rows);
+    Ok(())
+}
+
+pub fn chat(engine: &Engine, id: &str, limit: u32, json: bool) -> anyhow::Result<()> {
+    let detail = engine.chat(id, limit)?;
+    if json {
+        return print::json(&detail);
+    }
+    let chat = &detail.chat;
+    println!(
+        "{}\n{}  {}  {} turns, {} tokens",
+        chat.title,
+        chat.id,
+        chat.state.name(),
+        chat.turns,
+        chat.tokens
+    );
+    if let Some(cwd) = &chat.cwd {
+        println!("in {cwd}");
+    }
+    if detail.earlier > 0 {
+        println!("({} earlier entries; --limit shows more)", detail.earlier);
+    }
+    for entry in &detail.timeline {
+        let number = entry.number.map_or_else(String::new, |number| format!(" {number}"));
+        println!(
+            "{}  {:<12} {}",
+            print::time(entry.at),
+            format!("{}{number}", kind_name(entry.kind)),
+            entry.text
+        );
+    }
+    Ok(())
+}
+
+fn kind_name(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Prompt => "you",
+        EntryKind::Answer => "answer",
+        EntryKind::Tool => "tool",
+        EntryKind::ToolFailed => "tool failed",
+        EntryKind::Interrupted => "stopped",
+        EntryKind::ApiError => "api error",
+        EntryKind::Compaction => "compacted",
+        EntryKind::Checkpoint => "checkpoint",
+        EntryKind::Crash => "crash",
+        EntryKind::Restore => "restore",
+    }
+}
+
+pub fn checkpoint(engine: &Engine, id: &str, note: Option<String>, json: bool) -> anyhow::Result<()> {
+    let checkpoint = engine.take_checkpoint(id, note)?;
+    if json {
+        return print::json(&checkpoint);
+    }
+    println!(
+        "Checkpoint {} of {}: {} turns, byte {}.",
+        checkpoint.id, checkpoint.chat, checkpoint.turns, checkpoint.journal_offset
+    );
+    Ok(())
+}
+
+pub fn checkpoints(engine: &Engine, id: &str, json: bool) -> anyhow::Result<()> {
+    let checkpoints = engine.checkpoints(id)?;
+    if json {
+        return print::json(&checkpoints);
+    }
+    let rows: Vec<_> = checkpoints
+        .iter()
+        .map(|checkpoint| {
+            let head: String =
+                checkpoint.workspace.head.as_deref().unwrap_or_default().chars().take(10).collect();
+            let branch = checkpoint.workspace.branch.as_deref().unwrap_or_default();
+            vec![
+                checkpoint.id.to_string(),
+                print::time(checkpoint.at),
+                checkpoint.trigger.name().to_owned(),
+                checkpoint.turns.to_string(),
+                checkpoint.journal_offset.to_string(),
+                format!("{head} {branch}").trim().to_owned(),
+                checkpoint.note.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    print::table(&["no", "taken (UTC)", "why", "turns", "byte", "git", "note"], &rows);
+    Ok(())
+}
+
+/// The file is there whole or not at all.
+pub fn export(engine: &Engine, id: &str, checkpoint: Option<i64>, output: &Path) -> anyhow::Result<()> {
+    let mut bytes = engine.export(id, checkpoint)?;
+    if output == Path::new("-") {
+        let mut out = io::stdout().lock();
+        io::copy(&mut bytes, &mut out).context("the transcript could not be written")?;
+        return Ok(out.flush()?);
+    }
+    let beside = output.with_added_extension("part");
+    let written = write_private(&beside, &mut bytes).and_then(|()| fs::rename(&beside, output));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written.with_context(|| format!("{} could not be written", output.display()))
+}
+
+fn write_private(path: &Path, bytes: &mut impl io::Read) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    io::copy(bytes, &mut file)?;
+    file.sync_all()
+}
+
+pub fn search(engine: &Engine, text: &str, json: bool) -> anyhow::Result<()> {
+    let hits = engine.search(text)?;
+    if json {
+        return print::json(&hits);
+    }
+    if hits.is_empty() {
+        println!("“{text}” is in no chat.");
+    }
+    for hit in hits {
+        let at = hit.at.map_or_else(String::new, print::time);
+        println!("{at}  {}  {}\n    {}: {}", hit.chat, hit.title, hit.who, hit.excerpt);
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The engine: in the foreground, or the one that a verb speaks to.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Context;
+use shim_api::Engine;
+use shim_engine::Home;
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// Threads of the listener; all else has its own.
+const LISTENER_THREADS: usize = 2;
+
+/// Runs the engine until it is asked to end: by a signal, or over the api.
+pub fn run(home: &Path) -> anyhow::Result<ExitCode> {
+    let filter = EnvFilter::try_from_env("SHIM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let opened = Home::open(home)?;
+    runtime()?.block_on(async {
+        let running = shim_engine::start(opened, false).await?;
+        eprintln!("shim: watching; data in {}, listening on 127.0.0.1:{}", home.display(), running.file.port);
+        tokio::select! {
+            () = running.asked_to_stop() => {}
+            signal = ended_by_signal() => signal?,
+        }
+        running.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Calls `verb` with the running engine, or with one that lives only for it.
+pub fn with(home: &Path, verb: impl FnOnce(&Engine) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    if let Ok(engine) = Engine::connect(home) {
+        return verb(&engine);
+    }
+    let opened = Home::open(home)?;
+    let runtime = runtime()?;
+    let running = runtime.block_on(shim_engine::start(opened, true))?;
+    let result = runtime.block_on(running.settled()).and_then(|()| verb(&Engine::at(running.file.clone())));
+    runtime.block_on(running.stop());
+    result
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(LISTENER_THREADS).enable_all().build().context("no threads are to be had")
+}
+
+#[cfg(unix)]
+async fn ended_by_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate, mut hang_up) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn ended_by_signal() -> anyhow::Result<()> {
+    Ok(tokio::signal::ctrl_c().await?)
+}

@@ -1,0 +1,69 @@
+//! How things are printed: JSON as it goes over the wire, or tables for a person.
+
+use serde::Serialize;
+use shim_core::{chats::ChatState, time::Timestamp};
+
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Columns as wide as their widest cell; the last one runs free.
+pub fn table(head: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(head.get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..head.len()).map(width).collect();
+    let line = |cells: &[String]| {
+        let padded: Vec<_> =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", padded.join("  ").trim_end());
+    };
+    line(&head.iter().map(|cell| cell.to_uppercase()).collect::<Vec<_>>());
+    rows.iter().for_each(|row| line(row));
+}
+
+pub fn state(text: &str) -> Result<ChatState, String> {
+    let names: Vec<_> = ChatState::ALL.iter().map(|state| state.name()).collect();
+    ChatState::from_name(text).ok_or_else(|| format!("one of {}", names.join(", ")))
+}
+
+/// A time as a person reads it: to the second.
+pub fn time(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.get(..19).map_or(text.clone(), |seconds| seconds.replace('T', " "))
+}
+
+pub fn bytes(count: u64) -> String {
+    let mut amount = count as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if amount < 1024.0 || unit == "GiB" {
+            return if unit == "B" { format!("{count} B") } else { format!("{amount:.1} {unit}") };
+        }
+        amount /= 1024.0;
+    }
+    format!("{count} B")
+}
+
+pub fn cut(text: &str, characters: usize) -> String {
+    shim_core::claude_code::shorten(text, characters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_are_said_in_the_unit_that_fits() {
+        for (count, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (3 << 30, "3.0 GiB"),
+            (5000 << 30, "5000.0 GiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}

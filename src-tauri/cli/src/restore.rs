@@ -1,0 +1,60 @@
+//! `shim restore`: asks for it, prints the receipt.
+
+use std::process::ExitCode;
+
+use shim_api::{
+    Engine,
+    restore::{Receipt, RestoreRequest},
+};
+
+use crate::print;
+
+pub fn restore(engine: &Engine, request: &RestoreRequest, json: bool) -> anyhow::Result<ExitCode> {
+    let receipt = engine.restore(request)?;
+    if json {
+        print::json(&receipt)?;
+    } else {
+        print_receipt(&receipt);
+    }
+    if receipt.ok {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let failed = receipt.steps.iter().find(|step| !step.ok).map(|step| step.detail.clone());
+    let why = receipt.refused.map(|refusal| refusal.message).or(failed);
+    eprintln!("shim: not restored: {}", why.unwrap_or_else(|| "see the steps above".to_owned()));
+    Ok(ExitCode::FAILURE)
+}
+
+fn print_receipt(receipt: &Receipt) {
+    let outcome = match (receipt.ok, receipt.dry_run, &receipt.refused) {
+        (true, true, _) => "Rehearsed; nothing was changed.",
+        (true, false, _) => "Restored.",
+        (false, _, Some(_)) => "Refused.",
+        (false, _, None) => "Failed.",
+    };
+    println!("Receipt {}: {outcome}", receipt.id);
+    println!("  chat     {}", receipt.chat);
+    if let Some(original) = &receipt.fork_of {
+        println!("  fork of  {original}");
+    }
+    for (name, value) in
+        [("folder", &receipt.cwd), ("model", &receipt.model), ("mode", &receipt.permission_mode)]
+    {
+        if let Some(value) = value {
+            println!("  {name:<8} {value}");
+        }
+    }
+    for step in &receipt.steps {
+        println!("  {} {:<13} {}", if step.ok { "✓" } else { "✗" }, step.step, step.detail);
+    }
+    if let (Some(after), Some(lost)) = (receipt.turns_after, receipt.turns_lost) {
+        println!("  turns    {} before, {after} after, {lost} lost", receipt.turns_before);
+    }
+    if let (Some(pid), Some(processes)) = (receipt.pid, receipt.processes) {
+        println!("  process  {pid} ({processes} on this chat)");
+    }
+    println!(
+        "  took     {:.2} s, of which {:.2} s waiting for the client",
+        receipt.seconds, receipt.client_seconds
+    );
+}

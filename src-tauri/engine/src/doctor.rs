@@ -1,0 +1,90 @@
+//! What was found on this machine, what is missing, what to do.
+
+use shim_api::{
+    ApiError,
+    doctor::{Finding, Level},
+};
+use shim_store::Verified;
+
+use crate::{claude_code, run::Handle, terminal, views};
+
+/// Notes of dropped chats shown.
+const DROPPED_SHOWN_MAX: usize = 10;
+
+pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> {
+    let (homes, warnings, chats) =
+        handle.call(|watch| (watch.homes.clone(), watch.warnings.clone(), watch.chats.len()))?;
+    let settings = &handle.home.settings;
+    let mut findings = vec![
+        finding(
+            Level::Ok,
+            "data folder",
+            format!("{} ({} bytes)", handle.home.path.display(), handle.home.store.bytes_on_disk()),
+        ),
+        match claude_code::program(settings, None) {
+            Some(program) => finding(Level::Ok, "claude-code", program.display().to_string()),
+            None => advice(
+                Level::Problem,
+                "claude-code",
+                "the program `claude` was not found",
+                "install it, or name it in config.toml as clients.claude-code.command",
+            ),
+        },
+        match terminal::find(settings) {
+            Some(words) => finding(Level::Ok, "terminal", words.join(" ")),
+            None => advice(
+                Level::Note,
+                "terminal",
+                "no terminal was found",
+                "name one in config.toml as terminal.command, or restore with --headless",
+            ),
+        },
+    ];
+    if homes.is_empty() {
+        let found = "no folder of Claude Code was found".to_owned();
+        findings.push(advice(Level::Note, "homes", found, "start a chat, or name its folder in watch.homes"));
+    }
+    findings.extend(homes.iter().map(|home| finding(Level::Ok, "home", home.display().to_string())));
+    findings.push(finding(Level::Ok, "chats", format!("{chats} are kept")));
+    findings.extend(warnings.into_iter().map(|warning| finding(Level::Problem, "warning", warning)));
+    let dropped = handle.home.store.read(|store| store.dropped()).map_err(views::store_error)?;
+    findings.extend(dropped.into_iter().take(DROPPED_SHOWN_MAX).map(|dropped| {
+        let found = format!(
+            "“{}” ({}, {} bytes) on {}: {}",
+            dropped.title, dropped.chat, dropped.bytes, dropped.at, dropped.why
+        );
+        finding(Level::Note, "dropped", found)
+    }));
+    if verify {
+        let verified = handle.home.store.read(|store| store.verify()).map_err(views::store_error)?;
+        findings.extend(verdict(&verified));
+    }
+    Ok(findings)
+}
+
+fn verdict(verified: &Verified) -> Vec<Finding> {
+    let found =
+        format!("{} chunks, {} bytes: {} damaged", verified.chunks, verified.bytes, verified.damaged.len());
+    let level = if verified.damaged.is_empty() { Level::Ok } else { Level::Problem };
+    let mut findings = vec![finding(level, "checksums", found)];
+    findings.extend(verified.damaged.iter().map(|damage| {
+        advice(
+            Level::Problem,
+            "damaged",
+            format!(
+                "{}, generation {}, byte {}: {}",
+                damage.chat, damage.generation, damage.offset, damage.why
+            ),
+            "the client's own file may still hold these bytes: copy it, and check the disk",
+        )
+    }));
+    findings
+}
+
+fn finding(level: Level, what: &str, found: impl Into<String>) -> Finding {
+    Finding { level, what: what.to_owned(), found: found.into(), advice: None }
+}
+
+fn advice(level: Level, what: &str, found: impl Into<String>, advice: &str) -> Finding {
+    Finding { advice: Some(advice.to_owned()), ..finding(level, what, found) }
+}

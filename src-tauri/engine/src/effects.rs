@@ -1,0 +1,90 @@
+//! Carries out what the machine over all chats decided, in order.
+
+use shim_api::events::Event as Told;
+use shim_core::{
+    chats::ChatId,
+    checkpoints::Trigger,
+    restore::Refusal,
+    supervisor::{Effect, Event, NewCrash},
+};
+use shim_store::Urgency;
+
+use crate::{
+    run::{Watch, now},
+    views,
+};
+
+/// Crashes that may wait for a full disk.
+const UNRECORDED_MAX: usize = 1000;
+
+impl Watch {
+    /// Asks the machine, and carries out what it decides.
+    pub fn decide(&mut self, event: Event<'_>) {
+        for effect in self.supervisor.handle(event, now()) {
+            self.carry_out(effect);
+        }
+    }
+
+    /// Whether a restore may begin; if so, it is marked as under way.
+    pub fn may_restore(&mut self, chat: &ChatId, fork: bool) -> Result<(), Refusal> {
+        for effect in self.supervisor.handle(Event::RestoreAsked { chat, fork }, now()) {
+            if let Effect::RefuseRestore { refusal, .. } = effect {
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Watch { chat, process } => self.watch_exit(chat, process),
+            Effect::RecordCrash(crash) => self.record_crash(crash),
+            Effect::TakeCheckpoint { chat, trigger } => self.take_checkpoint(&chat, trigger),
+            Effect::ResolveCrashes { chat } => self.resolve_crashes(chat),
+            Effect::ChatChanged { chat } => self.handle.tell(Told::ChatChanged { chat }),
+            // Said by `may_restore`, whose caller goes on with it.
+            Effect::BeginRestore { .. } | Effect::RefuseRestore { .. } => {}
+        }
+    }
+
+    fn record_crash(&mut self, crash: NewCrash) {
+        let (detected_at, recorded) = (now(), crash.clone());
+        let written = self.home.store.write(Urgency::AtOnce, move |store| {
+            let Some(id) = store.record_crash(&recorded, detected_at)? else { return Ok(None) };
+            store.crash(id)
+        });
+        match written {
+            Ok(Some(row)) => {
+                tracing::info!(chat = %row.chat, kind = row.kind.name(), pid = row.process.pid, "crash recorded");
+                self.open_crashes.insert(row.chat.clone(), row.id);
+                let crash = views::crash(row, self.chats.get(&crash.chat), None);
+                self.handle.tell(Told::CrashRecorded { crash: Box::new(crash) });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                self.warn(error.to_string());
+                if self.unrecorded.len() < UNRECORDED_MAX {
+                    self.unrecorded.push(crash);
+                }
+            }
+        }
+    }
+
+    /// Tries again what a full disk prevented.
+    pub fn record_what_waits(&mut self) {
+        for crash in std::mem::take(&mut self.unrecorded) {
+            let chat = crash.chat.clone();
+            self.record_crash(crash);
+            self.take_checkpoint(&chat, Trigger::Crash);
+        }
+    }
+
+    fn resolve_crashes(&mut self, chat: ChatId) {
+        self.open_crashes.remove(&chat);
+        let resolved = self.home.store.write(Urgency::AtOnce, move |store| store.resolve_crashes(&chat));
+        if let Err(error) = resolved {
+            self.warn(error.to_string());
+        }
+        self.handle.tell(Told::StatusChanged);
+    }
+}

@@ -1,0 +1,85 @@
+//! The data folder of one engine: its lock, settings and database.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use shim_api::home::{DATABASE_FILE, ENGINE_FILE, LOCK_FILE, SETTINGS_FILE, read_engine_file};
+use shim_core::settings::{self, Settings};
+use shim_store::{Store, StoreError};
+
+use crate::paths::make_private_folder;
+
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    #[error("the data folder {path} cannot be used: {why}; make it writable, or name another with SHIM_HOME or --home", path = path.display())]
+    Folder { path: PathBuf, why: std::io::Error },
+    #[error("another engine{pid} runs on {path}: use it (`shim status`), or end it first", pid = running_as(*pid), path = path.display())]
+    Locked { path: PathBuf, pid: Option<u32> },
+    #[error("{path} is not right; mend it or remove it:\n{wrong}", path = path.display())]
+    Settings { path: PathBuf, wrong: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn running_as(pid: Option<u32>) -> String {
+    pid.map_or(String::new(), |pid| format!(" (process {pid})"))
+}
+
+/// An opened data folder. Held by at most one engine at a time.
+pub struct Home {
+    pub path: PathBuf,
+    pub settings: Settings,
+    pub store: Store,
+    /// Held, not read: the lock ends with the engine, however that ends.
+    _lock: File,
+}
+
+impl Home {
+    pub fn open(path: &Path) -> Result<Self, HomeError> {
+        let folder = |why| HomeError::Folder { path: path.to_owned(), why };
+        make_private_folder(path).map_err(folder)?;
+        let settings = read_settings(path)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK_FILE))
+            .map_err(folder)?;
+        if let Err(error) = lock.try_lock() {
+            return Err(match error {
+                std::fs::TryLockError::WouldBlock => HomeError::Locked {
+                    path: path.to_owned(),
+                    pid: read_engine_file(path).map(|file| file.pid),
+                },
+                std::fs::TryLockError::Error(why) => folder(why),
+            });
+        }
+        let store = Store::open(&path.join(DATABASE_FILE), settings.journal_commit)?;
+        for inner in ["restores", "workers"] {
+            make_private_folder(&path.join(inner)).map_err(folder)?;
+        }
+        Ok(Self { path: path.to_owned(), settings, store, _lock: lock })
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Without it a client would knock at a port that may be another program's by then.
+        let _ = std::fs::remove_file(self.path.join(ENGINE_FILE));
+    }
+}
+
+fn read_settings(home: &Path) -> Result<Settings, HomeError> {
+    let path = home.join(SETTINGS_FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(why) => return Err(HomeError::Folder { path, why }),
+    };
+    settings::parse(&text).map_err(|wrong| {
+        let lines: Vec<_> = wrong.iter().map(|wrong| format!("  {wrong}")).collect();
+        HomeError::Settings { path, wrong: lines.join("\n") }
+    })
+}

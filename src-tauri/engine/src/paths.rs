@@ -1,0 +1,82 @@
+//! Paths as bytes for the store, and what a file system says of a file.
+
+use std::{
+    fs::Metadata,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use shim_core::journal::Seen;
+
+#[cfg(unix)]
+pub fn to_bytes(path: &Path) -> Vec<u8> {
+    use std::os::unix::ffi::OsStrExt;
+    path.as_os_str().as_bytes().to_vec()
+}
+
+#[cfg(unix)]
+pub fn from_bytes(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+pub fn to_bytes(path: &Path) -> Vec<u8> {
+    path.to_string_lossy().into_owned().into_bytes()
+}
+
+#[cfg(not(unix))]
+pub fn from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+pub fn seen(meta: &Metadata) -> Seen {
+    let modified = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let modified_ns = modified.map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0));
+    Seen { bytes: meta.len(), file_number: file_number(meta), modified_ns }
+}
+
+#[cfg(unix)]
+fn file_number(meta: &Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    meta.ino()
+}
+
+/// Where the file system's number is not to be had, the time of creation tells a replaced file.
+#[cfg(not(unix))]
+fn file_number(meta: &Metadata) -> u64 {
+    let created = meta.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    created.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0))
+}
+
+/// Writes a file so that it is there whole or not at all, readable only by the user.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".shim-new");
+    let beside = path.with_file_name(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    std::fs::rename(&beside, path)
+}
+
+/// A folder that only the user may enter.
+pub fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}

@@ -1,0 +1,190 @@
+//! Processes: whether one is alive, when it exits, how it was started, what it left running. Identity is
+//! pid and start mark, never the pid alone.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+#[cfg(not(target_os = "linux"))]
+use portable as system;
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use shim_core::{
+    chats::ProcessKey,
+    crashes::{ExitStatus, Gone},
+    restore::Orphan,
+    time::Timestamp,
+};
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+pub use system::{exited, is_our_pid_domain, start_mark};
+
+/// How long a process that was asked to end may take before it is ended by force.
+const END_GRACE: Duration = Duration::from_secs(2);
+/// How long one that was ended by force may take to be gone.
+const KILL_WAIT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    Alive,
+    Dead(Gone),
+}
+
+/// Looks whether exactly this process runs. An unknown start mark matches any.
+pub fn probe(process: &ProcessKey) -> Liveness {
+    match start_mark(process.pid) {
+        None => Liveness::Dead(Gone::Absent),
+        Some(mark) if process.start.is_empty() || mark == process.start => Liveness::Alive,
+        Some(_) => Liveness::Dead(Gone::PidReused),
+    }
+}
+
+/// When the machine was started, to the second.
+pub fn boot_time() -> Timestamp {
+    let seconds = i64::try_from(System::boot_time().unwrap_or(0)).unwrap_or(0);
+    Timestamp::from_ms(seconds.saturating_mul(1000))
+}
+
+/// How a process was started.
+#[derive(Clone, Debug, Default)]
+pub struct Started {
+    pub program: Option<PathBuf>,
+    pub arguments: Vec<OsString>,
+    pub environment: Vec<(OsString, OsString)>,
+    pub cwd: Option<PathBuf>,
+}
+
+pub fn started(pid: u32) -> Option<Started> {
+    let mut system = System::new().ok()?;
+    let pid = sysinfo::Pid::from_u32(pid);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, everything());
+    system.process(pid).map(describe)
+}
+
+/// One running process, as found by looking over all.
+pub struct Running {
+    pub pid: u32,
+    pub started: Started,
+}
+
+/// All processes of this user's whose program's name begins with `name`.
+pub fn running_programs(name: &str) -> Vec<Running> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::All,
+        true,
+        ProcessRefreshKind::nothing().with_exe(UpdateKind::Always).without_tasks(),
+    );
+    let is_ours = |process: &sysinfo::Process| {
+        process
+            .exe()
+            .and_then(|exe| exe.file_name())
+            .is_some_and(|file| file.to_string_lossy().starts_with(name))
+    };
+    let pids: Vec<_> =
+        system.processes().values().filter(|p| is_ours(p)).map(sysinfo::Process::pid).collect();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, everything());
+    let found = pids.iter().filter_map(|pid| system.process(*pid));
+    found.map(|process| Running { pid: process.pid().as_u32(), started: describe(process) }).collect()
+}
+
+/// Processes whose environment says that a tool call of this chat started them.
+pub fn tool_children(session_id: &str) -> Vec<Orphan> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    let kind = ProcessRefreshKind::nothing()
+        .with_environ(UpdateKind::Always)
+        .with_cmd(UpdateKind::Always)
+        .without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    let wanted = OsString::from(format!("CLAUDE_CODE_SESSION_ID={session_id}"));
+    let children = system.processes().values().filter(|process| process.environ().contains(&wanted));
+    let orphans = children.filter_map(|process| {
+        let pid = process.pid().as_u32();
+        let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
+        Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
+    });
+    let own = std::process::id();
+    orphans.filter(|orphan| orphan.process.pid != own).collect()
+}
+
+/// Asks each to end, then ends by force what is left. Returns those that would not go. Each is looked at
+/// again before each signal: a pid may have become another's.
+pub fn end(processes: &[Orphan]) -> Vec<Orphan> {
+    let alive = |orphan: &&Orphan| probe(&orphan.process) == Liveness::Alive;
+    for (force, patience) in [(false, END_GRACE), (true, KILL_WAIT)] {
+        for orphan in processes.iter().filter(alive) {
+            system::signal(orphan.process.pid, force);
+        }
+        let until = Instant::now() + patience;
+        while processes.iter().any(|orphan| alive(&orphan)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    processes.iter().filter(alive).cloned().collect()
+}
+
+/// What an exit watch reports.
+pub type Exit = Option<ExitStatus>;
+
+/// What this process itself uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub memory_bytes: u64,
+    pub cpu_seconds: f64,
+    pub written_bytes: Option<u64>,
+}
+
+pub fn own_usage() -> Usage {
+    let Ok(mut system) = System::new() else { return Usage::default() };
+    let pid = sysinfo::Pid::from_u32(std::process::id());
+    let kind = ProcessRefreshKind::nothing().with_memory().with_cpu().with_disk_usage();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+    system.process(pid).map_or_else(Usage::default, |process| Usage {
+        memory_bytes: process.memory(),
+        cpu_seconds: process.accumulated_cpu_time() as f64 / 1000.0,
+        written_bytes: Some(process.disk_usage().total_written_bytes),
+    })
+}
+
+fn everything() -> ProcessRefreshKind {
+    ProcessRefreshKind::nothing()
+        .with_exe(UpdateKind::Always)
+        .with_cmd(UpdateKind::Always)
+        .with_environ(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .without_tasks()
+}
+
+fn describe(process: &sysinfo::Process) -> Started {
+    let pairs = process.environ().iter().filter_map(|entry| split(entry));
+    Started {
+        program: process.exe().map(PathBuf::from),
+        arguments: process.cmd().to_vec(),
+        environment: pairs.collect::<HashMap<_, _>>().into_iter().collect(),
+        cwd: process.cwd().map(PathBuf::from),
+    }
+}
+
+#[cfg(unix)]
+fn split(entry: &std::ffi::OsStr) -> Option<(OsString, OsString)> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let bytes = entry.as_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = (bytes.get(..at)?, bytes.get(at + 1..)?);
+    Some((OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())))
+}
+
+#[cfg(not(unix))]
+fn split(entry: &std::ffi::OsStr) -> Option<(OsString, OsString)> {
+    let text = entry.to_string_lossy();
+    let (name, value) = text.split_once('=')?;
+    Some((name.into(), value.into()))
+}

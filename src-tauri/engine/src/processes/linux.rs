@@ -1,0 +1,58 @@
+//! Linux: start marks from /proc, exits from pidfd.
+
+use std::os::fd::OwnedFd;
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use shim_core::chats::ProcessKey;
+use tokio::io::{Interest, unix::AsyncFd};
+
+use super::{Exit, Liveness, probe};
+
+/// Field 22 of `/proc/PID/stat`: clock ticks from boot to start. `None` when no such process runs; a
+/// zombie does not run.
+pub fn start_mark(pid: u32) -> Option<String> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses and may hold anything.
+    let after_name = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = String::from_utf8_lossy(stat.get(after_name + 2..)?).into_owned();
+    let mut fields = rest.split(' ');
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18).map(str::to_owned)
+}
+
+/// Whether pids of this domain (`linux:<machine id>:pid:[<namespace>]`) are ours to judge.
+pub fn is_our_pid_domain(domain: &str) -> bool {
+    let Some((_, namespace)) = domain.rsplit_once(":pid:") else { return true };
+    match std::fs::read_link("/proc/self/ns/pid") {
+        Ok(own) => own.to_string_lossy().trim_start_matches("pid:") == namespace,
+        Err(_) => true,
+    }
+}
+
+/// Resolves when the process has exited.
+pub async fn exited(process: &ProcessKey) -> Exit {
+    let Some(watch) = open(process.pid) else { return None };
+    // Only now is it sure that the descriptor stands for this process and not for a later one.
+    if probe(process) != Liveness::Alive {
+        return None;
+    }
+    let _ = watch.readable().await;
+    None
+}
+
+#[allow(unsafe_code)]
+fn open(pid: u32) -> Option<AsyncFd<OwnedFd>> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let descriptor = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    // SAFETY: the descriptor is owned by the watch it is registered with, and closed only with it.
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.ok()
+}
+
+pub fn signal(pid: u32, force: bool) {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    // It may be gone already; whoever asked looks again.
+    let _ = kill_process(pid, if force { Signal::KILL } else { Signal::TERM });
+}

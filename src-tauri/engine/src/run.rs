@@ -1,0 +1,370 @@
+//! The watch: one thread that owns all state, takes what happened one by one, asks the machines what it
+//! means, and has the effects carried out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    path::{Path, PathBuf},
+    process::Child,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use shim_api::{ApiError, error::ErrorCode, events::Event};
+use shim_core::{
+    chats::{ChatId, ProcessKey},
+    claude_code::Registration,
+    digest::Digest,
+    supervisor::{NewCrash, Supervisor},
+    time::Timestamp,
+};
+use shim_store::{Launch, StoreError};
+use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    home::Home,
+    journal::{Kept, Tracked},
+    processes::{Exit, Started, exited},
+};
+
+/// Time that file events are gathered before a file is read: clients write in bursts of small appends.
+const SETTLE: Duration = Duration::from_millis(8);
+/// Changed digests are stored this often; what is newer is folded again from the journal.
+const PERSIST_EVERY: Duration = Duration::from_secs(30);
+/// File events gathered at most; beyond that a sweep finds what changed.
+const CHANGED_MAX: usize = 4096;
+
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// What can happen. The queue is not bounded by itself; each kind is: calls by the listener's limit,
+/// exits by the processes watched, kept pieces by `OUTSTANDING_MAX`, wakes by one per settling.
+pub enum Input {
+    /// Look at what `Changed` gathered.
+    Wake,
+    Exited {
+        chat: ChatId,
+        process: ProcessKey,
+        exit: Exit,
+    },
+    Kept(Kept),
+    Recorded {
+        checkpoint: i64,
+        chat: ChatId,
+        took_us: u64,
+    },
+    Call(Box<dyn FnOnce(&mut Watch) + Send>),
+    Stop,
+}
+
+/// Paths that file events named.
+#[derive(Default)]
+pub struct Changed {
+    pub paths: HashSet<PathBuf>,
+    pub overflowed: bool,
+}
+
+/// What the watch knows of one chat.
+#[derive(Default)]
+pub struct Chat {
+    pub digest: Digest,
+    pub name: Option<String>,
+    pub last_activity: Timestamp,
+    /// Bytes of the chat's own transcript that are durable.
+    pub durable: u64,
+    pub lag_ms: Option<u64>,
+    pub launch: Launch,
+    /// How its process was started, with its environment: in memory only, since that holds keys.
+    pub started: Option<Started>,
+    pub dirty: bool,
+    /// Its own transcripts. More than one existing file makes a restore ambiguous.
+    pub transcripts: BTreeSet<PathBuf>,
+}
+
+pub struct Watch {
+    pub home: Arc<Home>,
+    pub supervisor: Supervisor,
+    pub chats: HashMap<ChatId, Chat>,
+    pub files: HashMap<PathBuf, Tracked>,
+    /// Registry files by path, as last read.
+    pub registry: HashMap<PathBuf, Registration>,
+    pub homes: BTreeSet<PathBuf>,
+    pub open_crashes: BTreeMap<ChatId, i64>,
+    /// Crashes that a full disk kept from being recorded; tried again with each sweep.
+    pub unrecorded: Vec<NewCrash>,
+    pub warnings: BTreeSet<String>,
+    pub paused_until: Option<Timestamp>,
+    pub watched_bytes: u64,
+    pub outstanding: usize,
+    /// Files with more to read than one slice.
+    pub backlog: BTreeSet<PathBuf>,
+    pub took: Vec<(i64, u64)>,
+    pub boot: Timestamp,
+    pub file_events: Option<notify::RecommendedWatcher>,
+    pub watched_folders: HashSet<PathBuf>,
+    pub sweeps: u64,
+    pub(crate) handle: Handle,
+    tasks: Tasks,
+    children: Vec<Child>,
+}
+
+/// Tokio tasks that the watch owns.
+#[derive(Clone)]
+pub struct Tasks {
+    pub runtime: tokio::runtime::Handle,
+    pub tracker: TaskTracker,
+    pub stop: CancellationToken,
+}
+
+/// Speaks to the watch from other threads.
+#[derive(Clone)]
+pub struct Handle {
+    pub inputs: Sender<Input>,
+    pub changed: Arc<Mutex<Changed>>,
+    pub home: Arc<Home>,
+    pub events: broadcast::Sender<Event>,
+}
+
+impl Handle {
+    /// Runs `call` on the watch's thread and waits for what it returns.
+    pub fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Watch) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (answer, answered) = channel();
+        let input = Input::Call(Box::new(move |watch| drop(answer.send(call(watch)))));
+        let ended =
+            || ApiError::new(ErrorCode::EngineDown, "the engine is ending; start it again with `shim run`");
+        self.inputs.send(input).map_err(|_| ended())?;
+        answered.recv().map_err(|_| ended())
+    }
+
+    /// Notes a changed path; the watch is woken once for many.
+    pub fn note_change(&self, path: PathBuf) {
+        let Ok(mut changed) = self.changed.lock() else { return };
+        let first = changed.paths.is_empty() && !changed.overflowed;
+        if changed.paths.len() < CHANGED_MAX {
+            changed.paths.insert(path);
+        } else {
+            changed.overflowed = true;
+        }
+        if first {
+            let _ = self.inputs.send(Input::Wake);
+        }
+    }
+
+    pub fn tell(&self, event: Event) {
+        // Nobody listening is not an error.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Watch {
+    /// Takes up where the store stopped. Nothing is read from clients yet.
+    pub fn open(home: Arc<Home>, handle: Handle, tasks: Tasks) -> Result<Self, StoreError> {
+        let mut watch = Self {
+            supervisor: Supervisor::new(home.settings.restore_window),
+            home,
+            chats: HashMap::new(),
+            files: HashMap::new(),
+            registry: HashMap::new(),
+            homes: BTreeSet::new(),
+            open_crashes: BTreeMap::new(),
+            unrecorded: Vec::new(),
+            warnings: BTreeSet::new(),
+            paused_until: None,
+            watched_bytes: 0,
+            outstanding: 0,
+            backlog: BTreeSet::new(),
+            took: Vec::new(),
+            boot: crate::processes::boot_time(),
+            file_events: None,
+            watched_folders: HashSet::new(),
+            sweeps: 0,
+            handle,
+            tasks,
+            children: Vec::new(),
+        };
+        watch.recall()?;
+        Ok(watch)
+    }
+
+    fn recall(&mut self) -> Result<(), StoreError> {
+        let since = Timestamp::from_ms(now().ms().saturating_sub(
+            i64::try_from(self.home.settings.restore_window.span.as_millis()).unwrap_or(i64::MAX),
+        ));
+        let (chats, crashes, restores, streams) = self.home.store.read(|store| {
+            Ok((store.chats()?, store.crashes()?, store.restores_started(since)?, store.streams()?))
+        })?;
+        for row in chats {
+            let chat = self.chats.entry(row.id).or_default();
+            (chat.digest, chat.name, chat.last_activity) = (row.digest, row.name, row.last_activity);
+        }
+        for stream in streams.iter().filter(|stream| stream.sub_agent.is_empty()) {
+            if let Some(chat) = self.chats.get_mut(&stream.chat) {
+                chat.durable = stream.known.bytes;
+                chat.transcripts.insert(crate::paths::from_bytes(&stream.path));
+            }
+        }
+        for crash in crashes {
+            if !crash.resolved {
+                self.open_crashes.entry(crash.chat.clone()).or_insert(crash.id);
+            }
+            self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved);
+        }
+        for restore in restores {
+            self.supervisor.recall_restore(restore.chat, restore.at);
+        }
+        Ok(())
+    }
+
+    /// Runs until told to stop.
+    pub fn run(mut self, inputs: &Receiver<Input>) {
+        let (mut next_sweep, mut next_persist) = (Instant::now(), Instant::now() + PERSIST_EVERY);
+        loop {
+            let wait = if self.backlog.is_empty() {
+                next_sweep.min(next_persist).saturating_duration_since(Instant::now())
+            } else {
+                Duration::ZERO
+            };
+            match inputs.recv_timeout(wait) {
+                Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(input) => self.take(input),
+                Err(RecvTimeoutError::Timeout) => self.work_on_backlog(),
+            }
+            if Instant::now() >= next_sweep {
+                self.sweep();
+                next_sweep = Instant::now() + self.home.settings.watch_sweep;
+            }
+            if Instant::now() >= next_persist {
+                self.persist();
+                next_persist = Instant::now() + PERSIST_EVERY;
+            }
+        }
+        self.persist();
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Wake => self.look_at_changes(),
+            Input::Exited { chat, process, exit } => self.process_exited(&chat, &process, exit),
+            Input::Kept(kept) => self.piece_kept(kept),
+            Input::Recorded { checkpoint, chat, took_us } => {
+                self.took.push((checkpoint, took_us));
+                self.handle.tell(Event::CheckpointTaken { chat, checkpoint });
+            }
+            Input::Call(call) => call(self),
+            Input::Stop => {}
+        }
+    }
+
+    fn look_at_changes(&mut self) {
+        std::thread::sleep(SETTLE);
+        let changed =
+            self.handle.changed.lock().map(|mut changed| std::mem::take(&mut *changed)).unwrap_or_default();
+        if self.is_paused() {
+            return;
+        }
+        if changed.overflowed {
+            self.sweep();
+        }
+        let (mut registry_changed, mut folder_came) = (false, false);
+        for path in changed.paths {
+            match crate::claude_code::transcript_at(&path) {
+                Some(transcript) => self.catch_up(&transcript),
+                None if path.parent().and_then(Path::file_name) == Some("sessions".as_ref()) => {
+                    registry_changed = true
+                }
+                None => folder_came |= !self.watched_folders.contains(&path) && path.is_dir(),
+            }
+        }
+        if registry_changed {
+            self.read_registries();
+        }
+        if folder_came {
+            self.sweep();
+        }
+    }
+
+    /// Watches for the exit of a process, as a task of its own.
+    pub fn watch_exit(&mut self, chat: ChatId, process: ProcessKey) {
+        let (inputs, stop) = (self.handle.inputs.clone(), self.tasks.stop.clone());
+        let watching = async move {
+            tokio::select! {
+                exit = exited(&process) => drop(inputs.send(Input::Exited { chat, process, exit })),
+                () = stop.cancelled() => {}
+            }
+        };
+        self.tasks.tracker.spawn_on(watching, &self.tasks.runtime);
+    }
+
+    /// Keeps a child that was started for the user, so that it is reaped when it ends.
+    pub fn adopt(&mut self, child: Child) {
+        self.children.push(child);
+    }
+
+    pub fn reap(&mut self) {
+        self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused_until.is_some_and(|until| now() < until)
+    }
+
+    pub fn pause(&mut self, until: Option<Timestamp>) {
+        self.paused_until = until;
+        self.handle.tell(Event::StatusChanged);
+        if until.is_none() {
+            self.sweep();
+        }
+    }
+
+    pub fn warn(&mut self, warning: String) {
+        if self.warnings.insert(warning.clone()) {
+            tracing::warn!("{warning}");
+            self.handle.tell(Event::StatusChanged);
+        }
+    }
+
+    pub fn persist(&mut self) {
+        let dirty = self
+            .chats
+            .iter_mut()
+            .filter_map(|(id, chat)| std::mem::take(&mut chat.dirty).then(|| chat.row(id)));
+        let rows: Vec<_> = dirty.collect();
+        let known: Vec<_> = self.files.values_mut().filter_map(Tracked::take_changed_known).collect();
+        let took = std::mem::take(&mut self.took);
+        if rows.is_empty() && known.is_empty() && took.is_empty() {
+            return;
+        }
+        let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
+        let written = self.home.store.write(shim_store::Urgency::AtOnce, move |store| {
+            rows.iter().try_for_each(|row| store.put_chat(row))?;
+            known.iter().try_for_each(|(stream, known)| store.set_known(*stream, known))?;
+            took.iter().try_for_each(|(id, us)| store.set_checkpoint_took(*id, *us))
+        });
+        if let Err(error) = written {
+            self.warn(error.to_string());
+            for id in ids {
+                self.chats.entry(id).or_default().dirty = true;
+            }
+        }
+    }
+}
+
+impl Chat {
+    /// As it is stored. A digest is only stored up to what is durable.
+    pub fn row(&self, id: &ChatId) -> shim_store::ChatRow {
+        shim_store::ChatRow {
+            id: id.clone(),
+            digest: self.digest.clone(),
+            last_activity: self.last_activity,
+            name: self.name.clone(),
+        }
+    }
+}

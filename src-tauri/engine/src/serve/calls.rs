@@ -1,0 +1,322 @@
+//! The calls of the api, each handed on to where it is answered.
+
+use std::convert::Infallible;
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{Query, State},
+    middleware,
+    response::{IntoResponse, Response, Sse, sse},
+    routing::{get, post},
+};
+use futures_util::{Stream, StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use shim_api::{
+    ApiError,
+    checkpoints::CheckpointRequest,
+    crashes::Crash,
+    error::ErrorCode,
+    events::Event,
+    restore::RestoreRequest,
+    status::{ClientStatus, EngineStatus, OwnUse, PauseRequest, StateCount, Status},
+};
+use shim_core::chats::{ChatId, ChatState, Client};
+use shim_store::StreamId;
+use tokio::sync::{broadcast::error::RecvError, mpsc};
+
+use super::{
+    Engine,
+    guard::{answer, guard},
+    pause_until,
+};
+use crate::{claude_code, doctor, processes, restore, run::Handle, search, sweep::shown, timeline, views};
+
+const TIMELINE_ENTRIES: usize = 500;
+const PAUSE_SECONDS_MAX: u64 = 86_400;
+/// Pieces of an export that wait for a slow reader.
+const EXPORT_PIECES: usize = 4;
+
+pub fn router(context: Engine) -> Router {
+    let api = Router::new()
+        .route("/status", get(status))
+        .route("/chats", get(chats))
+        .route("/chat", get(chat))
+        .route("/crashes", get(crashes))
+        .route("/checkpoints", get(checkpoints).post(take_checkpoint))
+        .route("/restore", post(restore_chat))
+        .route("/export", get(export))
+        .route("/search", get(search_all))
+        .route("/doctor", get(examine))
+        .route("/pause", post(pause))
+        .route("/resume", post(resume))
+        .route("/stop", post(stop))
+        .route("/events", get(events))
+        .layer(middleware::from_fn_with_state(context.clone(), guard));
+    Router::new().nest("/api", api).with_state(context)
+}
+
+#[derive(Deserialize)]
+struct Target {
+    target: String,
+    limit: Option<usize>,
+    checkpoint: Option<i64>,
+}
+
+/// Runs what blocks off the listener's threads.
+async fn blocking<T: Serialize + Send + 'static>(
+    handle: Handle,
+    call: impl FnOnce(&Handle) -> Result<T, ApiError> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(move || call(&handle)).await {
+        Ok(Ok(value)) => Json(value).into_response(),
+        Ok(Err(error)) => answer(error),
+        Err(error) => {
+            answer(ApiError::new(ErrorCode::Internal, format!("the call failed inside the engine: {error}")))
+        }
+    }
+}
+
+async fn status(State(context): State<Engine>) -> Response {
+    let (file, embedded) = (context.file.clone(), context.embedded);
+    blocking(context.handle, move |handle| {
+        let (chats, homes, open_crashes, warnings, paused_until, watched_bytes) = handle.call(|watch| {
+            let homes: Vec<_> = watch.homes.iter().map(shown).collect();
+            let paused = watch.paused_until.filter(|_| watch.is_paused());
+            let warnings: Vec<_> = watch.warnings.iter().cloned().collect();
+            (
+                watch.chat_views(),
+                homes,
+                watch.open_crashes.len() as u64,
+                warnings,
+                paused,
+                watch.watched_bytes,
+            )
+        })?;
+        let count = |state: ChatState| StateCount {
+            state,
+            count: chats.iter().filter(|chat| chat.state == state).count() as u64,
+        };
+        let own = processes::own_usage();
+        let program = claude_code::program(&handle.home.settings, None);
+        Ok(Status {
+            engine: EngineStatus {
+                version: file.version,
+                pid: file.pid,
+                started_at: file.started_at,
+                home: shown(&handle.home.path),
+                port: file.port,
+                paused_until,
+                embedded,
+            },
+            clients: vec![ClientStatus {
+                client: Client::ClaudeCode,
+                command: program.as_ref().map(shown),
+                homes,
+            }],
+            chats: ChatState::ALL.into_iter().map(count).collect(),
+            open_crashes,
+            own: OwnUse {
+                memory_bytes: own.memory_bytes,
+                cpu_seconds: own.cpu_seconds,
+                written_bytes: own.written_bytes,
+                watched_bytes,
+                database_bytes: handle.home.store.bytes_on_disk(),
+            },
+            warnings,
+        })
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+struct Filter {
+    client: Option<String>,
+    state: Option<String>,
+}
+
+async fn chats(State(context): State<Engine>, Query(filter): Query<Filter>) -> Response {
+    blocking(context.handle, move |handle| {
+        let unknown = |what: &str, given: &str| {
+            ApiError::new(ErrorCode::BadRequest, format!("there is no {what} “{given}”"))
+        };
+        let client = filter
+            .client
+            .map(|name| Client::from_name(&name).ok_or_else(|| unknown("client", &name)))
+            .transpose()?;
+        let state = filter
+            .state
+            .map(|name| ChatState::from_name(&name).ok_or_else(|| unknown("state", &name)))
+            .transpose()?;
+        let mut views = handle.call(|watch| watch.chat_views())?;
+        views.retain(|chat| client.is_none_or(|c| c == chat.client) && state.is_none_or(|s| s == chat.state));
+        Ok(views)
+    })
+    .await
+}
+
+async fn chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    blocking(context.handle, move |handle| {
+        let chat = restore::find_chat(handle, &query.target)?;
+        timeline::chat_detail(handle, &chat, query.limit.unwrap_or(TIMELINE_ENTRIES))
+    })
+    .await
+}
+
+async fn crashes(State(context): State<Engine>) -> Response {
+    blocking(context.handle, |handle| {
+        let rows = handle.home.store.read(|store| {
+            let rows = store.crashes()?.into_iter().map(|row| Ok((store.last_receipt(row.id)?, row)));
+            rows.collect::<Result<Vec<_>, shim_store::StoreError>>()
+        });
+        let rows = rows.map_err(views::store_error)?;
+        handle.call(move |watch| {
+            let receipt = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+            let view = |(text, row): (Option<String>, shim_store::CrashRow)| {
+                let chat = watch.chats.get(&row.chat);
+                views::crash(row, chat, receipt(text))
+            };
+            rows.into_iter().map(view).collect::<Vec<Crash>>()
+        })
+    })
+    .await
+}
+
+async fn checkpoints(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    blocking(context.handle, move |handle| {
+        let chat = restore::find_chat(handle, &query.target)?;
+        let rows = handle.home.store.read(|store| store.checkpoints(&chat)).map_err(views::store_error)?;
+        Ok(rows.into_iter().map(views::checkpoint).collect::<Vec<_>>())
+    })
+    .await
+}
+
+async fn take_checkpoint(
+    State(context): State<Engine>,
+    Query(query): Query<Target>,
+    Json(request): Json<CheckpointRequest>,
+) -> Response {
+    blocking(context.handle, move |handle| {
+        let chat = restore::find_chat(handle, &query.target)?;
+        handle.call(move |watch| watch.take_checkpoint_for_user(&chat, request.note))?
+    })
+    .await
+}
+
+async fn restore_chat(State(context): State<Engine>, Json(request): Json<RestoreRequest>) -> Response {
+    let Ok(permit) = context.restores.clone().acquire_owned().await else {
+        return answer(ApiError::new(ErrorCode::EngineDown, "the engine is ending"));
+    };
+    blocking(context.handle, move |handle| {
+        let _permit = permit;
+        restore::restore(handle, &request)
+    })
+    .await
+}
+
+/// Streams a transcript's bytes as they are journaled.
+async fn export(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    let handle = context.handle.clone();
+    let found = tokio::task::spawn_blocking(move || export_range(&handle, &query)).await;
+    let (stream_id, generation, until) = match found {
+        Ok(Ok(range)) => range,
+        Ok(Err(error)) => return answer(error),
+        Err(error) => return answer(ApiError::new(ErrorCode::Internal, error.to_string())),
+    };
+    let (pieces, taken) = mpsc::channel::<Result<Bytes, std::io::Error>>(EXPORT_PIECES);
+    let handle = context.handle;
+    // Ends with the request: a reader that goes away closes the channel.
+    tokio::task::spawn_blocking(move || {
+        let read = handle.home.store.read(|store| {
+            store.read_journal(stream_id, generation, 0, until, |bytes| {
+                pieces.blocking_send(Ok(Bytes::copy_from_slice(bytes))).is_ok()
+            })
+        });
+        if let Err(error) = read {
+            let _ = pieces.blocking_send(Err(std::io::Error::other(error.to_string())));
+        }
+    });
+    Body::from_stream(stream::unfold(taken, |mut taken| async { Some((taken.recv().await?, taken)) }))
+        .into_response()
+}
+
+fn export_range(handle: &Handle, query: &Target) -> Result<(StreamId, i64, u64), ApiError> {
+    let chat: ChatId = restore::find_chat(handle, &query.target)?;
+    let gone = |what: String| ApiError::new(ErrorCode::NotFound, what);
+    if let Some(id) = query.checkpoint {
+        let row = handle.home.store.read(|store| store.checkpoint(id)).map_err(views::store_error)?;
+        let row = row.filter(|row| row.checkpoint.chat == chat);
+        let point = row
+            .ok_or_else(|| gone(format!("{chat} has no checkpoint {id}; `shim checkpoints` lists them")))?
+            .checkpoint;
+        return Ok((point.stream, point.generation, point.offset));
+    }
+    let id = chat.clone();
+    handle.call(move |watch| {
+        for transcript in watch.transcripts_of(&id) {
+            watch.catch_up_wholly(&transcript);
+        }
+        watch.settle();
+    })?;
+    let stream = handle.home.store.read(|store| store.main_stream(&chat)).map_err(views::store_error)?;
+    let stream =
+        stream.ok_or_else(|| gone(format!("nothing of {chat} was kept: it has no transcript yet")))?;
+    Ok((stream.id, stream.generation, stream.known.bytes))
+}
+
+#[derive(Deserialize)]
+struct SearchQuery {
+    q: String,
+}
+
+async fn search_all(State(context): State<Engine>, Query(query): Query<SearchQuery>) -> Response {
+    if query.q.trim().is_empty() {
+        return answer(ApiError::new(ErrorCode::BadRequest, "say what to search for"));
+    }
+    blocking(context.handle, move |handle| search::search(handle, query.q.trim())).await
+}
+
+#[derive(Deserialize)]
+struct DoctorQuery {
+    #[serde(default)]
+    verify: bool,
+}
+
+async fn examine(State(context): State<Engine>, Query(query): Query<DoctorQuery>) -> Response {
+    blocking(context.handle, move |handle| doctor::examine(handle, query.verify)).await
+}
+
+async fn pause(State(context): State<Engine>, Json(request): Json<PauseRequest>) -> Response {
+    if request.seconds.is_some_and(|seconds| !(1..=PAUSE_SECONDS_MAX).contains(&seconds)) {
+        let message = format!("a pause lasts 1 to {PAUSE_SECONDS_MAX} seconds, or until it is resumed");
+        return answer(ApiError::new(ErrorCode::BadRequest, message));
+    }
+    blocking(context.handle, move |handle| {
+        handle.call(move |watch| watch.pause(Some(pause_until(request.seconds))))
+    })
+    .await
+}
+
+async fn resume(State(context): State<Engine>) -> Response {
+    blocking(context.handle, |handle| handle.call(|watch| watch.pause(None))).await
+}
+
+async fn stop(State(context): State<Engine>) -> Response {
+    context.stop.cancel();
+    Json(()).into_response()
+}
+
+async fn events(State(context): State<Engine>) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+    let listening = context.handle.events.subscribe();
+    let told = stream::unfold(listening, |mut listening| async {
+        let event = match listening.recv().await {
+            Ok(event) => event,
+            Err(RecvError::Lagged(_)) => Event::Missed,
+            Err(RecvError::Closed) => return None,
+        };
+        let data = serde_json::to_string(&event).unwrap_or_default();
+        Some((Ok(sse::Event::default().data(data)), listening))
+    });
+    let told = told.take_until(context.stop.cancelled_owned());
+    Sse::new(told).keep_alive(sse::KeepAlive::default())
+}

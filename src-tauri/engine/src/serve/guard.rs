@@ -1,0 +1,85 @@
+//! Who may call: whoever holds the token, from this machine, and no foreign page.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use shim_api::{ApiError, error::ErrorCode};
+
+use super::Engine;
+
+pub async fn guard(State(context): State<Engine>, request: Request, next: Next) -> Response {
+    if let Err(why) = check(request.headers(), context.file.port, &context.file.token) {
+        return answer(ApiError::new(ErrorCode::Forbidden, why));
+    }
+    // A page that asks without end must not starve the others.
+    let Ok(_permit) = context.requests.acquire().await else {
+        return answer(ApiError::new(ErrorCode::EngineDown, "the engine is ending"));
+    };
+    next.run(request).await
+}
+
+fn check(headers: &HeaderMap, port: u16, token: &str) -> Result<(), String> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let ours = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
+    if !text(header::HOST).is_some_and(|host| ours.iter().any(|own| own == host)) {
+        return Err("this listener answers 127.0.0.1 only".to_owned());
+    }
+    if headers.contains_key(header::ORIGIN) {
+        return Err("web pages may not call this listener".to_owned());
+    }
+    let given =
+        text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if !same(given.as_bytes(), token.as_bytes()) {
+        return Err(
+            "the token is missing or wrong; it stands in engine.json in SHIM's data folder".to_owned()
+        );
+    }
+    Ok(())
+}
+
+/// Takes as long for a nearly right token as for a wrong one.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}
+
+pub fn answer(error: ApiError) -> Response {
+    let status = match error.code {
+        ErrorCode::BadRequest | ErrorCode::Ambiguous => StatusCode::BAD_REQUEST,
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::EngineDown => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Store | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, axum::Json(error)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::check;
+
+    #[test]
+    fn only_the_holder_of_the_token_on_this_machine_may_call() {
+        for (host, origin, authorization, allowed) in [
+            ("127.0.0.1:7", None, "Bearer t0ken", true),
+            ("localhost:7", None, "Bearer t0ken", true),
+            ("127.0.0.1:7", None, "Bearer t0kem", false),
+            ("127.0.0.1:7", None, "t0ken", false),
+            ("127.0.0.1:8", None, "Bearer t0ken", false),
+            ("evil.example:7", None, "Bearer t0ken", false),
+            ("127.0.0.1:7", Some("http://127.0.0.1:7"), "Bearer t0ken", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(authorization));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            assert_eq!(check(&headers, 7, "t0ken").is_ok(), allowed, "{host} {origin:?} {authorization}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the watch and the store know, as it goes over the wire.
+
+use std::path::Path;
+
+use shim_api::{
+    ApiError,
+    chats::{Chat as ChatView, JournalLag},
+    checkpoints::{Checkpoint, Workspace},
+    crashes::Crash,
+    error::ErrorCode,
+    restore::Receipt,
+};
+use shim_core::chats::ChatId;
+use shim_store::{CheckpointRow, CrashRow, StoreError};
+
+use crate::run::{Chat, Watch};
+
+/// A title that a person recognises; where a chat has said nothing yet, its folder and the start of its id.
+pub fn title(id: &ChatId, chat: &Chat) -> String {
+    if let Some(title) = chat.name.as_deref().or(chat.digest.title()) {
+        return title.to_owned();
+    }
+    let short: String = id.session_id().chars().take(8).collect();
+    let folder =
+        cwd(chat).and_then(|cwd| Path::new(&cwd).file_name().map(|name| name.to_string_lossy().into_owned()));
+    folder.map_or_else(|| format!("Chat {short}"), |folder| format!("{folder} · {short}"))
+}
+
+/// Where the client was started; tools may have gone elsewhere since.
+pub fn cwd(chat: &Chat) -> Option<String> {
+    chat.launch.cwd.clone().or_else(|| chat.digest.cwd.clone())
+}
+
+impl Watch {
+    pub fn chat_view(&self, id: &ChatId) -> Option<ChatView> {
+        let chat = self.chats.get(id)?;
+        Some(ChatView {
+            id: id.clone(),
+            client: id.client(),
+            session_id: id.session_id().to_owned(),
+            title: title(id, chat),
+            cwd: cwd(chat),
+            pid: self.supervisor.live_processes(id).first().map(|process| process.pid),
+            state: self.supervisor.state(id),
+            last_activity: chat.last_activity,
+            turns: chat.digest.turns,
+            tokens: chat.digest.tokens,
+            context_used: chat.digest.context_used(),
+            risk: None,
+            journal: JournalLag { bytes: chat.durable, lag_ms: chat.lag_ms },
+            model: chat.digest.model.clone(),
+            permission_mode: chat.digest.permission_mode.clone(),
+            client_version: chat.digest.version.clone(),
+            open_crash: self.open_crashes.get(id).copied(),
+        })
+    }
+
+    /// All chats, the most recent first.
+    pub fn chat_views(&self) -> Vec<ChatView> {
+        let mut views: Vec<_> = self.chats.keys().filter_map(|id| self.chat_view(id)).collect();
+        views.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.id.cmp(&b.id)));
+        views
+    }
+}
+
+pub fn crash(row: CrashRow, chat: Option<&Chat>, restore: Option<Receipt>) -> Crash {
+    Crash {
+        id: row.id,
+        client: row.chat.client(),
+        title: chat.map_or_else(|| row.chat.to_string(), |chat| title(&row.chat, chat)),
+        cwd: chat.and_then(cwd),
+        chat: row.chat,
+        kind: row.kind,
+        in_turn: row.in_turn,
+        in_flight: row.in_flight,
+        happened_at: row.happened_at,
+        detected_at: row.detected_at,
+        detected_after_ms: row.detected_after_ms,
+        seen_live: row.seen_live,
+        evidence: row.evidence,
+        restore,
+        resolved: row.resolved,
+    }
+}
+
+pub fn checkpoint(row: CheckpointRow) -> Checkpoint {
+    let kept = row.checkpoint;
+    Checkpoint {
+        id: row.id,
+        chat: kept.chat,
+        at: kept.at,
+        trigger: kept.trigger,
+        note: kept.note,
+        turns: kept.turns,
+        tokens: kept.tokens,
+        journal_offset: kept.offset,
+        workspace: Workspace { head: kept.head, branch: kept.branch, snapshot: None },
+        todos: kept.todos,
+        bytes: row.bytes,
+        took_ms: row.took_us as f64 / 1000.0,
+    }
+}
+
+pub fn store_error(error: StoreError) -> ApiError {
+    ApiError::new(ErrorCode::Store, error.to_string())
+}
