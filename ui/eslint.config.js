@@ -31,7 +31,7 @@ export default ts.config(
     rules: { 'no-undef': 'off' },
   },
   { files: ['src/**'], rules: restrict(tauri, hosts) },
-  { files: ['src/main.ts', 'src/host/**', 'src/**/*.test.ts'], rules: restrict(tauri) },
+  { files: ['src/main.ts', 'src/host/**', 'src/testing.ts', 'src/**/*.test.ts'], rules: restrict(tauri) },
   { files: ['src/host/tauri.ts', 'src/host/tauri.test.ts'], rules: { 'no-restricted-imports': 'off' } },
   { files: ['src/features/**'], ignores: ['**/*.test.ts'], rules: restrict(tauri, hosts, features) },
   {

@@ -47,6 +47,7 @@ export const IN_TURN_WORDS: Record<InTurn, string> = {
 
 export const REFUSAL_WORDS: Record<RefusalReason, string> = {
   still_alive: 'the chat is still alive',
+  ambiguous: 'more than one chat or transcript answers to it',
   liveness_unknown: 'whether it is alive cannot be told',
   under_way: 'a restore is under way',
   directory_gone: 'its folder is gone',

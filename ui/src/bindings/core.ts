@@ -44,7 +44,7 @@ export type Refusal = { reason: RefusalReason,
  */
 message: string, };
 
-export type RefusalReason = "still_alive" | "liveness_unknown" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone";
+export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone";
 
 /**
  * One step and its outcome.

@@ -154,15 +154,20 @@ function checkpointsOf(chat: Chat, now: number): Checkpoint[] {
   }));
 }
 
-const STEPS: Step[] = [
-  { step: 'prove_dead', ok: true, detail: 'no process 41001 exists; its registry file was left behind' },
-  { step: 'end_orphans', ok: true, detail: '1 process of the dead chat still ran and was ended: npm run test:all (41077)' },
-  { step: 'check_transcript', ok: true, detail: '27 complete turns, last line whole, same as the journal' },
-  { step: 'start_client', ok: true, detail: 'claude --resume in a terminal (xterm), permission mode acceptEdits' },
-  { step: 'wait_for_registry', ok: true, detail: 'pid 52210 shows the chat, status idle' },
-  { step: 'count_processes', ok: true, detail: '1 process on the chat' },
-  { step: 'compare', ok: true, detail: 'last message is the same, 0 turns lost' },
-];
+function stepsOf(chat: Chat): Step[] {
+  return [
+    { step: 'prove_dead', ok: true, detail: 'the process that held the chat is gone' },
+    { step: 'journal', ok: true, detail: `${chat.turns} complete turns, the same in the client's file and the journal` },
+    { step: 'orphans', ok: true, detail: 'left running: npm run test:all (41077)' },
+    { step: 'end_orphans', ok: true, detail: 'every tool child left behind has ended' },
+    { step: 'transcript', ok: true, detail: 'the last line is whole, nothing to mend' },
+    { step: 'still_dead', ok: true, detail: 'no process came up meanwhile' },
+    { step: 'start', ok: true, detail: `claude --resume in a terminal (xterm), in ${chat.cwd}` },
+    { step: 'registered', ok: true, detail: 'process 52210 shows the chat, status idle' },
+    { step: 'count', ok: true, detail: '1 process on this chat: [52210]' },
+    { step: 'compare', ok: true, detail: 'every complete turn is there, the last message is unchanged' },
+  ];
+}
 
 export function receiptOf(chat: Chat, id: number, now: number, more: Partial<Receipt> = {}): Receipt {
   return {
@@ -186,7 +191,7 @@ export function receiptOf(chat: Chat, id: number, now: number, more: Partial<Rec
     permission_mode: chat.permission_mode,
     seconds: 2.41,
     client_seconds: 2.18,
-    steps: STEPS,
+    steps: stepsOf(chat),
     ...more,
   };
 }
@@ -235,7 +240,7 @@ function crashesOf(chats: Chat[], now: number): Crash[] {
         ok: false,
         seconds: 30.2,
         processes: 0,
-        steps: [...STEPS.slice(0, 4), { step: 'wait_for_registry', ok: false, detail: 'the client did not show the chat within 30 s; the terminal closed with exit code 1' }],
+        steps: [...stepsOf(chatOf(2)).slice(0, 7), { step: 'registered', ok: false, detail: 'the client did not show the chat within 30 s; the terminal closed with exit code 1' }],
       }),
     }),
     crash(9, 3, 3 * HOUR, {
@@ -251,7 +256,7 @@ function crashesOf(chats: Chat[], now: number): Crash[] {
         ok: false,
         refused: { reason: 'directory_gone', message: 'The folder /home/ada/old/tenants does not exist. Put it back, or fork the chat in another folder.' },
         seconds: 0.02,
-        steps: [{ step: 'prove_dead', ok: true, detail: 'no process 41003 exists' }, { step: 'check_directory', ok: false, detail: '/home/ada/old/tenants does not exist' }],
+        steps: [{ step: 'prove_dead', ok: true, detail: 'no process 41003 exists' }, { step: 'directory', ok: false, detail: '/home/ada/old/tenants does not exist' }],
       }),
     }),
     crash(10, 7, 14 * MINUTE, { resolved: true, restore: receiptOf(chatOf(7), 31, now - 13 * MINUTE, { crash: 10 }) }),

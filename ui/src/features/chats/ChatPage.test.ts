@@ -1,0 +1,82 @@
+import { fireEvent, screen, waitFor } from '@testing-library/svelte';
+import { expect, test } from 'vitest';
+import { fakeHost, STORE_FAILURE } from '../../host/fake';
+import { idOf } from '../../host/fake-world';
+import { chatHref } from '../../routes';
+import { found, inside, open, textOf } from '../../testing';
+
+const kinds = () => screen.getAllByTestId('entry').map((entry) => entry.getAttribute('data-kind'));
+
+test('shows the chat and its timeline, newest first', async () => {
+  await open(chatHref(idOf(1)));
+  expect(textOf(await screen.findByRole('heading', { level: 1 }))).toBe('Chat');
+  const header = await screen.findByTestId('chat-header');
+  expect(textOf(header)).toContain('Turns 11');
+  expect(textOf(header)).toContain('Journal 394 kB, 7 ms behind');
+  expect(kinds().slice(0, 4)).toEqual(['crash', 'tool', 'answer', 'prompt']);
+  expect(inside(found('entry', 'data-kind', 'crash')).getByRole('link').getAttribute('href')).toBe('#/crashes/12');
+});
+
+test('grows as the chat does, and not as another does', async () => {
+  const host = await open(chatHref(idOf(1)));
+  await screen.findAllByTestId('entry');
+  host.world.timelines.get(idOf(1))?.push({ at: new Date().toISOString(), kind: 'prompt', text: 'One more thing', number: null });
+  host.emit({ event: 'chat_changed', chat: idOf(2) });
+  host.emit({ event: 'chat_changed', chat: idOf(1) });
+  await screen.findByText('One more thing');
+  expect(host.called('chat')).toHaveLength(2);
+  expect(host.called('checkpoints')).toHaveLength(1);
+});
+
+test('leaves early entries out until asked', async () => {
+  const host = fakeHost();
+  const timeline = host.world.timelines.get(idOf(4)) ?? [];
+  const first = timeline[0];
+  if (!first) throw new Error('no entry');
+  timeline.unshift(...Array.from({ length: 300 }, () => first));
+  await open(chatHref(idOf(4)), host);
+  await screen.findAllByTestId('entry');
+  expect(kinds()).toHaveLength(200);
+  await fireEvent.click(inside(screen.getByRole('region', { name: 'Timeline' })).getByRole('button', { name: 'Show more' }));
+  await waitFor(() => expect(kinds()).toHaveLength(317));
+  expect(host.called('chat').at(-1)).toEqual({ target: idOf(4), limit: 400 });
+});
+
+test('takes a checkpoint with its note', async () => {
+  const host = await open(chatHref(idOf(4)));
+  await screen.findAllByTestId('checkpoint-row');
+  const note = screen.getByRole('textbox', { name: 'Note for the checkpoint' });
+  await fireEvent.input(note, { target: { value: '  before the rewrite ' } });
+  await fireEvent.click(screen.getByTestId('checkpoint-button'));
+  await screen.findByText('before the rewrite');
+  expect(host.called('take_checkpoint')).toEqual([{ target: idOf(4), note: 'before the rewrite' }]);
+  expect((note as HTMLInputElement).value).toBe('');
+
+  host.failures.set('take_checkpoint', STORE_FAILURE);
+  await fireEvent.click(screen.getByTestId('checkpoint-button'));
+  expect(textOf(await screen.findByTestId('checkpoint-error'))).toBe(STORE_FAILURE.message);
+});
+
+test('a live chat can be forked but not restored', async () => {
+  const host = await open(chatHref(idOf(4)));
+  await screen.findAllByTestId('checkpoint-row');
+  expect(screen.queryByTestId('restore-button')).toBeNull();
+
+  expect(screen.getAllByTestId('checkpoint-row')).toHaveLength(10);
+  await fireEvent.click(screen.getByRole('button', { name: 'Show more' }));
+  await fireEvent.click(screen.getByRole('button', { name: 'Fork from checkpoint 3' }));
+  expect(textOf(found('checkpoint-row', 'data-checkpoint', 3))).toContain('Before the risky part');
+  await fireEvent.click(screen.getByRole('radio', { name: 'Headless' }));
+  await fireEvent.click(screen.getByTestId('restore-button'));
+  const receipt = await screen.findByTestId('receipt');
+  expect(host.called('restore')).toEqual([
+    { request: { target: idOf(4), checkpoint: 3, headless: true, then: 'idle', dry_run: false } },
+  ]);
+  expect(textOf(receipt)).toContain('Forked, nothing lost');
+  expect(textOf(receipt)).toContain(`Fork of ${idOf(4)}`);
+});
+
+test('says that there is no such chat', async () => {
+  await open('#/chats/claude-code%3Anone');
+  expect(textOf(await screen.findByTestId('page-error'))).toContain('no chat is named claude-code:none');
+});

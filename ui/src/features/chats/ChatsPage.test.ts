@@ -1,0 +1,144 @@
+import { fireEvent, screen, waitFor } from '@testing-library/svelte';
+import { expect, test } from 'vitest';
+import { fakeHost, STORE_FAILURE } from '../../host/fake';
+import { idOf } from '../../host/fake-world';
+import { found, inside, open, sleep, textOf } from '../../testing';
+
+const rows = () => screen.queryAllByTestId('chat-row').map((row) => row.getAttribute('data-state'));
+const row = (n: number) => found('chat-row', 'data-chat', idOf(n));
+
+test('lists crashed chats first, each with its facts in words', async () => {
+  await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  expect(rows().slice(0, 9)).toEqual([
+    'crashed', 'crashed', 'crashed', 'hung', 'working', 'working', 'waiting', 'idle', 'idle',
+  ]);
+  expect(textOf(row(1))).toMatch(
+    /^Crashed Move the billing worker to the new queue \d+ s ago Claude Code·\/home\/ada\/code\/billing 11 turns 60k tokens 13 % context Restore$/,
+  );
+  expect(row(4).querySelector('time')?.title).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/);
+  expect(inside(row(4)).queryByTestId('restore-button')).toBeNull();
+  expect(inside(row(1)).getByRole('link').getAttribute('href')).toBe(`#/chats/${encodeURIComponent(idOf(1))}`);
+});
+
+test('holds the place while it loads', async () => {
+  const host = fakeHost();
+  host.silent = true;
+  await open('#/chats', host);
+  expect(textOf(screen.getByRole('status'))).toBe('Loading chats');
+  expect(screen.queryByTestId('page-empty')).toBeNull();
+});
+
+test('fetches anew when an event says that a chat changed', async () => {
+  const host = await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  const chat = host.world.chats.find((each) => each.id === idOf(4));
+  if (!chat) throw new Error('no chat 4');
+  chat.state = 'idle';
+  host.emit({ event: 'chat_changed', chat: chat.id });
+  await waitFor(() => expect(row(4).getAttribute('data-state')).toBe('idle'));
+  expect(host.called('chats')).toHaveLength(2);
+});
+
+test('a burst of events is one fetch', async () => {
+  const host = await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  for (let i = 0; i < 50; i += 1) host.emit({ event: 'chat_changed', chat: idOf(4) });
+  await waitFor(() => expect(host.called('chats')).toHaveLength(2));
+  await sleep(300);
+  expect(host.called('chats')).toHaveLength(2);
+  host.emit({ event: 'checkpoint_taken', chat: idOf(4), checkpoint: 1 });
+  await sleep(200);
+  expect(host.called('chats')).toHaveLength(2);
+});
+
+test('filters by text and by state', async () => {
+  await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  const text = screen.getByRole('searchbox');
+
+  await fireEvent.input(text, { target: { value: 'billing' } });
+  expect(screen.getAllByTestId('chat-row').every((each) => /billing/i.test(textOf(each)))).toBe(true);
+  await fireEvent.click(screen.getByTestId('filter-crashed'));
+  expect(rows()).toEqual(['crashed']);
+  expect(screen.getByTestId('filter-crashed').getAttribute('aria-pressed')).toBe('true');
+
+  await fireEvent.input(text, { target: { value: 'no such chat' } });
+  await fireEvent.click(inside(found('page-empty')).getByRole('button', { name: 'Clear the filter' }));
+  expect(rows()).toHaveLength(46);
+  expect((text as HTMLInputElement).value).toBe('');
+});
+
+test('draws no more than it must of many chats', async () => {
+  const host = fakeHost();
+  const ended = host.world.chats.filter((chat) => chat.state === 'ended');
+  for (let i = 0; i < 10; i += 1) host.world.chats.push(...ended.map((chat) => ({ ...chat, id: `${chat.id}${i}` })));
+  await open('#/chats', host);
+  await screen.findAllByTestId('chat-row');
+  expect(rows()).toHaveLength(200);
+  await fireEvent.click(screen.getByRole('button', { name: 'Show more' }));
+  expect(rows()).toHaveLength(400);
+});
+
+test('restores with one click and says how it went', async () => {
+  const host = await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  await fireEvent.click(inside(row(1)).getByTestId('restore-button'));
+  expect(textOf(await screen.findByTestId('restore-outcome'))).toMatch(
+    /Move the billing worker to the new queue Restored, nothing lost\. Read the receipt/,
+  );
+  expect(host.called('restore')).toEqual([
+    { request: { target: idOf(1), checkpoint: null, headless: false, then: 'idle', dry_run: false } },
+  ]);
+  await waitFor(() => expect(row(1).getAttribute('data-state')).toBe('idle'));
+  expect(inside(row(1)).queryByTestId('restore-button')).toBeNull();
+
+  await fireEvent.click(screen.getByRole('button', { name: 'Dismiss' }));
+  expect(screen.queryByTestId('restore-outcome')).toBeNull();
+});
+
+test('says why a restore was refused or could not be asked for', async () => {
+  const host = await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  await fireEvent.click(inside(row(3)).getByTestId('restore-button'));
+  expect(textOf(await screen.findByTestId('restore-outcome'))).toMatch(/Refused: its folder is gone\. The folder .* does not exist/);
+
+  host.failures.set('restore', STORE_FAILURE);
+  await fireEvent.click(inside(row(1)).getByTestId('restore-button'));
+  await waitFor(() => expect(screen.getAllByTestId('restore-outcome')).toHaveLength(2));
+  expect(textOf(found('restore-outcome'))).toContain(STORE_FAILURE.message);
+  expect(row(1).getAttribute('data-state')).toBe('crashed');
+});
+
+test('a restore that the tray started shows here too', async () => {
+  const host = await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  const button = () => inside(row(1)).getByTestId('restore-button') as HTMLButtonElement;
+  host.emit({ event: 'restore_started', chat: idOf(1) });
+  await waitFor(() => expect(button().disabled).toBe(true));
+  expect(textOf(button())).toBe('Restoring…');
+  host.emit({ event: 'missed' });
+  await waitFor(() => expect(button().disabled).toBe(false));
+});
+
+test('shows why the chats could not be loaded, and tries again', async () => {
+  const host = fakeHost();
+  host.failures.set('chats', STORE_FAILURE);
+  await open('#/chats', host);
+  expect(textOf(await screen.findByTestId('page-error'))).toContain(STORE_FAILURE.message);
+  expect(rows()).toEqual([]);
+
+  host.failures.clear();
+  await fireEvent.click(screen.getByRole('button', { name: 'Retry' }));
+  await screen.findAllByTestId('chat-row');
+  expect(screen.queryByTestId('page-error')).toBeNull();
+});
+
+test('keeps what it had when a later fetch fails', async () => {
+  const host = await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  host.failures.set('chats', STORE_FAILURE);
+  host.emit({ event: 'chat_changed', chat: idOf(4) });
+  expect(textOf(await screen.findByTestId('page-error'))).toMatch(/could not be refreshed/);
+  expect(rows()).toHaveLength(46);
+});

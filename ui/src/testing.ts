@@ -1,0 +1,45 @@
+// What tests of the pages share: the whole app on a recorded host, at a route.
+
+import { configure, render, screen, within } from '@testing-library/svelte';
+import { tick } from 'svelte';
+import App from './App.svelte';
+import { withHost } from './host/context';
+import { fakeHost, type FakeHost } from './host/fake';
+
+// A machine with other work to do is no reason to fail.
+configure({ asyncUtilTimeout: 8000 });
+
+export async function open(route: string, host: FakeHost = fakeHost()): Promise<FakeHost> {
+  location.hash = route;
+  // The fragment's event comes in a later task; it must not reach an app that was opened at this route.
+  await new Promise((done) => setTimeout(done));
+  render(App, { context: withHost(host) });
+  return host;
+}
+
+export async function goTo(route: string): Promise<void> {
+  location.hash = route;
+  await new Promise((done) => setTimeout(done));
+  await tick();
+}
+
+/** The element with `data-testid` and, where given, another attribute such as `data-crash`. */
+export function found(testid: string, attribute?: string, value?: string | number): HTMLElement {
+  const all = screen.getAllByTestId(testid);
+  const element = all.find((each) => attribute === undefined || each.getAttribute(attribute) === String(value));
+  if (!element) throw new Error(`no ${testid} with ${attribute}=${value}`);
+  return element;
+}
+
+export function inside(element: HTMLElement) {
+  return within(element);
+}
+
+/** Text with the no-break spaces of numbers as plain ones, and runs of space as one. */
+export function textOf(element: HTMLElement): string {
+  return (element.textContent ?? '').replaceAll('\u202f', ' ').replace(/\s+/g, ' ').trim();
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}
