@@ -6,15 +6,8 @@ use std::{error::Error, path::Path, process::Command, time::SystemTime};
 type Fallible<T = ()> = Result<T, Box<dyn Error>>;
 
 /// What the pages are built from, inside `ui/`.
-const SOURCES: [&str; 7] = [
-    "src",
-    "public",
-    "index.html",
-    "package.json",
-    "package-lock.json",
-    "vite.config.ts",
-    "tsconfig.json",
-];
+const SOURCES: [&str; 7] =
+    ["src", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts", "tsconfig.json"];
 const BUILT: &str = "ui/dist/index.html";
 
 fn main() -> Fallible {

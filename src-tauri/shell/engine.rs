@@ -50,10 +50,13 @@ enum Reach {
 }
 
 impl Link {
-    pub fn new(home: PathBuf) -> Self {
+    /// The way to the engine of this data folder, which is made if it is not there.
+    pub fn new(home: PathBuf) -> anyhow::Result<Self> {
+        program::create_private(&home)
+            .with_context(|| format!("the data folder {} cannot be made", home.display()))?;
         let reach = Reach::Down { why: "starting it".to_owned() };
         let state = Mutex::new(State { reach, own: None, closing: false });
-        Self(Arc::new(Shared { home, state, woken: Condvar::new() }))
+        Ok(Self(Arc::new(Shared { home, state, woken: Condvar::new() })))
     }
 
     pub fn home(&self) -> &Path {

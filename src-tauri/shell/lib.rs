@@ -49,7 +49,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::resume,
         ])
         .setup(move |app| {
-            start(app.handle(), Link::new(home), options)?;
+            start(app.handle(), Link::new(home)?, options)?;
             Ok(())
         })
         .build(generate_context!())

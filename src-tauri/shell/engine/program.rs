@@ -30,7 +30,6 @@ impl Program {
     /// Starts the engine on a data folder, in a process group of its own, so that a Ctrl-C meant for the
     /// shell leaves it time to end in order.
     pub fn start(&self, home: &Path) -> anyhow::Result<Child> {
-        create_private(home).with_context(|| format!("the data folder {} cannot be made", home.display()))?;
         let log_path = home.join(LOG_FILE);
         let log =
             create_log(&log_path).with_context(|| format!("{} cannot be written", log_path.display()))?;
@@ -91,7 +90,8 @@ fn tail(path: &Path) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn create_private(folder: &Path) -> std::io::Result<()> {
+/// Makes a folder that only its owner may look into.
+pub fn create_private(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -132,6 +132,7 @@ mod tests {
     fn says_why_the_engine_ended() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("data");
+        create_private(&home).unwrap();
         for (text, words) in [
             ("echo first >&2; echo 'the database is newer' >&2; exit 1", "the database is newer"),
             ("exit 3", "it ended (exit status: 3)"),

@@ -115,7 +115,7 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut grouping = Grouping::default();
         let mut count = 0;
-        for second in 0..=121 {
+        for second in 0..120 {
             if second % 10 == 0 {
                 grouping.crash(fresh(1), NOW, after(second));
             }

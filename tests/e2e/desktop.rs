@@ -1,0 +1,162 @@
+//! The real desktop: `shim-desktop` on a screen, a session bus and a home of the test's own. A test host
+//! receives the tray and the notifications and clicks them, a web driver reads the window, and the chats
+//! are those of the real Claude Code.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends, and says where"
+)]
+
+#[path = "desktop/host.rs"]
+mod host;
+#[path = "desktop/screen.rs"]
+mod screen;
+#[path = "desktop/webdriver.rs"]
+mod webdriver;
+#[path = "desktop/world.rs"]
+mod world;
+
+use std::time::Duration;
+
+use host::TrayIcon;
+use shim_standin::client::{Signal, is_alive, send, wait};
+use world::{LONG, World};
+
+#[test]
+fn the_tray_shows_that_all_is_well() {
+    let world = World::new();
+    let mut desktop = world.desktop(&[]);
+    world.host.wait_for_line("All well, 0 chats live");
+    assert_eq!(world.host.icon(), TrayIcon::Well);
+    assert_eq!(
+        world.host.labels(),
+        [
+            "All well, 0 chats live",
+            "Open dashboard",
+            "Pause watching",
+            "For an hour",
+            "Until I resume",
+            "Quit SHIM",
+        ]
+    );
+
+    world.host.click("For an hour");
+    world.host.wait_for_line("All well, 0 chats live; watching paused, 60 min left");
+    world.host.click("Resume watching");
+    world.host.wait_for_line("All well, 0 chats live");
+
+    let engine = world.engine().file.pid;
+    world.host.click("Quit SHIM");
+    assert!(desktop.wait_for_exit().success());
+    assert!(!is_alive(engine), "Quit ends the engine that the tray started");
+}
+
+#[test]
+fn a_click_on_restore_in_the_tray_brings_a_killed_chat_back() {
+    let world = World::new();
+    let _desktop = world.desktop(&[]);
+    world.host.wait_for_line("All well");
+    let chat = world.chat_killed_in_mid_answer();
+    world.host.wait_for_line("1 chat crashed");
+    assert_eq!(world.host.icon(), TrayIcon::Crashed);
+
+    world.host.click("Restore “");
+    let back = world.home.wait_for_status(LONG, &chat.session_id, "idle").unwrap();
+    assert_ne!(back.pid, chat.pid);
+    let note = world.host.wait_for_note("Restored “");
+    assert!(note.body.starts_with(&format!("0 turns lost, process {}, ", back.pid)), "{note:?}");
+    world.assert_restored(&chat, back.pid);
+    world.host.wait_for_line("All well, 1 chat live");
+    assert_eq!(world.host.icon(), TrayIcon::Well);
+}
+
+#[test]
+fn the_button_of_the_crash_notification_brings_the_chat_back() {
+    let world = World::new();
+    let _desktop = world.desktop(&[]);
+    world.host.wait_for_line("All well");
+    let chat = world.chat_killed_in_mid_answer();
+    let note = world.host.wait_for_note("Chat crashed: ");
+    assert_eq!(note.body, "It was killed in mid-answer.");
+    assert_eq!(note.actions, ["restore", "Restore", "show", "Show"]);
+
+    world.host.press(&note, "restore");
+    let back = world.home.wait_for_status(LONG, &chat.session_id, "idle").unwrap();
+    world.host.wait_for_note("Restored “");
+    world.assert_restored(&chat, back.pid);
+}
+
+#[test]
+fn the_window_shows_the_crash_and_then_its_receipt() {
+    let world = World::new();
+    // An engine that the user runs: the window uses it, and leaves it when it ends.
+    let engine = world.run_engine();
+    let chat = world.chat_killed_in_mid_tool();
+    let crash = world.wait_for_crash(&chat).id;
+
+    let window = world.window(&["--show", "/crashes"], webdriver::Theme::Light);
+    let row = format!("[data-testid=crash-row][data-crash='{crash}']");
+    assert!(window.text(&row).contains("Count the files"), "{}", window.text(&row));
+    window.screenshot("crashes-light");
+    window.open("nav-chats", "chat-row");
+    let crashed = format!("[data-testid=chat-row][data-chat='claude-code:{}']", chat.session_id);
+    assert_eq!(window.attribute(&crashed, "data-state"), "crashed");
+    window.screenshot("chats-light");
+    drop(window);
+
+    let window = world.window(&["--show", &format!("/crashes/{crash}")], webdriver::Theme::Dark);
+    assert!(window.text("[data-testid=crash-kind]").to_lowercase().contains("killed"));
+    assert!(window.text("[data-testid=crash-in-flight]").contains("Bash"));
+    window.screenshot("crash-dark");
+    window.click("[data-testid=restore-button]");
+    assert_eq!(window.attribute("[data-testid=receipt]", "data-ok"), "true");
+    assert!(window.text("[data-testid=receipt-turns-lost]").contains('0'));
+    assert!(window.count("[data-testid=receipt-step]") > 3);
+    window.screenshot("receipt-dark");
+    let back = world.home.wait_for_status(LONG, &chat.session_id, "idle").unwrap();
+    world.assert_restored(&chat, back.pid);
+    window.open("nav-crashes", "crash-row");
+    window.screenshot("crashes-dark");
+    window.open("nav-chats", "chat-row");
+    window.screenshot("chats-dark");
+    drop(window);
+    assert!(is_alive(engine.pid()), "an engine that the user runs is left running");
+}
+
+#[test]
+fn an_engine_that_dies_is_started_again() {
+    let world = World::new();
+    let _desktop = world.desktop(&[]);
+    world.host.wait_for_line("All well");
+    let first = world.engine().file.pid;
+    assert!(send(first, Signal::KILL));
+    world.host.wait_for_line("Engine down");
+    assert_eq!(world.host.icon(), TrayIcon::Down);
+    world.host.wait_for_line("All well");
+    assert_eq!(world.host.icon(), TrayIcon::Well);
+    assert_ne!(world.engine().file.pid, first);
+}
+
+#[test]
+fn a_second_start_shows_the_window_of_the_first_and_closing_frees_it() {
+    let world = World::new();
+    let desktop = world.desktop(&[]);
+    world.host.wait_for_line("All well");
+    assert_eq!(world.web_views(), 0, "no window at start, so no web view");
+
+    let mut second = world.desktop(&["--show", "/crashes"]);
+    assert!(second.wait_for_exit().success());
+    let window = world.screen.wait_for_window("SHIM");
+    wait(LONG, "the web view", || (world.web_views() == 1).then_some(())).unwrap();
+    world.picture_of_screen("second-start");
+
+    world.screen.close(window);
+    wait(LONG, "the web view to be freed", || (world.web_views() == 0).then_some(())).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(desktop.is_running(), "the tray outlives its window");
+    world.host.click("Open dashboard");
+    world.screen.wait_for_window("SHIM");
+}

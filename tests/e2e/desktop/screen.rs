@@ -1,0 +1,71 @@
+//! A screen of the test's own, with no window manager: what a user sees and closes.
+
+use std::{path::Path, process::Stdio};
+
+use shim_standin::client::wait;
+use x11rb::{
+    connection::Connection,
+    protocol::xproto::{AtomEnum, ClientMessageEvent, ConnectionExt, EventMask, MapState, Window},
+    rust_connection::RustConnection,
+};
+
+use crate::world::{LONG, Program, bare, first_line};
+
+const SIZE: &str = "1280x800x24";
+
+pub struct Screen {
+    /// Such as `:99`.
+    pub display: String,
+    connection: RustConnection,
+    _server: Program,
+}
+
+impl Screen {
+    pub fn start(folder: &Path) -> Self {
+        let mut command = bare("Xvfb", folder);
+        command.args(["-displayfd", "1", "-screen", "0", SIZE, "-nolisten", "tcp"]).stderr(Stdio::null());
+        let (server, number) = first_line(&mut command);
+        let display = format!(":{number}");
+        let (connection, _) = x11rb::connect(Some(&display)).unwrap();
+        Self { display, connection, _server: server }
+    }
+
+    /// Waits until a window with this title is to be seen.
+    pub fn wait_for_window(&self, title: &str) -> Window {
+        wait(LONG, &format!("a window {title}"), || {
+            self.windows().into_iter().find(|&window| self.is_shown(window) && self.title(window) == title)
+        })
+        .unwrap()
+    }
+
+    /// Asks a window to close, as its close button would.
+    pub fn close(&self, window: Window) {
+        let protocols = self.atom("WM_PROTOCOLS");
+        let data = [self.atom("WM_DELETE_WINDOW"), x11rb::CURRENT_TIME, 0, 0, 0];
+        let event = ClientMessageEvent::new(32, window, protocols, data);
+        self.connection.send_event(false, window, EventMask::NO_EVENT, event).unwrap();
+        self.connection.flush().unwrap();
+    }
+
+    /// With no window manager, every window of a program hangs on the root.
+    fn windows(&self) -> Vec<Window> {
+        let root = self.connection.setup().roots[0].root;
+        self.connection.query_tree(root).unwrap().reply().unwrap().children
+    }
+
+    /// A window may go while it is asked about.
+    fn is_shown(&self, window: Window) -> bool {
+        let asked = self.connection.get_window_attributes(window).unwrap().reply();
+        asked.is_ok_and(|attributes| attributes.map_state == MapState::VIEWABLE)
+    }
+
+    fn title(&self, window: Window) -> String {
+        let (name, text) = (AtomEnum::WM_NAME, AtomEnum::ANY);
+        let asked = self.connection.get_property(false, window, name, text, 0, 64).unwrap().reply();
+        asked.map(|property| String::from_utf8_lossy(&property.value).into_owned()).unwrap_or_default()
+    }
+
+    fn atom(&self, name: &str) -> u32 {
+        self.connection.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom
+    }
+}

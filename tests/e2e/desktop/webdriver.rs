@@ -1,0 +1,150 @@
+//! The window through WebKitWebDriver: W3C WebDriver over plain HTTP. The driver starts the program.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use shim_standin::client::wait;
+
+use crate::world::{self, LONG};
+
+/// The key under which WebDriver hands out elements.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// No single step of the driver takes longer.
+const STEP_WAIT: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    Light,
+    Dark,
+}
+
+pub struct Window {
+    driver: Child,
+    session: String,
+    agent: ureq::Agent,
+}
+
+impl Window {
+    /// `driver` is the driver's command, in the world's environment.
+    pub fn open_app(mut driver: Command, program: &str, args: &[&str], theme: Theme) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        driver.args([format!("--port={port}"), "--host=127.0.0.1".to_owned()]);
+        driver.envs([("TAURI_AUTOMATION", "true"), ("TAURI_WEBVIEW_AUTOMATION", "true")]);
+        driver.env("GTK_THEME", if theme == Theme::Dark { "Adwaita:dark" } else { "Adwaita" });
+        let driver = driver.spawn().expect("WebKitWebDriver starts; Debian calls it webkit2gtk-driver");
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(STEP_WAIT))
+            .proxy(None)
+            .build();
+        let mut window = Self { driver, session: String::new(), agent: ureq::Agent::new_with_config(config) };
+        let base = format!("http://127.0.0.1:{port}");
+        wait(LONG, "the web driver", || window.agent.get(format!("{base}/status")).call().ok()).unwrap();
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "webkitgtk:browserOptions": {"binary": program, "args": args},
+        }}});
+        let session = window.post(&format!("{base}/session"), &wanted);
+        window.session = format!("{base}/session/{}", session["sessionId"].as_str().unwrap());
+        window
+    }
+
+    /// The text of the element, once it is there.
+    pub fn text(&self, selector: &str) -> String {
+        self.of(selector, "text")
+    }
+
+    pub fn attribute(&self, selector: &str, name: &str) -> String {
+        self.of(selector, &format!("attribute/{name}"))
+    }
+
+    pub fn count(&self, selector: &str) -> usize {
+        self.elements(selector).len()
+    }
+
+    pub fn click(&self, selector: &str) {
+        let element = self.element(selector);
+        self.post(&format!("{}/element/{element}/click", self.session), &json!({}));
+    }
+
+    /// Clicks a link and waits for what the page it leads to shows.
+    pub fn open(&self, link: &str, shows: &str) {
+        self.click(&format!("[data-testid={link}]"));
+        self.element(&format!("[data-testid={shows}]"));
+    }
+
+    /// Keeps a picture of the page among the tests' output.
+    pub fn screenshot(&self, name: &str) {
+        let picture = self.get(&format!("{}/screenshot", self.session));
+        world::keep_picture(name, &decode_base64(picture.as_str().unwrap()));
+    }
+
+    fn of(&self, selector: &str, what: &str) -> String {
+        let element = self.element(selector);
+        let value = self.get(&format!("{}/element/{element}/{what}", self.session));
+        value.as_str().unwrap_or_else(|| panic!("{selector} has no {what}")).to_owned()
+    }
+
+    fn element(&self, selector: &str) -> String {
+        let found = wait(LONG, selector, || self.elements(selector).into_iter().next());
+        found.unwrap_or_else(|error| panic!("{error}; the page is {}", self.page()))
+    }
+
+    fn elements(&self, selector: &str) -> Vec<String> {
+        let ask = json!({"using": "css selector", "value": selector});
+        let found = self.post(&format!("{}/elements", self.session), &ask);
+        let ids = found.as_array().into_iter().flatten();
+        ids.filter_map(|element| element[ELEMENT].as_str()).map(str::to_owned).collect()
+    }
+
+    fn page(&self) -> String {
+        let ask = json!({"script": "return document.body.innerText", "args": []});
+        self.post(&format!("{}/execute/sync", self.session), &ask).to_string()
+    }
+
+    fn get(&self, url: &str) -> Value {
+        value(url, self.agent.get(url).call())
+    }
+
+    fn post(&self, url: &str, body: &Value) -> Value {
+        value(url, self.agent.post(url).send_json(body))
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            let _ = self.agent.delete(&self.session).call();
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn value(url: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
+    let mut answer = answer.unwrap_or_else(|error| panic!("{url}: {error}"));
+    let mut body: Value = answer.body_mut().with_config().limit(64 << 20).read_json().unwrap();
+    assert!(body["value"]["error"].is_null(), "{url}: {body}");
+    body["value"].take()
+}
+
+fn decode_base64(text: &str) -> Vec<u8> {
+    let digit = |letter: u8| match letter {
+        b'A'..=b'Z' => Some(letter - b'A'),
+        b'a'..=b'z' => Some(letter - b'a' + 26),
+        b'0'..=b'9' => Some(letter - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let digits: Vec<u32> = text.bytes().filter_map(digit).map(u32::from).collect();
+    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
+    for group in digits.chunks(4) {
+        let bits = group.iter().fold(0, |bits, digit| bits << 6 | digit) << (6 * (4 - group.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    bytes
+}

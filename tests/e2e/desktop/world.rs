@@ -1,0 +1,255 @@
+//! A desktop of the test's own: screen, session bus, home, data folder, stand-in model API. Nothing of the
+//! machine's own is read, watched or reached. What runs in it ends with it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Mutex,
+    time::Duration,
+};
+
+use shim_api::{Engine, crashes::Crash};
+use shim_standin::{
+    Standin,
+    client::{Headless, Home, Start, Terminals, wait},
+};
+
+use crate::{
+    host::Host,
+    screen::Screen,
+    webdriver::{Theme, Window},
+};
+
+/// Far longer than anything here takes; reaching it means that it does not come.
+pub const LONG: Duration = Duration::from_secs(60);
+const DESKTOP: &str = env!("CARGO_BIN_EXE_shim-desktop");
+
+/// Fields are dropped in this order: programs first, what they stand on last.
+pub struct World {
+    pub host: Host,
+    pub home: Home,
+    _standin: Standin,
+    pub screen: Screen,
+    data: PathBuf,
+    bus_address: String,
+    _bus: Program,
+    _folder: tempfile::TempDir,
+}
+
+/// A program of the test, killed when dropped.
+pub struct Program(Mutex<Child>);
+
+/// A chat whose client was killed.
+pub struct Killed {
+    pub session_id: String,
+    pub pid: u32,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let standin = Standin::start(0).unwrap();
+        let home = Home::new(&folder.path().join("home"), &standin.url()).unwrap();
+        let data = folder.path().join("data");
+        write_settings(&data, home.folder());
+        let screen = Screen::start(folder.path());
+        let (bus, bus_address) = start_bus(folder.path());
+        let host = Host::start(&bus_address);
+        Self { host, home, _standin: standin, screen, data, bus_address, _bus: bus, _folder: folder }
+    }
+
+    /// Starts the program under test; with a first one running, it is a second start.
+    pub fn desktop(&self, args: &[&str]) -> Program {
+        Program::start(self.command(DESKTOP).args(args))
+    }
+
+    /// Starts an engine as the user would in a terminal.
+    pub fn run_engine(&self) -> Program {
+        let engine = Program::start(self.command(engine_program()).arg("run"));
+        wait(LONG, "the engine", || Engine::connect(&self.data).ok()).unwrap();
+        engine
+    }
+
+    pub fn window(&self, args: &[&str], theme: Theme) -> Window {
+        Window::open_app(self.command("WebKitWebDriver"), DESKTOP, args, theme)
+    }
+
+    pub fn engine(&self) -> Engine {
+        Engine::connect(&self.data).unwrap()
+    }
+
+    /// A real chat with one complete turn, killed while the answer of the second streams.
+    pub fn chat_killed_in_mid_answer(&self) -> Killed {
+        let start = self.chat_with_a_turn();
+        let prompt = "Tell me about wedges\n@@slow 600 0.1".to_owned();
+        let mut chat = Headless::start(&self.home, &Start { resume: true, prompt, ..start }).unwrap();
+        chat.wait_for_words(LONG, 5).unwrap();
+        self.kill(&mut chat)
+    }
+
+    /// A real chat with one complete turn, killed while its tool runs.
+    pub fn chat_killed_in_mid_tool(&self) -> Killed {
+        let start = self.chat_with_a_turn();
+        let began = start.cwd.join("began");
+        let prompt = "Count the files\n\
+                      @@tool Bash {\"command\": \"echo > began; sleep 300; echo > ended\"}"
+            .to_owned();
+        let mut chat = Headless::start(&self.home, &Start { resume: true, prompt, ..start }).unwrap();
+        wait(LONG, "the tool to run", || began.exists().then_some(())).unwrap();
+        self.kill(&mut chat)
+    }
+
+    fn chat_with_a_turn(&self) -> Start {
+        let cwd = self.home.project("wedge").unwrap();
+        let start = Start::new(cwd, "Count the files, then tell me about wedges\n@@text Gladly.");
+        let mut chat = Headless::start(&self.home, &start).unwrap();
+        assert!(chat.wait_for_exit(LONG).unwrap().success());
+        start
+    }
+
+    /// Kills a client that the engine knows to be at work.
+    fn kill(&self, chat: &mut Headless) -> Killed {
+        let session_id = chat.session_id.clone();
+        wait(LONG, "the engine to see the chat at work", || {
+            let live = self.engine().chats(None, None).ok()?;
+            live.into_iter().find(|known| known.session_id == session_id && known.pid == Some(chat.pid()))
+        })
+        .unwrap();
+        let pid = chat.pid();
+        chat.kill().unwrap();
+        Killed { session_id, pid }
+    }
+
+    pub fn wait_for_crash(&self, chat: &Killed) -> Crash {
+        let found = wait(LONG, "the crash", || {
+            self.engine().crashes().ok()?.into_iter().find(|crash| crash.chat.session_id() == chat.session_id)
+        });
+        found.unwrap()
+    }
+
+    /// The crash has a receipt that proves the restore, and one process is on the chat.
+    pub fn assert_restored(&self, chat: &Killed, pid: u32) {
+        let crash = self.wait_for_crash(chat);
+        assert!(crash.resolved, "{crash:#?}");
+        let receipt = crash.restore.expect("the crash has a receipt");
+        assert!(receipt.ok, "{receipt:#?}");
+        assert_eq!((receipt.turns_lost, receipt.processes, receipt.pid), (Some(0), Some(1), Some(pid)));
+        assert_eq!(self.home.clients_on(&chat.session_id), [pid]);
+    }
+
+    /// Web views that run in this world.
+    pub fn web_views(&self) -> usize {
+        let is_web_view =
+            |args: &[String]| args.first().is_some_and(|program| program.ends_with("WebKitWebProcess"));
+        self.home.processes().iter().filter(|process| is_web_view(&process.args)).count()
+    }
+
+    pub fn picture_of_screen(&self, name: &str) {
+        let file = self._folder.path().join("screen.png");
+        let taken = self.command("import").args(["-window", "root"]).arg(&file).status();
+        assert!(taken.unwrap().success());
+        keep_picture(name, &fs::read(file).unwrap());
+    }
+
+    /// A command in this world: nothing of the caller's environment reaches it.
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = self.home.command(program, self.home.folder());
+        let runtime = self._folder.path().join("run");
+        command.env("DISPLAY", &self.screen.display).env("DBUS_SESSION_BUS_ADDRESS", &self.bus_address);
+        command.env("SHIM_HOME", &self.data).env("SHIM_ENGINE", engine_program());
+        command.env("XDG_RUNTIME_DIR", runtime).env("NO_AT_BRIDGE", "1").env("GTK_A11Y", "none");
+        command
+    }
+}
+
+impl Program {
+    fn start(command: &mut Command) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.stdin(Stdio::null()).spawn();
+        Self(Mutex::new(child.unwrap_or_else(|error| panic!("{name} could not be started: {error}"))))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.lock().unwrap().id()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.0.lock().unwrap().try_wait().unwrap().is_none()
+    }
+
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        wait(LONG, "the program to end", || self.0.lock().unwrap().try_wait().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let child = self.0.get_mut().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// Keeps a picture in `tests/out`, for a person to look at.
+pub fn keep_picture(name: &str, png: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/out");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("{name}.png")), png).unwrap();
+}
+
+/// The engine's program: the one `SHIM_ENGINE` names, else the one built beside the desktop.
+fn engine_program() -> PathBuf {
+    let beside = Path::new(DESKTOP).with_file_name("shim");
+    let program = std::env::var_os("SHIM_ENGINE").map_or(beside, PathBuf::from);
+    assert!(
+        program.is_file(),
+        "{} is not built: run `cargo build -p shim-cli` with the same target folder, or set SHIM_ENGINE",
+        program.display()
+    );
+    program
+}
+
+/// Only this world's chats are watched, and they come back in terminals without a screen.
+fn write_settings(data: &Path, home: &Path) {
+    let terminal = serde_json::to_string(&Terminals::opener(home)).unwrap();
+    let home = serde_json::to_string(home.to_str().unwrap()).unwrap();
+    fs::create_dir_all(data).unwrap();
+    fs::write(
+        data.join("config.toml"),
+        format!("[watch]\nwithin = [{home}]\ndiscover = false\n\n[terminal]\ncommand = {terminal}\n"),
+    )
+    .unwrap();
+}
+
+fn start_bus(folder: &Path) -> (Program, String) {
+    let runtime = folder.join("run");
+    fs::create_dir_all(&runtime).unwrap();
+    fs::set_permissions(&runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let mut command = bare("dbus-daemon", folder);
+    let address = format!("--address=unix:path={}", runtime.join("bus").display());
+    command.args(["--session", "--nofork", "--print-address=1", &address]).stderr(Stdio::null());
+    first_line(&mut command)
+}
+
+/// Neither screen nor bus learns anything of the caller.
+pub fn bare(program: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", folder)
+        .env("LANG", "C.UTF-8");
+    command
+}
+
+/// Starts a program that says on its first line how it is reached.
+pub fn first_line(command: &mut Command) -> (Program, String) {
+    let program = Program::start(command.stdout(Stdio::piped()));
+    let stdout = program.0.lock().unwrap().stdout.take().unwrap();
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    assert!(!line.trim().is_empty(), "{command:?} did not say how it is reached");
+    (program, line.trim().to_owned())
+}
