@@ -11,21 +11,9 @@ use crate::{process, say};
 /// program. The indicator library is loaded at run time.
 pub const APP: [&str; 3] = ["libayatana-appindicator3-dev", "libwebkit2gtk-4.1-dev", "pkg-config"];
 
-/// What the checks use besides.
-pub const TESTS: [&str; 9] = [
-    // Checked-out sources, and the repositories that chats work in.
-    "git",
-    // The desktop under test: a screen, a session bus, pictures of it, and a driver for the window.
-    "dbus",
-    "imagemagick",
-    "webkit2gtk-driver",
-    "x11-utils",
-    "xauth",
-    "xvfb",
-    // Terminals that a restore opens.
-    "tmux",
-    "xterm",
-];
+/// What the checks use besides: sources and chats' repositories, a session bus, terminals without a
+/// screen, a driver for the window, and a screen.
+pub const TESTS: [&str; 5] = ["dbus", "git", "tmux", "webkit2gtk-driver", "xvfb"];
 
 /// Installs those of `wanted` that are missing.
 pub fn install(wanted: &[&str]) -> Result<()> {
