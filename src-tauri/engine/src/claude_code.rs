@@ -41,6 +41,14 @@ pub fn homes(settings: &Settings, remembered: Vec<PathBuf>, look_for_more: bool)
     wanted.filter(|home| is_within(settings, home)).collect()
 }
 
+/// Folders in which a home that is not there yet would appear: before the first chat is ever started.
+pub fn awaited(settings: &Settings) -> Vec<PathBuf> {
+    let homes = own_home().into_iter().chain(settings.watch_homes.iter().cloned());
+    let missing = homes.filter(|home| !home.exists());
+    let parents = missing.filter_map(|home| home.parent()?.canonicalize().ok());
+    parents.filter(|parent| is_within(settings, parent)).collect()
+}
+
 fn is_within(settings: &Settings, home: &Path) -> bool {
     let below = |folder: &PathBuf| home.starts_with(folder.canonicalize().as_deref().unwrap_or(folder));
     settings.watch_within.is_empty() || settings.watch_within.iter().any(below)

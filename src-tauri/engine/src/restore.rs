@@ -1,11 +1,14 @@
 //! Carries out a restore: each effect of the machine, on a thread of its own, with what came of it told
 //! back. The watch goes on meanwhile.
 
+mod start;
+mod transcript;
+
 use std::{
     fs::{self, File},
-    io::{Read, Write},
+    io::Read,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
@@ -13,25 +16,19 @@ use shim_api::{
     ApiError,
     error::ErrorCode,
     events::Event as Told,
-    restore::{Receipt, RestoreRequest, Step, Then},
+    restore::{Receipt, RestoreRequest, Step},
 };
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
     crashes::InTurn,
-    digest::{Digest, Reader, Turn},
-    restore::{
-        Comparison, Effect, Event, Findings, Fork, Job, Orphan, Outcome, Refusal, RefusalReason, Restore,
-        Transcript,
-    },
+    digest::{Digest, Turn},
+    restore::{Effect, Event, Findings, Fork, Job, Orphan, Outcome, Refusal, RefusalReason, Restore},
     supervisor,
 };
 use shim_store::{CheckpointRow, Stream, Urgency};
 
 use crate::{
     claude_code,
-    journal::differs_at,
-    launch::{LaunchFile, environment},
-    paths::{from_bytes, write_whole},
     processes::{self, Started},
     run::{Handle, now},
     terminal, views,
@@ -374,251 +371,6 @@ impl Work<'_> {
         processes::tool_children(session_id)
     }
 
-    fn compare_with_journal(&mut self) -> Transcript {
-        if let Some(wanted) = self.job.fork.as_ref() {
-            return self.checkpoint_is_whole(wanted);
-        }
-        let Some(stream) = self.subject.stream.clone().filter(|stream| stream.known.bytes > 0) else {
-            return Transcript::Nothing;
-        };
-        let path = self.subject.transcripts.first().cloned().unwrap_or_else(|| from_bytes(&stream.path));
-        self.file = Some(path.clone());
-        if self.subject.digest.last_message.is_none() {
-            return Transcript::Nothing;
-        }
-        let Ok(mut file) = File::open(&path) else { return Transcript::Missing };
-        let kept = self.handle.home.store.read(|store| {
-            let stream = store.main_stream(&self.job.chat)?.unwrap_or(stream);
-            differs_at(store, stream.id, stream.generation, stream.known.bytes, &mut file)
-        });
-        match kept {
-            Ok(None) => Transcript::Same,
-            Ok(Some(at)) => Transcript::Differs { at },
-            Err(error) => {
-                tracing::warn!(chat = %self.job.chat, "the journal could not be compared: {error}");
-                Transcript::Differs { at: 0 }
-            }
-        }
-    }
-
-    fn checkpoint_is_whole(&self, fork: &Fork) -> Transcript {
-        let Some(row) = self.checkpoint.as_ref().filter(|row| row.checkpoint.chat == self.job.chat) else {
-            tracing::info!(checkpoint = fork.checkpoint, "no such checkpoint of this chat");
-            return Transcript::CheckpointGone;
-        };
-        let point = &row.checkpoint;
-        let read = self
-            .handle
-            .home
-            .store
-            .read(|store| store.read_journal(point.stream, point.generation, 0, point.offset, |_| true));
-        if read.is_ok_and(|reached| reached == point.offset && reached > 0) {
-            Transcript::Same
-        } else {
-            Transcript::CheckpointGone
-        }
-    }
-
-    /// Puts the client's file back as the journal has it, or writes the fork's beside the original.
-    fn prepare_transcript(&mut self) -> anyhow::Result<String> {
-        let mut bytes = Vec::new();
-        let path = match (&self.job.fork, &self.checkpoint, &self.subject.stream) {
-            (Some(fork), Some(row), Some(stream)) => {
-                let point = &row.checkpoint;
-                self.read_journal(point.stream, point.generation, point.offset, &mut bytes)?;
-                let (old, new) = (self.job.chat.session_id(), fork.chat.session_id());
-                bytes = with_session(&bytes, old, new);
-                let original =
-                    self.subject.transcripts.first().cloned().unwrap_or_else(|| from_bytes(&stream.path));
-                original.with_file_name(format!("{new}.jsonl"))
-            }
-            (None, _, Some(stream)) => {
-                self.read_journal(stream.id, stream.generation, stream.known.bytes, &mut bytes)?;
-                from_bytes(&stream.path)
-            }
-            _ => anyhow::bail!("the journal holds nothing of this chat"),
-        };
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        anyhow::ensure!(!path.exists(), "{} is there already; nothing was written over it", path.display());
-        write_whole(&path, &bytes)?;
-        let said = format!("wrote {} bytes to {}", bytes.len(), path.display());
-        self.file = Some(path);
-        Ok(said)
-    }
-
-    fn read_journal(
-        &self,
-        stream: shim_store::StreamId,
-        generation: i64,
-        until: u64,
-        into: &mut Vec<u8>,
-    ) -> anyhow::Result<()> {
-        let reached = self.handle.home.store.read(|store| {
-            store.read_journal(stream, generation, 0, until, |bytes| {
-                into.extend_from_slice(bytes);
-                true
-            })
-        })?;
-        anyhow::ensure!(reached == until, "the journal ends at byte {reached} of {until}");
-        Ok(())
-    }
-
-    fn context_path(&self) -> PathBuf {
-        self.handle.home.path.join("restores").join(format!("{}-context.txt", self.number))
-    }
-
-    fn settings_path(&self) -> PathBuf {
-        self.handle.home.path.join("restores").join(format!("{}-settings.json", self.number))
-    }
-
-    /// Leaves the text for the SessionStart hook that is given to this one start; the user's settings
-    /// are not touched.
-    fn write_context(&self, text: &str) -> Result<String, String> {
-        let settings = self.start_settings().and_then(|settings| {
-            write_whole(&self.context_path(), text.as_bytes())?;
-            write_whole(&self.settings_path(), serde_json::to_string_pretty(&settings)?.as_bytes())?;
-            Ok(())
-        });
-        settings.map_err(|error| format!("the resume context could not be written: {error}"))?;
-        Ok("the chat is told what was in flight, by a SessionStart hook for this start alone".to_owned())
-    }
-
-    /// The settings given to the start: those it had by flag, and the hook.
-    fn start_settings(&self) -> anyhow::Result<serde_json::Value> {
-        let flags = &self.subject.launch.flags;
-        let given = flags.iter().position(|flag| flag == "--settings").and_then(|at| flags.get(at + 1));
-        let mut settings = match given {
-            None => serde_json::json!({}),
-            Some(text) if text.trim_start().starts_with('{') => serde_json::from_str(text)?,
-            Some(path) => {
-                let cwd = self.subject.cwd.as_deref().unwrap_or(".");
-                serde_json::from_slice(&fs::read(Path::new(cwd).join(path))?)?
-            }
-        };
-        let shim = std::env::current_exe()?;
-        let context = self.context_path();
-        let command =
-            terminal::shell_line(&[&shim.to_string_lossy(), "hook", "context", &context.to_string_lossy()]);
-        let hook = serde_json::json!({ "hooks": [{ "type": "command", "command": command, "timeout": 10 }] });
-        let hooks =
-            settings.as_object_mut().map(|map| map.entry("hooks").or_insert_with(|| serde_json::json!({})));
-        let Some(hooks) = hooks.and_then(serde_json::Value::as_object_mut) else {
-            anyhow::bail!("the settings it was started with are not an object");
-        };
-        match hooks.entry("SessionStart").or_insert_with(|| serde_json::json!([])).as_array_mut() {
-            Some(list) => list.push(hook),
-            None => {
-                anyhow::bail!("the settings it was started with hold SessionStart hooks of an unknown form")
-            }
-        }
-        Ok(settings)
-    }
-
-    fn arguments(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = Vec::new();
-        let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        if self.job.headless {
-            arguments.extend(text(&[
-                "-p",
-                "--input-format",
-                "stream-json",
-                "--output-format",
-                "stream-json",
-                "--verbose",
-            ]));
-        }
-        arguments.extend(text(&["--resume", self.goes_on().session_id()]));
-        arguments.extend(text(&["--settings", &self.settings_path().to_string_lossy()]));
-        if let Some(model) = &self.subject.digest.model {
-            arguments.extend(text(&["--model", model]));
-        }
-        if let Some(mode) = &self.subject.digest.permission_mode {
-            arguments.extend(text(&["--permission-mode", mode]));
-        }
-        let mut flags = self.subject.launch.flags.iter();
-        while let Some(flag) = flags.next() {
-            if flag == "--settings" {
-                flags.next();
-            } else {
-                arguments.push(flag.clone());
-            }
-        }
-        arguments
-    }
-
-    fn launch_file(&self) -> Result<LaunchFile, String> {
-        let program = self.program.clone().ok_or("the client's program is not known")?;
-        let cwd = self.subject.cwd.clone().ok_or("the chat's directory is not known")?;
-        let mut environment = environment(self.subject.started.as_ref(), &self.subject.launch);
-        if self.job.then == Then::Continue {
-            environment.push(("CLAUDE_CODE_RESUME_INTERRUPTED_TURN".to_owned(), "1".to_owned()));
-        }
-        let from_terminal = if self.job.headless {
-            Vec::new()
-        } else {
-            ["TERM", "COLORTERM", "DISPLAY", "WAYLAND_DISPLAY", "TMUX", "TMUX_PANE", "WINDOWID"]
-                .map(String::from)
-                .to_vec()
-        };
-        Ok(LaunchFile {
-            program,
-            arguments: self.arguments(),
-            environment,
-            cwd: PathBuf::from(cwd),
-            from_terminal,
-        })
-    }
-
-    /// Starts the client. That it is about to be started is durable before it is.
-    fn start(&mut self) -> Result<String, String> {
-        let launch = self.launch_file()?;
-        let number = self.number;
-        let marked = self.handle.home.store.write(Urgency::AtOnce, move |store| store.mark_started(number));
-        marked.map_err(|error| format!("nothing was started, since that could not be recorded: {error}"))?;
-        let child = if self.job.headless { self.start_worker(&launch) } else { self.start_terminal(&launch) };
-        let child =
-            child.map_err(|error| format!("{} could not be started: {error}", launch.program.display()))?;
-        let pid = child.id();
-        if self.job.headless {
-            self.worker = Some(child);
-            return Ok(format!("started {} as worker {pid}", launch.program.display()));
-        }
-        // A terminal may end at once and leave its window to a server.
-        self.handle.call(move |watch| watch.adopt(child)).map_err(|error| error.message)?;
-        Ok(format!("started {} in a terminal", launch.program.display()))
-    }
-
-    fn start_terminal(&self, launch: &LaunchFile) -> anyhow::Result<Child> {
-        let terminal = self.terminal.as_deref().unwrap_or_default();
-        let path = self.handle.home.path.join("restores").join(format!("{}-launch.json", self.number));
-        write_whole(&path, &serde_json::to_vec(launch)?)?;
-        let shim = std::env::current_exe()?;
-        let line = terminal::shell_line(&[&shim.to_string_lossy(), "launch", &path.to_string_lossy()]);
-        let words = terminal::fill(terminal, &line, &launch.cwd);
-        let (program, arguments) =
-            words.split_first().ok_or_else(|| anyhow::anyhow!("no terminal is known"))?;
-        let mut command = std::process::Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        own_group(&mut command);
-        Ok(command.spawn()?)
-    }
-
-    /// A worker's input stays open until it is ended, so that it waits for its next message even when
-    /// the engine that started it is gone.
-    fn start_worker(&mut self, launch: &LaunchFile) -> anyhow::Result<Child> {
-        let folder = self.handle.home.path.join("workers");
-        let output = folder.join(format!("{}.out", self.number));
-        let out = File::create(&output)?;
-        let mut command = launch.command();
-        command.stdin(worker_input(&folder.join(format!("{}.in", self.number)))?);
-        command.stdout(out.try_clone()?).stderr(out);
-        own_group(&mut command);
-        self.child_said = Some(output);
-        Ok(command.spawn()?)
-    }
-
     /// Waits until the client's registry shows the chat under a new process.
     fn await_client(&mut self, at_most: Duration) -> Event {
         let since = Instant::now();
@@ -684,76 +436,6 @@ impl Work<'_> {
         pids
     }
 
-    /// What the journal had against what the client's file has.
-    fn compare(&mut self) -> Comparison {
-        let (mut before, last) = (self.reader_of_journal(), self.expected_last());
-        let mut after = Reader::comparing(last.as_ref().map(|(uuid, _)| uuid.as_str()));
-        let read =
-            self.file.as_ref().and_then(|path| File::open(path).ok()).map(|file| feed(&mut after, file));
-        if !matches!(read, Some(Ok(()))) {
-            tracing::warn!(chat = %self.job.chat, "the client's file could not be read after the restore");
-        }
-        let (before, kept) = (before.take().unwrap_or_default(), after.turn_ends());
-        let lost = before.iter().filter(|end| !kept.contains(end)).count();
-        Comparison {
-            turns_after: after.digest.turns,
-            turns_lost: lost as u64,
-            sha256_before: last.map(|(_, hash)| hash),
-            sha256_after: after.found().map(str::to_owned),
-        }
-    }
-
-    /// Uuid and hash of the last message that must be there: the journal's, or the checkpoint's.
-    fn expected_last(&self) -> Option<(String, String)> {
-        let last = match (&self.job.fork, &self.checkpoint) {
-            (Some(_), Some(row)) => {
-                let mut reader = Reader::default();
-                self.feed_journal(
-                    &mut reader,
-                    row.checkpoint.stream,
-                    row.checkpoint.generation,
-                    row.checkpoint.offset,
-                );
-                reader.digest.last_message
-            }
-            _ => self.subject.digest.last_message.clone(),
-        };
-        last.map(|last| (last.uuid, last.sha256))
-    }
-
-    /// Ids of the records that ended a turn in the journal.
-    fn reader_of_journal(&self) -> Option<Vec<String>> {
-        let mut reader = Reader::comparing(None);
-        match (&self.job.fork, &self.checkpoint, &self.subject.stream) {
-            (Some(_), Some(row), _) => {
-                self.feed_journal(
-                    &mut reader,
-                    row.checkpoint.stream,
-                    row.checkpoint.generation,
-                    row.checkpoint.offset,
-                );
-            }
-            (_, _, Some(stream)) => {
-                let until = self.subject.digest.offset;
-                self.feed_journal(&mut reader, stream.id, stream.generation, until);
-            }
-            _ => return None,
-        }
-        Some(reader.turn_ends().to_vec())
-    }
-
-    fn feed_journal(&self, reader: &mut Reader, stream: shim_store::StreamId, generation: i64, until: u64) {
-        let read = self.handle.home.store.read(|store| {
-            store.read_journal(stream, generation, 0, until, |bytes| {
-                reader.feed(bytes);
-                true
-            })
-        });
-        if let Err(error) = read {
-            tracing::warn!(chat = %self.job.chat, "the journal could not be read: {error}");
-        }
-    }
-
     /// Leaves nothing half-way: a worker that did not come up is ended, the files for the start removed.
     fn wind_up(&mut self, outcome: Outcome) -> Outcome {
         if let Some(mut worker) = self.worker.take() {
@@ -816,67 +498,4 @@ fn refused(step: &str, refusal: Refusal) -> Outcome {
         steps: vec![Step { step: step.to_owned(), ok: false, detail: refusal.message.clone() }],
         refused: Some(refusal),
     }
-}
-
-fn feed(reader: &mut Reader, mut file: File) -> std::io::Result<()> {
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(());
-        }
-        reader.feed(buffer.get(..read).unwrap_or_default());
-    }
-}
-
-/// The same records under another session id. Both ids are of the same length and nothing else.
-fn with_session(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
-    let (old, new) = (format!("\"sessionId\":\"{old}\""), format!("\"sessionId\":\"{new}\""));
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some(at) = find(rest, old.as_bytes()) {
-        out.extend_from_slice(rest.get(..at).unwrap_or_default());
-        out.extend_from_slice(new.as_bytes());
-        rest = rest.get(at + old.len()..).unwrap_or_default();
-    }
-    out.write_all(rest).ok();
-    out
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
-}
-
-/// A group of its own, so that ending SHIM or its terminal does not end the chat.
-fn own_group(command: &mut std::process::Command) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        command.process_group(0);
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::process::CommandExt;
-        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
-    }
-}
-
-/// A pipe with a name that the worker holds open at both ends.
-#[cfg(target_os = "linux")]
-fn worker_input(path: &Path) -> anyhow::Result<Stdio> {
-    let _ = fs::remove_file(path);
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        path,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-        0,
-    )?;
-    Ok(Stdio::from(File::options().read(true).write(true).open(path)?))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn worker_input(_path: &Path) -> anyhow::Result<Stdio> {
-    Ok(Stdio::piped())
 }

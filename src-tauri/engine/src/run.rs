@@ -47,10 +47,12 @@ pub fn now() -> Timestamp {
 pub enum Input {
     /// Look at what `Changed` gathered.
     Wake,
+    /// Seen to have exited, at this moment.
     Exited {
         chat: ChatId,
         process: ProcessKey,
         exit: Exit,
+        at: Timestamp,
     },
     Kept(Kept),
     Recorded {
@@ -252,7 +254,7 @@ impl Watch {
     fn take(&mut self, input: Input) {
         match input {
             Input::Wake => self.look_at_changes(),
-            Input::Exited { chat, process, exit } => self.process_exited(&chat, &process, exit),
+            Input::Exited { chat, process, exit, at } => self.process_exited(&chat, &process, exit, at),
             Input::Kept(kept) => self.piece_kept(kept),
             Input::Recorded { checkpoint, chat, took_us } => {
                 self.took.push((checkpoint, took_us));
@@ -296,7 +298,7 @@ impl Watch {
         let (inputs, stop) = (self.handle.inputs.clone(), self.tasks.stop.clone());
         let watching = async move {
             tokio::select! {
-                exit = exited(&process) => drop(inputs.send(Input::Exited { chat, process, exit })),
+                exit = exited(&process) => drop(inputs.send(Input::Exited { chat, process, exit, at: now() })),
                 () = stop.cancelled() => {}
             }
         };

@@ -35,7 +35,7 @@ pub fn search(handle: &Handle, text: &str) -> Result<Vec<Hit>, ApiError> {
         Ok(hits)
     });
     let mut hits = found.map_err(views::store_error)?;
-    hits.sort_by(|a, b| b.at.cmp(&a.at));
+    hits.sort_by_key(|hit| std::cmp::Reverse(hit.at));
     hits.truncate(HITS_MAX);
     Ok(hits)
 }

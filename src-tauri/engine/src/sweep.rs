@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use notify::{RecursiveMode, Watcher};
@@ -86,7 +86,10 @@ impl Watch {
         if self.file_events.is_none() {
             self.file_events = self.new_file_events();
         }
-        let mut wanted = Vec::new();
+        let mut wanted: Vec<_> = claude_code::awaited(&self.home.settings)
+            .into_iter()
+            .map(|folder| (folder, RecursiveMode::NonRecursive))
+            .collect();
         for home in &self.homes {
             wanted.push((home.clone(), RecursiveMode::NonRecursive));
             wanted.push((claude_code::sessions_folder(home), RecursiveMode::NonRecursive));
@@ -162,7 +165,7 @@ impl Watch {
         self.registry.extend(found);
         for (path, chat, process) in lost {
             if self.supervisor.is_watched(&chat, &process) {
-                self.process_exited(&chat, &process, None);
+                self.process_exited(&chat, &process, None, now());
             }
             self.registry.remove(&path);
         }
@@ -183,7 +186,7 @@ impl Watch {
             }
             Liveness::Dead(gone) if !self.supervisor.is_watched(&chat, process) => {
                 let gone = if self.is_from_before_boot(registration) { Gone::BeforeBoot } else { gone };
-                self.process_gone(&chat, registration, gone, true);
+                self.process_gone(&chat, registration, gone, true, now());
             }
             // The exit watch is about to say so, and knows more.
             Liveness::Dead(_) => {}
@@ -218,7 +221,7 @@ impl Watch {
     }
 
     /// An exit was seen.
-    pub fn process_exited(&mut self, chat: &ChatId, process: &ProcessKey, exit: Exit) {
+    pub fn process_exited(&mut self, chat: &ChatId, process: &ProcessKey, exit: Exit, at: Timestamp) {
         if self.is_paused() || !self.supervisor.is_watched(chat, process) {
             return;
         }
@@ -232,14 +235,20 @@ impl Watch {
         let left = claude_code::registration(&path).filter(|left| left.process == *process);
         let left_behind = left.is_some();
         let words = left.unwrap_or(last);
-        self.process_gone(&chat_of(&words), &words, Gone::Exited(exit), left_behind);
+        self.process_gone(&chat_of(&words), &words, Gone::Exited(exit), left_behind, at);
         if !left_behind {
             self.registry.remove(&path);
         }
     }
 
-    fn process_gone(&mut self, chat: &ChatId, registration: &Registration, gone: Gone, left_behind: bool) {
-        let at = now();
+    fn process_gone(
+        &mut self,
+        chat: &ChatId,
+        registration: &Registration,
+        gone: Gone,
+        left_behind: bool,
+        at: Timestamp,
+    ) {
         let transcripts: Vec<_> = self.transcripts_of(chat);
         for transcript in &transcripts {
             self.catch_up_wholly(transcript);
@@ -305,6 +314,6 @@ pub fn chat_of(registration: &Registration) -> ChatId {
 }
 
 /// Paths that are not UTF-8 are shown with replacement marks.
-pub fn shown(path: &PathBuf) -> String {
+pub fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

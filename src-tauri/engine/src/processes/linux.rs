@@ -1,12 +1,15 @@
 //! Linux: start marks from /proc, exits from pidfd.
 
-use std::os::fd::OwnedFd;
+use std::{os::fd::OwnedFd, time::Duration};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use shim_core::chats::ProcessKey;
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{Exit, Liveness, probe};
+
+/// How often a process is looked at that gives no event.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Field 22 of `/proc/PID/stat`: clock ticks from boot to start. `None` when no such process runs; a
 /// zombie does not run.
@@ -34,12 +37,16 @@ pub fn is_our_pid_domain(domain: &str) -> bool {
 
 /// Resolves when the process has exited.
 pub async fn exited(process: &ProcessKey) -> Exit {
-    let Some(watch) = open(process.pid) else { return None };
-    // Only now is it sure that the descriptor stands for this process and not for a later one.
-    if probe(process) != Liveness::Alive {
-        return None;
+    if let Some(watch) = open(process.pid) {
+        // Only now is it sure that the descriptor stands for this process and not for a later one.
+        if probe(process) == Liveness::Alive {
+            let _ = watch.readable().await;
+        }
     }
-    let _ = watch.readable().await;
+    // Where the system gives no descriptor, and while a thread of the process still winds up.
+    while probe(process) == Liveness::Alive {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     None
 }
 

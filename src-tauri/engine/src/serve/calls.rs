@@ -81,7 +81,7 @@ async fn status(State(context): State<Engine>) -> Response {
     let (file, embedded) = (context.file.clone(), context.embedded);
     blocking(context.handle, move |handle| {
         let (chats, homes, open_crashes, warnings, paused_until, watched_bytes) = handle.call(|watch| {
-            let homes: Vec<_> = watch.homes.iter().map(shown).collect();
+            let homes: Vec<_> = watch.homes.iter().map(|home| shown(home)).collect();
             let paused = watch.paused_until.filter(|_| watch.is_paused());
             let warnings: Vec<_> = watch.warnings.iter().cloned().collect();
             (
@@ -111,7 +111,7 @@ async fn status(State(context): State<Engine>) -> Response {
             },
             clients: vec![ClientStatus {
                 client: Client::ClaudeCode,
-                command: program.as_ref().map(shown),
+                command: program.as_deref().map(shown),
                 homes,
             }],
             chats: ChatState::ALL.into_iter().map(count).collect(),

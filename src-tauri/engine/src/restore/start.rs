@@ -1,0 +1,207 @@
+//! Starting the client again: what it is told, with which flags, in a terminal or as a worker.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+};
+
+use shim_api::restore::Then;
+use shim_store::Urgency;
+
+use super::Work;
+use crate::{
+    launch::{LaunchFile, environment},
+    paths::write_whole,
+    terminal,
+};
+
+impl Work<'_> {
+    pub(super) fn context_path(&self) -> PathBuf {
+        self.handle.home.path.join("restores").join(format!("{}-context.txt", self.number))
+    }
+
+    pub(super) fn settings_path(&self) -> PathBuf {
+        self.handle.home.path.join("restores").join(format!("{}-settings.json", self.number))
+    }
+
+    /// Leaves the text for the SessionStart hook that is given to this one start; the user's settings
+    /// are not touched.
+    pub(super) fn write_context(&self, text: &str) -> Result<String, String> {
+        let settings = self.start_settings().and_then(|settings| {
+            write_whole(&self.context_path(), text.as_bytes())?;
+            write_whole(&self.settings_path(), serde_json::to_string_pretty(&settings)?.as_bytes())?;
+            Ok(())
+        });
+        settings.map_err(|error| format!("the resume context could not be written: {error}"))?;
+        Ok("the chat is told what was in flight, by a SessionStart hook for this start alone".to_owned())
+    }
+
+    /// The settings given to the start: those it had by flag, and the hook.
+    fn start_settings(&self) -> anyhow::Result<serde_json::Value> {
+        let flags = &self.subject.launch.flags;
+        let given = flags.iter().position(|flag| flag == "--settings").and_then(|at| flags.get(at + 1));
+        let mut settings = match given {
+            None => serde_json::json!({}),
+            Some(text) if text.trim_start().starts_with('{') => serde_json::from_str(text)?,
+            Some(path) => {
+                let cwd = self.subject.cwd.as_deref().unwrap_or(".");
+                serde_json::from_slice(&fs::read(Path::new(cwd).join(path))?)?
+            }
+        };
+        let shim = std::env::current_exe()?;
+        let context = self.context_path();
+        let command =
+            terminal::shell_line(&[&shim.to_string_lossy(), "hook", "context", &context.to_string_lossy()]);
+        let hook = serde_json::json!({ "hooks": [{ "type": "command", "command": command, "timeout": 10 }] });
+        let hooks =
+            settings.as_object_mut().map(|map| map.entry("hooks").or_insert_with(|| serde_json::json!({})));
+        let Some(hooks) = hooks.and_then(serde_json::Value::as_object_mut) else {
+            anyhow::bail!("the settings it was started with are not an object");
+        };
+        match hooks.entry("SessionStart").or_insert_with(|| serde_json::json!([])).as_array_mut() {
+            Some(list) => list.push(hook),
+            None => {
+                anyhow::bail!("the settings it was started with hold SessionStart hooks of an unknown form")
+            }
+        }
+        Ok(settings)
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> = Vec::new();
+        let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        if self.job.headless {
+            arguments.extend(text(&[
+                "-p",
+                "--input-format",
+                "stream-json",
+                "--output-format",
+                "stream-json",
+                "--verbose",
+            ]));
+        }
+        arguments.extend(text(&["--resume", self.goes_on().session_id()]));
+        arguments.extend(text(&["--settings", &self.settings_path().to_string_lossy()]));
+        if let Some(model) = &self.subject.digest.model {
+            arguments.extend(text(&["--model", model]));
+        }
+        if let Some(mode) = &self.subject.digest.permission_mode {
+            arguments.extend(text(&["--permission-mode", mode]));
+        }
+        let mut flags = self.subject.launch.flags.iter();
+        while let Some(flag) = flags.next() {
+            if flag == "--settings" {
+                flags.next();
+            } else {
+                arguments.push(flag.clone());
+            }
+        }
+        arguments
+    }
+
+    fn launch_file(&self) -> Result<LaunchFile, String> {
+        let program = self.program.clone().ok_or("the client's program is not known")?;
+        let cwd = self.subject.cwd.clone().ok_or("the chat's directory is not known")?;
+        let mut environment = environment(self.subject.started.as_ref(), &self.subject.launch);
+        if self.job.then == Then::Continue {
+            environment.push(("CLAUDE_CODE_RESUME_INTERRUPTED_TURN".to_owned(), "1".to_owned()));
+        }
+        let from_terminal = if self.job.headless {
+            Vec::new()
+        } else {
+            ["TERM", "COLORTERM", "DISPLAY", "WAYLAND_DISPLAY", "TMUX", "TMUX_PANE", "WINDOWID"]
+                .map(String::from)
+                .to_vec()
+        };
+        Ok(LaunchFile {
+            program,
+            arguments: self.arguments(),
+            environment,
+            cwd: PathBuf::from(cwd),
+            from_terminal,
+        })
+    }
+
+    /// Starts the client. That it is about to be started is durable before it is.
+    pub(super) fn start(&mut self) -> Result<String, String> {
+        let launch = self.launch_file()?;
+        let number = self.number;
+        let marked = self.handle.home.store.write(Urgency::AtOnce, move |store| store.mark_started(number));
+        marked.map_err(|error| format!("nothing was started, since that could not be recorded: {error}"))?;
+        let child = if self.job.headless { self.start_worker(&launch) } else { self.start_terminal(&launch) };
+        let child =
+            child.map_err(|error| format!("{} could not be started: {error}", launch.program.display()))?;
+        let pid = child.id();
+        if self.job.headless {
+            self.worker = Some(child);
+            return Ok(format!("started {} as worker {pid}", launch.program.display()));
+        }
+        // A terminal may end at once and leave its window to a server.
+        self.handle.call(move |watch| watch.adopt(child)).map_err(|error| error.message)?;
+        Ok(format!("started {} in a terminal", launch.program.display()))
+    }
+
+    fn start_terminal(&self, launch: &LaunchFile) -> anyhow::Result<Child> {
+        let terminal = self.terminal.as_deref().unwrap_or_default();
+        let path = self.handle.home.path.join("restores").join(format!("{}-launch.json", self.number));
+        write_whole(&path, &serde_json::to_vec(launch)?)?;
+        let shim = std::env::current_exe()?;
+        let line = terminal::shell_line(&[&shim.to_string_lossy(), "launch", &path.to_string_lossy()]);
+        let words = terminal::fill(terminal, &line, &launch.cwd);
+        let (program, arguments) =
+            words.split_first().ok_or_else(|| anyhow::anyhow!("no terminal is known"))?;
+        let mut command = std::process::Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        own_group(&mut command);
+        Ok(command.spawn()?)
+    }
+
+    /// A worker's input stays open until it is ended, so that it waits for its next message even when
+    /// the engine that started it is gone.
+    fn start_worker(&mut self, launch: &LaunchFile) -> anyhow::Result<Child> {
+        let folder = self.handle.home.path.join("workers");
+        let output = folder.join(format!("{}.out", self.number));
+        let out = File::create(&output)?;
+        let mut command = launch.command();
+        command.stdin(worker_input(&folder.join(format!("{}.in", self.number)))?);
+        command.stdout(out.try_clone()?).stderr(out);
+        own_group(&mut command);
+        self.child_said = Some(output);
+        Ok(command.spawn()?)
+    }
+}
+
+/// A group of its own, so that ending SHIM or its terminal does not end the chat.
+fn own_group(command: &mut std::process::Command) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+    }
+}
+
+/// A pipe with a name that the worker holds open at both ends.
+#[cfg(target_os = "linux")]
+fn worker_input(path: &Path) -> anyhow::Result<Stdio> {
+    let _ = fs::remove_file(path);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        path,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )?;
+    Ok(Stdio::from(File::options().read(true).write(true).open(path)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn worker_input(_path: &Path) -> anyhow::Result<Stdio> {
+    Ok(Stdio::piped())
+}
