@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   // The window loads the pages from tauri://localhost or http://tauri.localhost: links stay relative.
   base: './',
-  plugins: [svelte(), svelteTesting()],
+  plugins: [svelte({ configFile: false }), svelteTesting()],
   clearScreen: false,
   build: { target: 'es2022' },
   // The tokens' contrast is computed from the file itself.

@@ -13,7 +13,7 @@ test('opens on the chats and leads to the crashes', async () => {
   expect((await screen.findAllByTestId('crash-row')).length).toBe(6);
   expect(screen.getByTestId('nav-crashes').getAttribute('aria-current')).toBe('page');
   expect(screen.getByTestId('nav-chats').getAttribute('aria-current')).toBeNull();
-  expect(document.activeElement).toBe(screen.getByRole('heading', { level: 1 }));
+  expect(document.activeElement).toBe(screen.getByRole('main'));
 });
 
 test('counts the open crashes in the navigation', async () => {

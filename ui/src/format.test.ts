@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { bytes, clock, compact, count, day, duration, exact, folder, percent, relative, shortHash } from './format';
 
-/** Narrow no-break spaces are written as plain ones in the rows. */
-const plain = (text: string) => text.replaceAll('\u202f', ' ');
+/** No-break spaces are written as plain ones in the rows. */
+const plain = (text: string) => text.replaceAll('\u00a0', ' ');
 
 function check<T>(of: (value: T) => string, rows: [T, string][]): void {
   for (const [value, text] of rows) expect([value, plain(of(value))]).toEqual([value, text]);

@@ -1,6 +1,6 @@
-// Numbers and times as a person reads them, always with their unit. U+202F keeps number and unit together.
+// Numbers and times as a person reads them, always with their unit. A no-break space keeps number and unit together.
 
-const NARROW = '\u202f';
+const JOINED = '\u00a0';
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -10,7 +10,7 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 
 /** `1 turn`, `14 turns`, `1,204 turns`. */
 export function count(n: number, one: string, many = `${one}s`): string {
-  return `${grouped(n)}${NARROW}${n === 1 ? one : many}`;
+  return `${grouped(n)}${JOINED}${n === 1 ? one : many}`;
 }
 
 /** `1204` as `1,204`. */
@@ -25,7 +25,7 @@ export function compact(n: number): string {
 
 /** `812 B`, `1.2 kB`, `34 MB`, in powers of 1000. */
 export function bytes(n: number): string {
-  return scaled(n, 1000, ['B', 'kB', 'MB', 'GB', 'TB'], NARROW);
+  return scaled(n, 1000, ['B', 'kB', 'MB', 'GB', 'TB'], JOINED);
 }
 
 function scaled(n: number, step: number, units: string[], between: string): string {
@@ -43,23 +43,23 @@ function scaled(n: number, step: number, units: string[], between: string): stri
 /** A share of 1 as `38 %`; what is there but rounds to nothing is `<1 %`. */
 export function percent(share: number): string {
   const whole = Math.round(share * 100);
-  return `${share > 0 && whole === 0 ? '<1' : whole}${NARROW}%`;
+  return `${share > 0 && whole === 0 ? '<1' : whole}${JOINED}%`;
 }
 
 /** `8 ms`, `1.2 s`, `42 s`, `3 min 4 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(ms: number): string {
-  if (ms < SECOND_MS - 0.5) return `${ms < 9.95 && !Number.isInteger(ms) ? ms.toFixed(1) : Math.round(ms)}${NARROW}ms`;
-  if (ms < 10 * SECOND_MS - 50) return `${(ms / SECOND_MS).toFixed(1)}${NARROW}s`;
+  if (ms < SECOND_MS - 0.5) return `${ms < 9.95 && !Number.isInteger(ms) ? ms.toFixed(1) : Math.round(ms)}${JOINED}ms`;
+  if (ms < 10 * SECOND_MS - 50) return `${(ms / SECOND_MS).toFixed(1)}${JOINED}s`;
   const seconds = Math.round(ms / SECOND_MS);
-  if (seconds < 60) return `${seconds}${NARROW}s`;
+  if (seconds < 60) return `${seconds}${JOINED}s`;
   if (seconds < 3600) return two(Math.floor(seconds / 60), 'min', seconds % 60, 's');
   if (seconds < 86400) return two(Math.floor(seconds / 3600), 'h', Math.floor((seconds % 3600) / 60), 'min');
   return two(Math.floor(seconds / 86400), 'd', Math.floor((seconds % 86400) / 3600), 'h');
 }
 
 function two(big: number, bigUnit: string, small: number, smallUnit: string): string {
-  const head = `${big}${NARROW}${bigUnit}`;
-  return small === 0 ? head : `${head} ${small}${NARROW}${smallUnit}`;
+  const head = `${big}${JOINED}${bigUnit}`;
+  return small === 0 ? head : `${head} ${small}${JOINED}${smallUnit}`;
 }
 
 /** `just now`, `12 s ago`, `3 min ago`, `5 h ago`, `2 d ago`, then `3 Nov` or `3 Nov 2025`. */
@@ -68,10 +68,10 @@ export function relative(at: string, now: number): string {
   if (Number.isNaN(then)) return 'unknown time';
   const ago = now - then;
   if (ago < 10 * SECOND_MS) return ago < -MINUTE_MS ? dayOf(then, now) : 'just now';
-  if (ago < MINUTE_MS) return `${Math.floor(ago / SECOND_MS)}${NARROW}s ago`;
-  if (ago < HOUR_MS) return `${Math.floor(ago / MINUTE_MS)}${NARROW}min ago`;
-  if (ago < DAY_MS) return `${Math.floor(ago / HOUR_MS)}${NARROW}h ago`;
-  if (ago < 7 * DAY_MS) return `${Math.floor(ago / DAY_MS)}${NARROW}d ago`;
+  if (ago < MINUTE_MS) return `${Math.floor(ago / SECOND_MS)}${JOINED}s ago`;
+  if (ago < HOUR_MS) return `${Math.floor(ago / MINUTE_MS)}${JOINED}min ago`;
+  if (ago < DAY_MS) return `${Math.floor(ago / HOUR_MS)}${JOINED}h ago`;
+  if (ago < 7 * DAY_MS) return `${Math.floor(ago / DAY_MS)}${JOINED}d ago`;
   return dayOf(then, now);
 }
 
@@ -83,7 +83,7 @@ export function day(at: string, now: number): string {
 
 function dayOf(then: number, now: number): string {
   const date = new Date(then);
-  const short = `${date.getDate()}${NARROW}${MONTHS[date.getMonth()] ?? ''}`;
+  const short = `${date.getDate()}${JOINED}${MONTHS[date.getMonth()] ?? ''}`;
   return date.getFullYear() === new Date(now).getFullYear() ? short : `${short} ${date.getFullYear()}`;
 }
 

@@ -37,7 +37,7 @@ export function inside(element: HTMLElement) {
 
 /** Text with the no-break spaces of numbers as plain ones, and runs of space as one. */
 export function textOf(element: HTMLElement): string {
-  return (element.textContent ?? '').replaceAll('\u202f', ' ').replace(/\s+/g, ' ').trim();
+  return (element.textContent ?? '').replaceAll('\u00a0', ' ').replace(/\s+/g, ' ').trim();
 }
 
 export function sleep(ms: number): Promise<void> {

@@ -80,5 +80,5 @@ export const ENTRY_WORDS: Record<EntryKind, string> = {
 
 export const THEN_WORDS: Record<Then, string> = {
   idle: 'Wait for me',
-  continue: 'Continue the cut turn',
+  continue: 'Continue',
 };

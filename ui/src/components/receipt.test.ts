@@ -19,7 +19,7 @@ test('a receipt is summed up in one sentence', () => {
     [{ ok: false, steps: [{ step: 'end_orphans', ok: false, detail: '' }] }, 'Failed at the step “end orphans”'],
     [{ ok: false, steps: [] }, 'Failed'],
   ];
-  for (const [more, title] of rows) expect(receiptTitle(receipt(more)).replaceAll('\u202f', ' ')).toBe(title);
+  for (const [more, title] of rows) expect(receiptTitle(receipt(more)).replaceAll('\u00a0', ' ')).toBe(title);
 });
 
 test('a preview says what stands in the way', () => {

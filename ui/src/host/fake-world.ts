@@ -254,7 +254,7 @@ function crashesOf(chats: Chat[], now: number): Crash[] {
       restore: receiptOf(chatOf(3), 30, now - 2 * HOUR, {
         ...none,
         ok: false,
-        refused: { reason: 'directory_gone', message: 'The folder /home/ada/old/tenants does not exist. Put it back, or fork the chat in another folder.' },
+        refused: { reason: 'directory_gone', message: 'The folder /home/ada/old/tenants does not exist. Put it back, then restore again.' },
         seconds: 0.02,
         steps: [{ step: 'prove_dead', ok: true, detail: 'no process 41003 exists' }, { step: 'directory', ok: false, detail: '/home/ada/old/tenants does not exist' }],
       }),

@@ -68,7 +68,7 @@ test('shows a crash with its evidence and what was in flight', async () => {
 test('previews, then restores as chosen, and shows the receipt', async () => {
   const host = await open('#/crashes/12');
   await screen.findByTestId('crash-kind');
-  await fireEvent.click(screen.getByRole('radio', { name: 'Continue the cut turn' }));
+  await fireEvent.click(screen.getByRole('radio', { name: 'Continue' }));
   await fireEvent.click(screen.getByTestId('preview-button'));
   expect((await screen.findAllByTestId('preview-step')).length).toBeGreaterThan(5);
   expect(screen.queryByTestId('receipt')).toBeNull();
