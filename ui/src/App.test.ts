@@ -60,6 +60,15 @@ test('knows an engine that was down before the window opened', async () => {
   await waitFor(() => expect(screen.queryByTestId('engine-down')).toBeNull());
 });
 
+test('shows a lone call that did not reach the engine, as no banner says it', async () => {
+  const host = await open('');
+  await screen.findAllByTestId('chat-row');
+  host.failures.set('chats', ENGINE_DOWN);
+  host.emit({ event: 'chat_changed', chat: 'claude-code:any' });
+  expect(textOf(await screen.findByTestId('page-error'))).toContain(ENGINE_DOWN.message);
+  expect(screen.queryByTestId('engine-down')).toBeNull();
+});
+
 test('says until when watching is paused, and resumes it', async () => {
   const host = await open('');
   await host.pause({ seconds: 600 });
