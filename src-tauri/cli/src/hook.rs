@@ -6,7 +6,8 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub enum HookEvent {
-    /// Hands the resume context of one restore to the chat that starts.
+    /// Hands the resume context of one restore to the chat that starts, once: a later resume in the same
+    /// window is another matter.
     Context { file: PathBuf },
 }
 
@@ -16,6 +17,7 @@ pub fn run(event: &HookEvent) -> ExitCode {
             // Without the text the chat still starts; it is only told less.
             if let Ok(text) = std::fs::read(file) {
                 let _ = std::io::stdout().write_all(&text);
+                let _ = std::fs::remove_file(file);
             }
         }
     }

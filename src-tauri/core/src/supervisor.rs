@@ -184,6 +184,17 @@ impl Supervisor {
         alive.map(|(process, _)| process.clone()).collect()
     }
 
+    /// The processes that may stand behind the chat: the live ones, and those that cannot be told from here.
+    pub fn possible_processes(&self, chat: &ChatId) -> Vec<ProcessKey> {
+        self.seats.get(chat).map(|seat| seat.processes.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Every process that is known to stand behind a chat.
+    pub fn living(&self) -> Vec<(ChatId, ProcessKey)> {
+        let seats = self.seats.keys().map(|chat| (chat, self.live_processes(chat)));
+        seats.flat_map(|(chat, live)| live.into_iter().map(|process| (chat.clone(), process))).collect()
+    }
+
     pub fn is_watched(&self, chat: &ChatId, process: &ProcessKey) -> bool {
         self.seats
             .get(chat)

@@ -69,6 +69,30 @@ pub fn home_of(started: &processes::Started) -> Option<PathBuf> {
     value("CLAUDE_CONFIG_DIR").or_else(|| value(home_name).map(|home| home.join(".claude")))
 }
 
+/// The folder that a chat's own transcript lies in: `<home>/projects/<slug>/<session>.jsonl`.
+pub fn home_of_transcript(path: &Path) -> Option<PathBuf> {
+    path.ancestors().nth(3).map(Path::to_owned)
+}
+
+/// Changes an environment so that a client started with it uses `home`, where it does not already.
+pub fn point_at_home(environment: &mut Vec<(String, String)>, home: &Path) {
+    let value = |name: &str| {
+        environment.iter().find(|(known, _)| known == name).map(|(_, value)| PathBuf::from(value))
+    };
+    let home_name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    let used = value("CLAUDE_CONFIG_DIR").or_else(|| value(home_name).map(|user| user.join(".claude")));
+    if used.and_then(|used| used.canonicalize().ok()).as_deref() == Some(home) {
+        return;
+    }
+    // A default folder keeps its neighbour `.claude.json`, which a named one does not have.
+    let (name, folder) = match home.parent().filter(|_| home.file_name() == Some(OsStr::new(".claude"))) {
+        Some(user) => (home_name, user),
+        None => ("CLAUDE_CONFIG_DIR", home),
+    };
+    environment.retain(|(known, _)| known != name && known != "CLAUDE_CONFIG_DIR");
+    environment.push((name.to_owned(), folder.to_string_lossy().into_owned()));
+}
+
 pub fn sessions_folder(home: &Path) -> PathBuf {
     home.join("sessions")
 }

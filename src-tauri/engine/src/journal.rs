@@ -228,6 +228,25 @@ impl Watch {
         self.decide(Event::TurnsCompleted { chat: id, turns });
     }
 
+    /// Makes all new files known to the store in one commit: a first look may find thousands.
+    pub fn introduce(&mut self, transcripts: &[&Transcript]) {
+        let new = transcripts.iter().filter(|transcript| !self.files.contains_key(&transcript.path));
+        let new: Vec<_> = new.map(|&transcript| transcript.clone()).collect();
+        if new.is_empty() {
+            return;
+        }
+        let introduced = self.home.store.write(Urgency::AtOnce, move |store| {
+            new.iter().try_for_each(|transcript| {
+                store
+                    .stream(&transcript.chat, &transcript.sub_agent, &paths::to_bytes(&transcript.path))
+                    .map(drop)
+            })
+        });
+        if let Err(error) = introduced {
+            self.warn(error.to_string());
+        }
+    }
+
     /// Makes sure that the file is known to the store and its reader stands where the journal ends.
     fn track(&mut self, transcript: &Transcript) -> Result<(), StoreError> {
         if self.files.get(&transcript.path).is_some_and(|tracked| !tracked.broken) {

@@ -105,14 +105,27 @@ pub fn tool_children(session_id: &str) -> Vec<Orphan> {
         .without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
     let wanted = OsString::from(format!("CLAUDE_CODE_SESSION_ID={session_id}"));
+    let own = own_line(&system);
     let children = system.processes().values().filter(|process| process.environ().contains(&wanted));
-    let orphans = children.filter_map(|process| {
+    let others = children.filter(|process| !own.contains(&process.pid()));
+    let orphans = others.filter_map(|process| {
         let pid = process.pid().as_u32();
         let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
         Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
     });
-    let own = std::process::id();
-    orphans.filter(|orphan| orphan.process.pid != own).collect()
+    orphans.collect()
+}
+
+/// This process and those it was started by: SHIM may have been started from within the chat.
+fn own_line(system: &System) -> Vec<sysinfo::Pid> {
+    let mut line = vec![sysinfo::Pid::from_u32(std::process::id())];
+    while let Some(parent) =
+        line.last().and_then(|pid| system.process(*pid)).and_then(sysinfo::Process::parent)
+        && !line.contains(&parent)
+    {
+        line.push(parent);
+    }
+    line
 }
 
 /// Asks each to end, then ends by force what is left. Returns those that would not go. Each is looked at

@@ -449,7 +449,7 @@ impl Work<'_> {
             }
         }
         if outcome.process.is_none() {
-            let leftovers = [self.context_path(), self.settings_path()];
+            let leftovers = [self.context_path(), self.settings_path(), self.launch_path()];
             leftovers.iter().for_each(|path| drop(fs::remove_file(path)));
         }
         outcome

@@ -1,4 +1,7 @@
-//! Keeps the journal within its size and age. Only chats without a process are dropped, and it is said.
+//! Keeps the journal within its size and age, and the data folder free of what restores left. Only chats
+//! without a process are dropped, and it is said.
+
+use std::{fs, path::Path, time::Duration};
 
 use shim_store::{Dropped, Urgency};
 
@@ -7,7 +10,25 @@ use crate::{
     views,
 };
 
+/// Files of restores and workers are removed this long after they were last written.
+const LEFTOVERS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// A worker's output is cut to nothing beyond this; what it says stands in its transcript.
+const OUTPUT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 impl Watch {
+    /// Removes what old restores left, and keeps workers' outputs small.
+    pub fn tidy_up(&self) {
+        for name in ["restores", "workers"] {
+            let entries =
+                fs::read_dir(self.home.path.join(name)).into_iter().flatten().filter_map(Result::ok);
+            for path in entries.map(|entry| entry.path()) {
+                if let Err(error) = tidy(&path) {
+                    tracing::warn!("{} could not be tidied up: {error}", path.display());
+                }
+            }
+        }
+    }
+
     pub fn retain(&mut self) {
         let settings = &self.home.settings;
         let (keep, bytes_max, at) = (settings.journal_keep, settings.journal_bytes_max, now());
@@ -44,5 +65,17 @@ impl Watch {
             }
             Err(error) => self.warn(error.to_string()),
         }
+    }
+}
+
+fn tidy(path: &Path) -> std::io::Result<()> {
+    let meta = fs::metadata(path)?;
+    let old = meta.modified()?.elapsed().is_ok_and(|age| age > LEFTOVERS_KEPT);
+    if old {
+        fs::remove_file(path)
+    } else if meta.is_file() && meta.len() > OUTPUT_BYTES_MAX {
+        fs::File::options().write(true).open(path)?.set_len(0)
+    } else {
+        Ok(())
     }
 }

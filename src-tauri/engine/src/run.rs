@@ -16,6 +16,7 @@ use shim_api::{ApiError, error::ErrorCode, events::Event};
 use shim_core::{
     chats::{ChatId, ProcessKey},
     claude_code::Registration,
+    crashes::Gone,
     digest::Digest,
     supervisor::{NewCrash, Supervisor},
     time::Timestamp,
@@ -254,7 +255,9 @@ impl Watch {
     fn take(&mut self, input: Input) {
         match input {
             Input::Wake => self.look_at_changes(),
-            Input::Exited { chat, process, exit, at } => self.process_exited(&chat, &process, exit, at),
+            Input::Exited { chat, process, exit, at } => {
+                self.process_exited(&chat, &process, Gone::Exited(exit), at)
+            }
             Input::Kept(kept) => self.piece_kept(kept),
             Input::Recorded { checkpoint, chat, took_us } => {
                 self.took.push((checkpoint, took_us));

@@ -19,7 +19,7 @@ use shim_store::Urgency;
 use crate::{
     claude_code::{self, Transcript},
     paths,
-    processes::{self, Exit, Liveness, probe},
+    processes::{self, Liveness, probe},
     run::{Watch, now},
 };
 
@@ -50,15 +50,18 @@ impl Watch {
             self.warn(warning);
         }
         let dropped = self.dropped_chats();
-        for transcript in &transcripts {
-            if !is_dropped(&dropped, transcript) {
-                self.catch_up(transcript);
-            }
+        let kept: Vec<_> =
+            transcripts.iter().filter(|transcript| !is_dropped(&dropped, transcript)).collect();
+        self.introduce(&kept);
+        for transcript in kept {
+            self.catch_up(transcript);
         }
         self.read_registries();
+        self.look_after_the_living();
         self.record_what_waits();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
             self.retain();
+            self.tidy_up();
         }
         self.sweeps += 1;
     }
@@ -165,9 +168,18 @@ impl Watch {
         self.registry.extend(found);
         for (path, chat, process) in lost {
             if self.supervisor.is_watched(&chat, &process) {
-                self.process_exited(&chat, &process, None, now());
+                self.process_exited(&chat, &process, Gone::Absent, now());
             }
             self.registry.remove(&path);
+        }
+    }
+
+    /// An exit that no event told, as after a pause.
+    fn look_after_the_living(&mut self) {
+        for (chat, process) in self.supervisor.living() {
+            if let Liveness::Dead(gone) = probe(&process) {
+                self.process_exited(&chat, &process, gone, now());
+            }
         }
     }
 
@@ -200,10 +212,15 @@ impl Watch {
         }
         let started = processes::started(registration.process.pid);
         let client_home = registry_file.parent().and_then(Path::parent).map(Path::to_owned);
+        let mut launch = crate::launch::describe(started.as_ref(), client_home, registration.cwd.clone());
+        if self.was_started_by_a_restore(&launch) {
+            let before = self.home.store.read(|store| store.launch(id)).ok().flatten();
+            launch.flags = before.map(|before| before.flags).unwrap_or_default();
+        }
         let chat = self.chats.entry(id.clone()).or_default();
         chat.name = registration.name.clone().or(chat.name.take());
         chat.last_activity = chat.last_activity.max(registration.started_at.unwrap_or_else(now));
-        chat.launch = crate::launch::describe(started.as_ref(), client_home, registration.cwd.clone());
+        chat.launch = launch;
         chat.started = started;
         chat.dirty = true;
         let (id, launch) = (id.clone(), chat.launch.clone());
@@ -215,13 +232,19 @@ impl Watch {
         self.home.store.submit(Urgency::Gathered, move |store| store.put_launch(&id, &launch), kept);
     }
 
+    /// The settings of a restore are for that start alone; the flags before it are the user's.
+    fn was_started_by_a_restore(&self, launch: &shim_store::Launch) -> bool {
+        let restores = self.home.path.join("restores");
+        launch.flags.iter().any(|flag| Path::new(flag).starts_with(&restores))
+    }
+
     fn is_from_before_boot(&self, registration: &Registration) -> bool {
         let last = registration.updated_at.or(registration.started_at);
         last.is_some_and(|at| at.ms() + BOOT_SLACK_MS < self.boot.ms())
     }
 
-    /// An exit was seen.
-    pub fn process_exited(&mut self, chat: &ChatId, process: &ProcessKey, exit: Exit, at: Timestamp) {
+    /// A watched process is gone: its exit was seen, or it was found gone.
+    pub fn process_exited(&mut self, chat: &ChatId, process: &ProcessKey, gone: Gone, at: Timestamp) {
         if self.is_paused() || !self.supervisor.is_watched(chat, process) {
             return;
         }
@@ -235,7 +258,7 @@ impl Watch {
         let left = claude_code::registration(&path).filter(|left| left.process == *process);
         let left_behind = left.is_some();
         let words = left.unwrap_or(last);
-        self.process_gone(&chat_of(&words), &words, Gone::Exited(exit), left_behind, at);
+        self.process_gone(&chat_of(&words), &words, gone, left_behind, at);
         if !left_behind {
             self.registry.remove(&path);
         }

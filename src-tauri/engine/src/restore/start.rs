@@ -11,6 +11,7 @@ use shim_store::Urgency;
 
 use super::Work;
 use crate::{
+    claude_code,
     launch::{LaunchFile, environment},
     paths::write_whole,
     terminal,
@@ -19,6 +20,10 @@ use crate::{
 impl Work<'_> {
     pub(super) fn context_path(&self) -> PathBuf {
         self.handle.home.path.join("restores").join(format!("{}-context.txt", self.number))
+    }
+
+    pub(super) fn launch_path(&self) -> PathBuf {
+        self.handle.home.path.join("restores").join(format!("{}-launch.json", self.number))
     }
 
     pub(super) fn settings_path(&self) -> PathBuf {
@@ -53,7 +58,7 @@ impl Work<'_> {
         let context = self.context_path();
         let command =
             terminal::shell_line(&[&shim.to_string_lossy(), "hook", "context", &context.to_string_lossy()]);
-        let hook = serde_json::json!({ "hooks": [{ "type": "command", "command": command, "timeout": 10 }] });
+        let hook = serde_json::json!({ "matcher": "resume", "hooks": [{ "type": "command", "command": command, "timeout": 10 }] });
         let hooks =
             settings.as_object_mut().map(|map| map.entry("hooks").or_insert_with(|| serde_json::json!({})));
         let Some(hooks) = hooks.and_then(serde_json::Value::as_object_mut) else {
@@ -104,6 +109,9 @@ impl Work<'_> {
         let program = self.program.clone().ok_or("the client's program is not known")?;
         let cwd = self.subject.cwd.clone().ok_or("the chat's directory is not known")?;
         let mut environment = environment(self.subject.started.as_ref(), &self.subject.launch);
+        if let Some(home) = self.file.as_deref().and_then(claude_code::home_of_transcript) {
+            claude_code::point_at_home(&mut environment, &home);
+        }
         if self.job.then == Then::Continue {
             environment.push(("CLAUDE_CODE_RESUME_INTERRUPTED_TURN".to_owned(), "1".to_owned()));
         }
@@ -126,8 +134,12 @@ impl Work<'_> {
     /// Starts the client. That it is about to be started is durable before it is.
     pub(super) fn start(&mut self) -> Result<String, String> {
         let launch = self.launch_file()?;
-        let number = self.number;
-        let marked = self.handle.home.store.write(Urgency::AtOnce, move |store| store.mark_started(number));
+        let (number, chat, kept) = (self.number, self.goes_on().clone(), self.subject.launch.clone());
+        let marked = self.handle.home.store.write(Urgency::AtOnce, move |store| {
+            // A fork inherits how its original was started.
+            store.put_launch(&chat, &kept)?;
+            store.mark_started(number)
+        });
         marked.map_err(|error| format!("nothing was started, since that could not be recorded: {error}"))?;
         let child = if self.job.headless { self.start_worker(&launch) } else { self.start_terminal(&launch) };
         let child =
@@ -144,7 +156,7 @@ impl Work<'_> {
 
     fn start_terminal(&self, launch: &LaunchFile) -> anyhow::Result<Child> {
         let terminal = self.terminal.as_deref().unwrap_or_default();
-        let path = self.handle.home.path.join("restores").join(format!("{}-launch.json", self.number));
+        let path = self.launch_path();
         write_whole(&path, &serde_json::to_vec(launch)?)?;
         let shim = std::env::current_exe()?;
         let line = terminal::shell_line(&[&shim.to_string_lossy(), "launch", &path.to_string_lossy()]);
@@ -162,7 +174,8 @@ impl Work<'_> {
     fn start_worker(&mut self, launch: &LaunchFile) -> anyhow::Result<Child> {
         let folder = self.handle.home.path.join("workers");
         let output = folder.join(format!("{}.out", self.number));
-        let out = File::create(&output)?;
+        // Appending, so that cutting it short leaves no hole.
+        let out = File::options().create(true).append(true).open(&output)?;
         let mut command = launch.command();
         command.stdin(worker_input(&folder.join(format!("{}.in", self.number)))?);
         command.stdout(out.try_clone()?).stderr(out);
