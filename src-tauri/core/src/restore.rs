@@ -138,6 +138,11 @@ pub enum Transcript {
     CheckpointGone,
 }
 
+/// Why a step could not be done, said to a person.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StepFailed(pub String);
+
 /// What an effect came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -147,10 +152,10 @@ pub enum Event {
     OrphansEnded {
         left: Vec<Orphan>,
     },
-    TranscriptReady(Result<String, String>),
-    ContextWritten(Result<String, String>),
+    TranscriptReady(Result<String, StepFailed>),
+    ContextWritten(Result<String, StepFailed>),
     /// The program was started, or could not be.
-    Started(Result<String, String>),
+    Started(Result<String, StepFailed>),
     /// The client shows the chat under this process.
     Appeared(ProcessKey),
     /// It does not, for this reason.
@@ -414,7 +419,7 @@ impl Restore {
     fn went(
         &mut self,
         step: &str,
-        result: Result<String, String>,
+        result: Result<String, StepFailed>,
         next: impl FnOnce(&Self) -> Effect,
     ) -> Effect {
         match result {
@@ -422,7 +427,7 @@ impl Restore {
                 self.step(step, true, detail);
                 next(self)
             }
-            Err(why) => {
+            Err(StepFailed(why)) => {
                 self.step(step, false, why);
                 self.finish(false, None)
             }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Comparison, Effect, Event, Findings, Fork, Job, Orphan, OrphanPolicy, Outcome, Refusal, RefusalReason,
-    Restore, Step, Then, Transcript,
+    Restore, Step, StepFailed, Then, Transcript,
 };
 use crate::{
     chats::{ChatId, Client, ProcessKey},
@@ -63,10 +63,10 @@ fn compared() -> Comparison {
 struct World {
     findings: Findings,
     left: Vec<Orphan>,
-    transcript: Result<String, String>,
-    context: Result<String, String>,
+    transcript: Result<String, StepFailed>,
+    context: Result<String, StepFailed>,
     meanwhile: Vec<u32>,
-    start: Result<String, String>,
+    start: Result<String, StepFailed>,
     appears: Result<ProcessKey, String>,
     counted: Vec<u32>,
     comparison: Comparison,
@@ -262,7 +262,7 @@ fn somebody_who_takes_the_chat_up_meanwhile_stops_it() {
 
 #[test]
 fn a_step_that_fails_is_the_last() {
-    let failed = || Err("disk full".to_owned());
+    let failed = || Err(StepFailed("disk full".to_owned()));
     let plain = World::finding(Findings { transcript: Transcript::Missing, ..findings() });
     for (world, effect, step, started) in [
         (World { transcript: failed(), ..plain.clone() }, "prepare", "transcript", false),
