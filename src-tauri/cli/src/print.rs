@@ -24,9 +24,9 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) {
     rows.iter().for_each(|row| line(row));
 }
 
-pub fn state(text: &str) -> Result<ChatState, String> {
+pub fn state(text: &str) -> anyhow::Result<ChatState> {
     let names: Vec<_> = ChatState::ALL.iter().map(|state| state.name()).collect();
-    ChatState::from_name(text).ok_or_else(|| format!("one of {}", names.join(", ")))
+    ChatState::from_name(text).ok_or_else(|| anyhow::anyhow!("one of {}", names.join(", ")))
 }
 
 /// A time as a person reads it: to the second.

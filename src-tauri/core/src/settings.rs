@@ -201,7 +201,7 @@ fn walk(text: &str, prefix: &str, table: &DeTable<'_>, settings: &mut Settings, 
         };
         let line = line_of(text, name.span().start);
         let problem = match KEYS.iter().find(|key| key.name == path) {
-            Some(key) => apply(key, value.get_ref(), settings).err(),
+            Some(key) => apply(key, value.get_ref(), settings).err().map(|OutOfBounds(message)| message),
             None => match value.get_ref() {
                 DeValue::Table(inner) if KEYS.iter().any(|key| key.name.starts_with(&format!("{path}."))) => {
                     walk(text, &path, inner, settings, wrong);
@@ -225,36 +225,45 @@ fn unknown(path: &str) -> String {
     }
 }
 
-fn apply(key: &Key, value: &DeValue<'_>, settings: &mut Settings) -> Result<(), String> {
+/// What a key would take instead.
+#[derive(Debug)]
+struct OutOfBounds(String);
+
+fn apply(key: &Key, value: &DeValue<'_>, settings: &mut Settings) -> Result<(), OutOfBounds> {
     match (&key.kind, value) {
         (Kind::Whole { min, max, set }, DeValue::Integer(number)) => {
             let number = u64::from_str_radix(number.as_str(), number.radix())
                 .ok()
                 .filter(|n| (*min..=*max).contains(n));
-            set(settings, number.ok_or_else(|| format!("must be a whole number from {min} to {max}"))?);
+            set(
+                settings,
+                number.ok_or_else(|| OutOfBounds(format!("must be a whole number from {min} to {max}")))?,
+            );
         }
         (Kind::Whole { min, max, .. }, _) => {
-            return Err(format!("must be a whole number from {min} to {max}"));
+            return Err(OutOfBounds(format!("must be a whole number from {min} to {max}")));
         }
         (Kind::Switch(set), DeValue::Boolean(on)) => set(settings, *on),
-        (Kind::Switch(_), _) => return Err("must be true or false".to_owned()),
+        (Kind::Switch(_), _) => return Err(OutOfBounds("must be true or false".to_owned())),
         (Kind::Text(set), DeValue::String(text)) => set(settings, text.to_string()),
-        (Kind::Text(_), _) => return Err("must be a text in quotes".to_owned()),
+        (Kind::Text(_), _) => return Err(OutOfBounds("must be a text in quotes".to_owned())),
         (Kind::Texts(set), DeValue::Array(items)) => {
             let texts = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok(text.to_string()),
-                _ => Err("must be a list of texts in quotes".to_owned()),
+                _ => Err(OutOfBounds("must be a list of texts in quotes".to_owned())),
             });
             set(settings, texts.collect::<Result<_, _>>()?);
         }
-        (Kind::Texts(_), _) => return Err("must be a list of texts in quotes".to_owned()),
+        (Kind::Texts(_), _) => return Err(OutOfBounds("must be a list of texts in quotes".to_owned())),
         (Kind::OneOf(choices, set), DeValue::String(text)) => {
             match choices.iter().position(|choice| choice == text) {
                 Some(choice) => set(settings, choice),
-                None => return Err(format!("must be one of {}", choices.join(", "))),
+                None => return Err(OutOfBounds(format!("must be one of {}", choices.join(", ")))),
             }
         }
-        (Kind::OneOf(choices, _), _) => return Err(format!("must be one of {}", choices.join(", "))),
+        (Kind::OneOf(choices, _), _) => {
+            return Err(OutOfBounds(format!("must be one of {}", choices.join(", "))));
+        }
     }
     Ok(())
 }

@@ -22,7 +22,9 @@ use shim_core::{
     chats::{ChatId, Client, ProcessKey},
     crashes::InTurn,
     digest::{Digest, Turn},
-    restore::{Effect, Event, Findings, Fork, Job, Orphan, Outcome, Refusal, RefusalReason, Restore},
+    restore::{
+        Effect, Event, Findings, Fork, Job, Orphan, Outcome, Refusal, RefusalReason, Restore, StepFailed,
+    },
     supervisor,
 };
 use shim_store::{CheckpointRow, Stream, Urgency};
@@ -330,7 +332,7 @@ impl Work<'_> {
                 Effect::LookAround => Event::Found(self.look_around()),
                 Effect::EndOrphans(orphans) => Event::OrphansEnded { left: processes::end(&orphans) },
                 Effect::PrepareTranscript => {
-                    Event::TranscriptReady(self.prepare_transcript().map_err(|e| e.to_string()))
+                    Event::TranscriptReady(self.prepare_transcript().map_err(|e| StepFailed(e.to_string())))
                 }
                 Effect::WriteContext(text) => Event::ContextWritten(self.write_context(&text)),
                 Effect::StartClient => Event::Started(self.start()),

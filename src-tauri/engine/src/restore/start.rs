@@ -7,6 +7,7 @@ use std::{
 };
 
 use shim_api::restore::Then;
+use shim_core::restore::StepFailed;
 use shim_store::Urgency;
 
 use super::Work;
@@ -32,13 +33,13 @@ impl Work<'_> {
 
     /// Leaves the text for the SessionStart hook that is given to this one start; the user's settings
     /// are not touched.
-    pub(super) fn write_context(&self, text: &str) -> Result<String, String> {
+    pub(super) fn write_context(&self, text: &str) -> Result<String, StepFailed> {
         let settings = self.start_settings().and_then(|settings| {
             write_whole(&self.context_path(), text.as_bytes())?;
             write_whole(&self.settings_path(), serde_json::to_string_pretty(&settings)?.as_bytes())?;
             Ok(())
         });
-        settings.map_err(|error| format!("the resume context could not be written: {error}"))?;
+        settings.map_err(|error| StepFailed(format!("the resume context could not be written: {error}")))?;
         Ok("the chat is told what was in flight, by a SessionStart hook for this start alone".to_owned())
     }
 
@@ -105,15 +106,23 @@ impl Work<'_> {
         arguments
     }
 
-    fn launch_file(&self) -> Result<LaunchFile, String> {
-        let program = self.program.clone().ok_or("the client's program is not known")?;
-        let cwd = self.subject.cwd.clone().ok_or("the chat's directory is not known")?;
+    fn launch_file(&self) -> Result<LaunchFile, StepFailed> {
+        let program =
+            self.program.clone().ok_or_else(|| StepFailed("the client's program is not known".to_owned()))?;
+        let cwd = self
+            .subject
+            .cwd
+            .clone()
+            .ok_or_else(|| StepFailed("the chat's directory is not known".to_owned()))?;
         let mut environment = environment(self.subject.started.as_ref(), &self.subject.launch);
         if let Some(home) = self.file.as_deref().and_then(claude_code::home_of_transcript) {
             claude_code::point_at_home(&mut environment, &home);
         }
         if self.job.then == Then::Continue {
             environment.push(("CLAUDE_CODE_RESUME_INTERRUPTED_TURN".to_owned(), "1".to_owned()));
+            // Without it the client hides a cut tool call from the model and asks the same prompt again,
+            // and the model runs the tool a second time.
+            environment.push(("CLAUDE_CODE_RESUME_SHOWS_CUT_OFF_CALLS".to_owned(), "1".to_owned()));
         }
         let from_terminal = if self.job.headless {
             Vec::new()
@@ -132,7 +141,7 @@ impl Work<'_> {
     }
 
     /// Starts the client. That it is about to be started is durable before it is.
-    pub(super) fn start(&mut self) -> Result<String, String> {
+    pub(super) fn start(&mut self) -> Result<String, StepFailed> {
         let launch = self.launch_file()?;
         let (number, chat, kept) = (self.number, self.goes_on().clone(), self.subject.launch.clone());
         let marked = self.handle.home.store.write(Urgency::AtOnce, move |store| {
@@ -140,17 +149,20 @@ impl Work<'_> {
             store.put_launch(&chat, &kept)?;
             store.mark_started(number)
         });
-        marked.map_err(|error| format!("nothing was started, since that could not be recorded: {error}"))?;
+        marked.map_err(|error| {
+            StepFailed(format!("nothing was started, since that could not be recorded: {error}"))
+        })?;
         let child = if self.job.headless { self.start_worker(&launch) } else { self.start_terminal(&launch) };
-        let child =
-            child.map_err(|error| format!("{} could not be started: {error}", launch.program.display()))?;
+        let child = child.map_err(|error| {
+            StepFailed(format!("{} could not be started: {error}", launch.program.display()))
+        })?;
         let pid = child.id();
         if self.job.headless {
             self.worker = Some(child);
             return Ok(format!("started {} as worker {pid}", launch.program.display()));
         }
         // A terminal may end at once and leave its window to a server.
-        self.handle.call(move |watch| watch.adopt(child)).map_err(|error| error.message)?;
+        self.handle.call(move |watch| watch.adopt(child)).map_err(|error| StepFailed(error.message))?;
         Ok(format!("started {} in a terminal", launch.program.display()))
     }
 

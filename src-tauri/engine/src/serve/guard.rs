@@ -11,8 +11,8 @@ use shim_api::{ApiError, error::ErrorCode};
 use super::Engine;
 
 pub async fn guard(State(context): State<Engine>, request: Request, next: Next) -> Response {
-    if let Err(why) = check(request.headers(), context.file.port, &context.file.token) {
-        return answer(ApiError::new(ErrorCode::Forbidden, why));
+    if let Err(error) = check(request.headers(), context.file.port, &context.file.token) {
+        return answer(error);
     }
     // A page that asks without end must not starve the others.
     let Ok(_permit) = context.requests.acquire().await else {
@@ -21,21 +21,20 @@ pub async fn guard(State(context): State<Engine>, request: Request, next: Next) 
     next.run(request).await
 }
 
-fn check(headers: &HeaderMap, port: u16, token: &str) -> Result<(), String> {
+fn check(headers: &HeaderMap, port: u16, token: &str) -> Result<(), ApiError> {
+    let forbidden = |why: &str| Err(ApiError::new(ErrorCode::Forbidden, why));
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let ours = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
     if !text(header::HOST).is_some_and(|host| ours.iter().any(|own| own == host)) {
-        return Err("this listener answers 127.0.0.1 only".to_owned());
+        return forbidden("this listener answers 127.0.0.1 only");
     }
     if headers.contains_key(header::ORIGIN) {
-        return Err("web pages may not call this listener".to_owned());
+        return forbidden("web pages may not call this listener");
     }
     let given =
         text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if !same(given.as_bytes(), token.as_bytes()) {
-        return Err(
-            "the token is missing or wrong; it stands in engine.json in SHIM's data folder".to_owned()
-        );
+        return forbidden("the token is missing or wrong; it stands in engine.json in SHIM's data folder");
     }
     Ok(())
 }
