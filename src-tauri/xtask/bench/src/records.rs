@@ -1,5 +1,5 @@
 //! Transcripts as Claude Code 2.1.329 writes them, made up: every type of record, in the order and sizes
-//! seen in real ones, with words and code that compress about as well.
+//! seen in real ones, with texts that compress as well.
 
 use serde_json::{Value, json};
 
@@ -71,6 +71,9 @@ const WORDS: [&str; 64] = [
     "evidence",
 ];
 
+/// Phrases that a chat comes back to. With these the transcripts compress 4 to 5 times at zlib's first
+/// level, as long transcripts of the real client do.
+const PHRASES_MAX: u64 = 100;
 /// Milliseconds between records.
 const STEP_MS: u64 = 730;
 
@@ -81,6 +84,7 @@ pub struct Records {
     parent: Value,
     at_ms: u64,
     open_call: Option<String>,
+    phrases: Vec<String>,
 }
 
 impl Records {
@@ -92,6 +96,7 @@ impl Records {
             parent: Value::Null,
             at_ms: 0,
             open_call: None,
+            phrases: Vec::new(),
         }
     }
 
@@ -228,24 +233,46 @@ impl Records {
             .to_string()
     }
 
-    /// About this many bytes of words, numbers and names.
+    /// At least this many bytes: phrases said before, as chats go on about the same files, and new ones.
     fn text(&mut self, length: u64) -> String {
         let mut text = String::new();
         while (text.len() as u64) < length {
+            let slot = usize::try_from(self.random.below(PHRASES_MAX)).unwrap_or(0);
+            match self.phrases.get(slot) {
+                Some(known) if self.random.below(2) == 0 => text.push_str(known),
+                known => {
+                    let forgotten = known.is_some();
+                    let phrase = self.phrase();
+                    text.push_str(&phrase);
+                    if let Some(place) = self.phrases.get_mut(slot).filter(|_| forgotten) {
+                        *place = phrase;
+                    } else {
+                        self.phrases.push(phrase);
+                    }
+                }
+            }
+        }
+        text
+    }
+
+    /// Words, numbers and names, about eighty bytes.
+    fn phrase(&mut self) -> String {
+        let mut phrase = String::new();
+        while phrase.len() < 80 {
             match self.random.below(12) {
-                0 => text.push_str(&self.random.hex(6)),
-                1 => text.push_str(&self.random.below(10_000).to_string()),
-                2 => text.push_str("();\n    "),
+                0 => phrase.push_str(&self.random.hex(6)),
+                1 => phrase.push_str(&self.random.below(10_000).to_string()),
+                2 => phrase.push_str("();\n    "),
                 _ => {
                     // A draw from the first so many: early words come often.
                     let most = 1 + self.random.below(WORDS.len() as u64);
                     let words = WORDS.get(..usize::try_from(most).unwrap_or(1)).unwrap_or(&WORDS);
-                    text.push_str(self.random.pick(words).unwrap_or("the"));
+                    phrase.push_str(self.random.pick(words).unwrap_or("the"));
                 }
             }
-            text.push(' ');
+            phrase.push(' ');
         }
-        text
+        phrase
     }
 }
 
