@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tauri::{AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindowBuilder};
 
 use crate::tasks::Tasks;
@@ -41,14 +41,14 @@ impl Default for Route {
 }
 
 impl FromStr for Route {
-    type Err = String;
+    type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> anyhow::Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/:._-".contains(c);
         if text.starts_with('/') && text.len() <= ROUTE_BYTES_MAX && text.chars().all(plain) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("{text:?} is not a page; pages look like /chats or /crashes/12"))
+            bail!("{text:?} is not a page; pages look like /chats or /crashes/12")
         }
     }
 }

@@ -99,13 +99,13 @@ fn the_window_shows_the_crash_and_then_its_receipt() {
 
     let window = world.window(&["--show", "/crashes"], webdriver::Theme::Light);
     let row = format!("[data-testid=crash-row][data-crash='{crash}']");
-    assert!(window.text(&row).contains("Count the files"), "{}", window.text(&row));
+    window.wait_for_text(&row, "Count the files");
     window.screenshot("crashes-light");
     window.open("nav-chats", "chat-row");
     let crashed = format!("[data-testid=chat-row][data-chat='claude-code:{}']", chat.session_id);
     assert_eq!(window.attribute(&crashed, "data-state"), "crashed");
     window.screenshot("chats-light");
-    drop(window);
+    world.quit_desktop(window);
 
     let window = world.window(&["--show", &format!("/crashes/{crash}")], webdriver::Theme::Dark);
     assert!(window.text("[data-testid=crash-kind]").to_lowercase().contains("killed"));
@@ -122,7 +122,7 @@ fn the_window_shows_the_crash_and_then_its_receipt() {
     window.screenshot("crashes-dark");
     window.open("nav-chats", "chat-row");
     window.screenshot("chats-dark");
-    drop(window);
+    world.quit_desktop(window);
     assert!(is_alive(engine.pid()), "an engine that the user runs is left running");
 }
 
@@ -151,7 +151,7 @@ fn a_second_start_shows_the_window_of_the_first_and_closing_frees_it() {
     assert!(second.wait_for_exit().success());
     let window = world.screen.wait_for_window("SHIM");
     wait(LONG, "the web view", || (world.web_views() == 1).then_some(())).unwrap();
-    world.picture_of_screen("second-start");
+    world.screen.wait_until_painted(window, "second-start");
 
     world.screen.close(window);
     wait(LONG, "the web view to be freed", || (world.web_views() == 0).then_some(())).unwrap();

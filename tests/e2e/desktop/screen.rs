@@ -5,11 +5,13 @@ use std::{path::Path, process::Stdio};
 use shim_standin::client::wait;
 use x11rb::{
     connection::Connection,
-    protocol::xproto::{AtomEnum, ClientMessageEvent, ConnectionExt, EventMask, MapState, Window},
+    protocol::xproto::{
+        AtomEnum, ClientMessageEvent, ConnectionExt, EventMask, ImageFormat, MapState, Window,
+    },
     rust_connection::RustConnection,
 };
 
-use crate::world::{LONG, Program, bare, first_line};
+use crate::world::{LONG, Program, bare, first_line, keep_picture};
 
 const SIZE: &str = "1280x800x24";
 
@@ -36,6 +38,24 @@ impl Screen {
             self.windows().into_iter().find(|&window| self.is_shown(window) && self.title(window) == title)
         })
         .unwrap()
+    }
+
+    /// Waits until a window shows more than one colour, and keeps its picture.
+    pub fn wait_until_painted(&self, window: Window, name: &str) {
+        let painted = wait(LONG, "the window to be painted", || {
+            let picture = self.picture(window);
+            picture.chunks_exact(3).any(|pixel| pixel != &picture[..3]).then_some(picture)
+        });
+        let size = self.connection.get_geometry(window).unwrap().reply().unwrap();
+        keep_picture(name, &png_of(u32::from(size.width), u32::from(size.height), &painted.unwrap()));
+    }
+
+    /// Red, green and blue of each pixel.
+    fn picture(&self, window: Window) -> Vec<u8> {
+        let size = self.connection.get_geometry(window).unwrap().reply().unwrap();
+        let (format, width, height) = (ImageFormat::Z_PIXMAP, size.width, size.height);
+        let image = self.connection.get_image(format, window, 0, 0, width, height, u32::MAX).unwrap();
+        image.reply().unwrap().data.chunks_exact(4).flat_map(|bgrx| [bgrx[2], bgrx[1], bgrx[0]]).collect()
     }
 
     /// Asks a window to close, as its close button would.
@@ -68,4 +88,12 @@ impl Screen {
     fn atom(&self, name: &str) -> u32 {
         self.connection.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom
     }
+}
+
+fn png_of(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+    bytes
 }

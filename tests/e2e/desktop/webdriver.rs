@@ -52,9 +52,16 @@ impl Window {
         window
     }
 
-    /// The text of the element, once it is there.
+    /// The text of the element, once it is there. The driver's own way of reading it takes links whose
+    /// click area covers a whole row for hidden.
     pub fn text(&self, selector: &str) -> String {
-        self.of(selector, "text")
+        self.of(selector, "property/innerText")
+    }
+
+    /// Waits until the element shows this text, among other.
+    pub fn wait_for_text(&self, selector: &str, part: &str) {
+        let shown = wait(LONG, part, || self.text(selector).contains(part).then_some(()));
+        assert!(shown.is_ok(), "{selector} shows {:?}, not {part:?}", self.text(selector));
     }
 
     pub fn attribute(&self, selector: &str, name: &str) -> String {
@@ -76,8 +83,11 @@ impl Window {
         self.element(&format!("[data-testid={shows}]"));
     }
 
-    /// Keeps a picture of the page among the tests' output.
+    /// Keeps a picture of the page, as painted after the latest change, among the tests' output.
     pub fn screenshot(&self, name: &str) {
+        let painted = "const done = arguments[0];
+            requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)))";
+        self.post(&format!("{}/execute/async", self.session), &json!({"script": painted, "args": []}));
         let picture = self.get(&format!("{}/screenshot", self.session));
         world::keep_picture(name, &decode_base64(picture.as_str().unwrap()));
     }

@@ -76,6 +76,15 @@ impl World {
         Window::open_app(self.command("WebKitWebDriver"), DESKTOP, args, theme)
     }
 
+    /// Quits the program behind a window as its user would. Closing the window alone leaves the tray.
+    pub fn quit_desktop(&self, window: Window) {
+        self.host.click("Quit SHIM");
+        let runs =
+            || self.home.processes().iter().any(|process| process.args.first().is_some_and(|p| p == DESKTOP));
+        wait(LONG, "the desktop to quit", || (!runs()).then_some(())).unwrap();
+        drop(window);
+    }
+
     pub fn engine(&self) -> Engine {
         Engine::connect(&self.data).unwrap()
     }
@@ -92,12 +101,16 @@ impl World {
     /// A real chat with one complete turn, killed while its tool runs.
     pub fn chat_killed_in_mid_tool(&self) -> Killed {
         let start = self.chat_with_a_turn();
-        let began = start.cwd.join("began");
         let prompt = "Count the files\n\
                       @@tool Bash {\"command\": \"echo > began; sleep 300; echo > ended\"}"
             .to_owned();
         let mut chat = Headless::start(&self.home, &Start { resume: true, prompt, ..start }).unwrap();
-        wait(LONG, "the tool to run", || began.exists().then_some(())).unwrap();
+        // The client writes the call down a moment after the tool began.
+        let transcript = self.home.transcript(&chat.session_id).unwrap();
+        wait(LONG, "the tool call in the transcript", || {
+            fs::read_to_string(&transcript).ok()?.contains("\"tool_use\"").then_some(())
+        })
+        .unwrap();
         self.kill(&mut chat)
     }
 
@@ -144,13 +157,6 @@ impl World {
         let is_web_view =
             |args: &[String]| args.first().is_some_and(|program| program.ends_with("WebKitWebProcess"));
         self.home.processes().iter().filter(|process| is_web_view(&process.args)).count()
-    }
-
-    pub fn picture_of_screen(&self, name: &str) {
-        let file = self._folder.path().join("screen.png");
-        let taken = self.command("import").args(["-window", "root"]).arg(&file).status();
-        assert!(taken.unwrap().success());
-        keep_picture(name, &fs::read(file).unwrap());
     }
 
     /// A command in this world: nothing of the caller's environment reaches it.
