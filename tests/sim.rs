@@ -30,8 +30,8 @@ use crate::{
 };
 
 const STEPS: usize = 400;
-const RUNS: u64 = 400;
-const CLIENTS_MAX: usize = 6;
+const RUNS: u64 = 150;
+const CHATS_MAX: usize = 12;
 /// More than a restore's wait for its client.
 const REST_STEPS: usize = 60;
 
@@ -109,6 +109,10 @@ impl Sim {
             let ms = self.world.dice.below(2_000) as u64;
             self.world.pass(ms);
             self.something_happens();
+            if self.store.full && self.world.dice.one_in(15) {
+                self.store.full = false;
+                self.world.note("disk has room", "");
+            }
             for _ in 0..self.world.dice.below(4) {
                 self.engine_acts();
             }
@@ -163,7 +167,7 @@ impl Sim {
             (49, _, Some(chat)) => self.foreign_client(&chat),
             (50..=57, _, Some(chat)) => self.user_wishes(&chat),
             (58.., ..) => self.machine_acts_up(),
-            _ if clients.len() < CLIENTS_MAX => {
+            _ if self.world.chats().len() < CHATS_MAX => {
                 let chat = format!("c{}", self.world.number());
                 self.world.start_client(&chat, Start::by_user(false));
             }
@@ -196,7 +200,7 @@ impl Sim {
                 world.note("left", pid);
                 world.client_ends(pid, true, false);
             }
-            8 if at_prompt => world.clear(pid),
+            8 if at_prompt && world.chats().len() < CHATS_MAX => world.clear(pid),
             _ => world.live_on(pid),
         }
     }
@@ -263,8 +267,8 @@ impl Sim {
                 self.engine_dies();
             }
             3 | 4 => {
-                self.store.full = !self.store.full;
-                world.note(if self.store.full { "disk full" } else { "disk has room" }, "");
+                self.store.full = true;
+                world.note("disk full", "");
             }
             5 | 6 => {
                 world.note("engine restarted", "");
@@ -293,13 +297,18 @@ impl Sim {
         for _ in 0..REST_STEPS {
             self.world.pass(1_000);
             let chats = self.world.chats();
-            self.with_engine(|engine, hands| {
+            let at_rest = self.with_engine(|engine, hands| {
                 engine.sweep(hands);
                 engine.take_exit(hands);
                 (0..engine.runs.len()).rev().for_each(|at| engine.go_on(hands, at));
                 chats.iter().for_each(|chat| engine.catch_up(hands, chat));
+                engine.runs.is_empty() && hands.world.exits.is_empty()
             });
+            if at_rest {
+                break;
+            }
         }
+        self.with_engine(|engine, hands| engine.sweep(hands));
         let engine = self.engine.as_ref().expect("an engine runs");
         assert!(engine.runs.is_empty() && self.world.exits.is_empty(), "it does not come to rest");
         self.promises.are_kept(&self.world, &self.store, engine);

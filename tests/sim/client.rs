@@ -35,6 +35,7 @@ impl World {
             told: start.told,
             continues: start.continues,
             foreign: start.foreign,
+            crowded: false,
             since: self.passed_ms,
         };
         let pid = self.start(Role::Client(client)).pid;
@@ -42,6 +43,7 @@ impl World {
             self.note("no conversation found", chat);
             self.end(pid);
         }
+        self.crowd(chat);
         self.appear(pid);
         pid
     }

@@ -148,9 +148,9 @@ impl Engine {
             .collect();
         for (pid, before) in self.registry.clone() {
             let now = found.get(&pid);
-            let elsewhere =
-                now.is_some_and(|now| now.process == before.process && now.session_id != before.session_id);
-            let withdrawn = now.is_none() && before.pid_domain.as_deref() != Some(OUR_DOMAIN);
+            let named = now.is_some_and(|now| now.process == before.process);
+            let elsewhere = named && now.is_some_and(|now| now.session_id != before.session_id);
+            let withdrawn = !named && before.pid_domain.as_deref() != Some(OUR_DOMAIN);
             if elsewhere || withdrawn {
                 let chat = id(&before.session_id);
                 self.decide(hands, Event::Left { chat: &chat, process: &before.process });
@@ -236,7 +236,12 @@ impl Engine {
 
     /// Brings a chat's journal up to date. What a full disk refuses is taken up again the next time.
     pub fn catch_up(&mut self, hands: &mut Hands<'_>, chat: &str) {
-        let Some(file) = hands.world.files.get(chat).cloned() else { return };
+        let Some(file) = hands.world.files.get(chat) else { return };
+        let known = hands.store.journals.get(chat).map(|journal| &journal.known);
+        if known.is_some_and(|known| plan(known, seen(file)) == Plan::Nothing) {
+            return;
+        }
+        let file = file.clone();
         match self.keep(hands, chat, &file) {
             Ok(0) => {}
             Ok(turns) => self.decide(hands, Event::TurnsCompleted { chat: &id(chat), turns }),
@@ -247,12 +252,11 @@ impl Engine {
     fn keep(&mut self, hands: &mut Hands<'_>, chat: &str, file: &File) -> Result<u64, Full> {
         let known = hands.store.journals.get(chat).map(|journal| journal.known.clone()).unwrap_or_default();
         let length = file.bytes.len();
-        let seen = Seen { bytes: length as u64, file_number: file.number, modified_ns: file.modified_ns };
         let had = hands.store.journaled(chat);
         let tail = |from: usize| {
             file.bytes[from.saturating_sub(TAIL_BYTES)..from] == had[from.saturating_sub(TAIL_BYTES)..from]
         };
-        let from = match plan(&known, seen) {
+        let from = match plan(&known, seen(file)) {
             Plan::Nothing => return Ok(0),
             Plan::Append { from } if tail(usize::try_from(from).unwrap()) => usize::try_from(from).unwrap(),
             Plan::Append { .. } | Plan::Compare if file.bytes.starts_with(had) => had.len(),
@@ -271,4 +275,8 @@ impl Engine {
         hands.promises.acknowledged(chat, generation, from, &file.bytes[from..]);
         Ok(self.readers.entry(chat.to_owned()).or_default().feed(&file.bytes[from..]))
     }
+}
+
+fn seen(file: &File) -> Seen {
+    Seen { bytes: file.bytes.len() as u64, file_number: file.number, modified_ns: file.modified_ns }
 }

@@ -76,13 +76,11 @@ impl Promises {
         }
     }
 
-    /// The engine died: what it saw and nobody can see again is no longer owed.
+    /// The engine died with what it had not recorded yet. What is left of the evidence, the next one sees.
     pub fn engine_died(&mut self, world: &World, store: &Store) {
         self.bound.retain(|process| {
             let death = death_of(world, process).expect("bound by a death");
-            let still_there =
-                world.registry.get(&process.pid) == death.registry.as_ref() && death.left_behind;
-            still_there || store.recorded(&death.chat, process).is_some()
+            store.recorded(&death.chat, process).is_some()
         });
     }
 

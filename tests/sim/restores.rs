@@ -7,8 +7,7 @@ use shim_core::{
     crashes::InTurn,
     digest::{Digest, LastMessage, Reader, Turn},
     restore::{
-        Comparison, Effect, Event, Findings, Fork, Job, Orphan, OrphanPolicy, Outcome, Restore, Step, Then,
-        Transcript,
+        Comparison, Effect, Event, Findings, Fork, Job, Orphan, OrphanPolicy, Outcome, Restore, Step, StepFailed, Then, Transcript,
     },
     supervisor::{self, Supervisor},
 };
@@ -262,9 +261,9 @@ impl Engine {
     }
 }
 
-fn luck(hands: &mut Hands<'_>, what: &str) -> Result<String, String> {
+fn luck(hands: &mut Hands<'_>, what: &str) -> Result<String, StepFailed> {
     if hands.store.full || hands.world.dice.one_in(12) {
-        Err(format!("{what}: no space left"))
+        Err(StepFailed(format!("{what}: no space left")))
     } else {
         Ok(what.to_owned())
     }
@@ -284,19 +283,24 @@ fn end_orphans(hands: &mut Hands<'_>, orphans: Vec<Orphan>) -> Vec<Orphan> {
     left
 }
 
-fn write_transcript(hands: &mut Hands<'_>, run: &Run) -> Result<String, String> {
+fn write_transcript(hands: &mut Hands<'_>, run: &Run) -> Result<String, StepFailed> {
     luck(hands, "transcript")?;
     if hands.world.files.contains_key(&run.goes_on) {
-        return Err("it is there already; nothing was written over it".to_owned());
+        return Err(StepFailed("it is there already; nothing was written over it".to_owned()));
     }
     hands.world.append_bytes(&run.goes_on, &run.expected);
     Ok("written".to_owned())
 }
 
-/// Starts the client. That it is about to be started is durable before it is.
-fn start(hands: &mut Hands<'_>, run: &mut Run) -> Result<String, String> {
-    hands.store.mark_started(run.number).map_err(|Full| "nothing was started".to_owned())?;
+/// Starts the client, if its transcript still is what the context was written from. That it is about to
+/// be started is durable before it is.
+fn start(hands: &mut Hands<'_>, run: &mut Run) -> Result<String, StepFailed> {
+    hands.store.mark_started(run.number).map_err(|_full| StepFailed("nothing was started".to_owned()))?;
     luck(hands, "start")?;
+    if hands.world.files.get(&run.goes_on).is_none_or(|file| file.bytes != run.expected) {
+        hands.world.note("went on meanwhile", &run.goes_on);
+        return Err(StepFailed("the chat went on meanwhile; restore it again".to_owned()));
+    }
     hands.promises.starting(hands.world, &run.goes_on);
     let told =
         Told { text: run.context.clone(), tampered: run.tampered + hands.world.times_tampered(&run.goes_on) };

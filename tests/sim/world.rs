@@ -61,6 +61,8 @@ pub struct Client {
     pub continues: bool,
     /// Lives in another pid namespace, out of sight.
     pub foreign: bool,
+    /// Another client was on the chat in its time, so that the file tells of both.
+    pub crowded: bool,
     pub since: u64,
 }
 
@@ -118,6 +120,7 @@ pub struct World {
     /// How often each chat's file was changed by somebody else than its client.
     pub tampered: BTreeMap<String, u64>,
     pub tampered_ms: BTreeMap<String, u64>,
+    /// When each chat's last whole record was written.
     pub written_ms: BTreeMap<String, u64>,
     pub set_back_ms: u64,
     pub happened: BTreeMap<String, u64>,
@@ -226,6 +229,14 @@ impl World {
         self.processes.keys().copied().filter(|pid| self.client(*pid).is_some()).collect()
     }
 
+    /// Marks the clients on a chat when they are more than one.
+    pub fn crowd(&mut self, chat: &str) {
+        let pids = self.clients_on(chat);
+        for pid in pids.iter().copied().filter(|_| pids.len() > 1) {
+            self.client_mut(pid).unwrap().crowded = true;
+        }
+    }
+
     pub fn chats(&self) -> Vec<String> {
         let live = self.clients().into_iter().map(|pid| self.client(pid).unwrap().chat.clone());
         self.files.keys().cloned().chain(live).collect::<BTreeSet<_>>().into_iter().collect()
@@ -267,6 +278,7 @@ impl World {
         let torn = file.is_some_and(|file| file.bytes.last().is_some_and(|byte| *byte != b'\n'));
         let line = format!("{}{record}\n", if torn { "\n" } else { "" });
         self.append_bytes(chat, line.as_bytes());
+        self.written_ms.insert(chat.to_owned(), self.passed_ms);
     }
 
     pub fn append_bytes(&mut self, chat: &str, bytes: &[u8]) {
@@ -274,7 +286,6 @@ impl World {
         let file = self.files.entry(chat.to_owned()).or_insert(File { number, ..File::default() });
         file.bytes.extend_from_slice(bytes);
         file.modified_ns = i128::from(number);
-        self.written_ms.insert(chat.to_owned(), self.passed_ms);
     }
 
     /// Writes the client's registry file, with a status or, early in its life, without.
@@ -306,7 +317,6 @@ impl World {
             self.registry.remove(&pid);
         }
         let file = self.files.get(&client.chat);
-        let alone = self.clients_on(&client.chat).is_empty();
         let tampered = self.tampered_ms.get(&client.chat).is_some_and(|at| *at >= client.since);
         let written = self.written_ms.get(&client.chat).copied().unwrap_or(0);
         let set_back = self.set_back_ms >= written.min(client.since);
@@ -322,8 +332,8 @@ impl World {
             clean,
             registry,
             left_behind,
-            cut: cut.filter(|_| left_behind && alone && !tampered),
-            blurred: !alone || tampered || set_back || client.foreign,
+            cut: cut.filter(|_| left_behind && !client.crowded && !tampered),
+            blurred: client.crowded || tampered || set_back || client.foreign,
             file_bytes: file.map_or(0, |file| file.bytes.len()),
             tampered: self.times_tampered(&client.chat),
             chat: client.chat,
@@ -336,7 +346,7 @@ impl World {
         let now = self.passed_ms;
         let Some(client) = self.client_mut(pid).filter(|client| client.registered) else { return };
         let old = std::mem::replace(&mut client.chat, chat.clone());
-        (client.told, client.continues, client.since) = (None, false, now);
+        (client.told, client.continues, client.crowded, client.since) = (None, false, false, now);
         self.register(pid, Some("idle"));
         self.note("cleared", format_args!("{old}, on {chat}"));
     }
