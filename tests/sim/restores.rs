@@ -7,7 +7,8 @@ use shim_core::{
     crashes::InTurn,
     digest::{Digest, LastMessage, Reader, Turn},
     restore::{
-        Comparison, Effect, Event, Findings, Fork, Job, Orphan, OrphanPolicy, Outcome, Restore, Step, StepFailed, Then, Transcript,
+        Comparison, Effect, Event, Findings, Fork, Job, Orphan, OrphanPolicy, Outcome, Restore, Step,
+        StepFailed, Then, Transcript,
     },
     supervisor::{self, Supervisor},
 };
