@@ -32,12 +32,11 @@ impl Watch {
     pub fn retain(&mut self) {
         let settings = &self.home.settings;
         let (keep, bytes_max, at) = (settings.journal_keep, settings.journal_bytes_max, now());
-        let Ok((chats, mut total)) =
-            self.home.store.read(|store| Ok((store.chats_by_age()?, store.journal_bytes()?)))
-        else {
-            return;
-        };
-        for (chat, last_activity, bytes) in chats {
+        let mut total = self.home.store.bytes_on_disk();
+        let mut oldest: Vec<_> =
+            self.chats.iter().map(|(id, chat)| (chat.last_activity, id.clone())).collect();
+        oldest.sort();
+        for (last_activity, chat) in oldest {
             let why = if at.since(last_activity) > keep {
                 format!("silent since {last_activity}, longer than journal.keep_days")
             } else if total > bytes_max {
@@ -48,6 +47,7 @@ impl Watch {
             if !self.supervisor.live_processes(&chat).is_empty() {
                 continue;
             }
+            let bytes = self.home.store.read(|store| store.chat_bytes(&chat)).unwrap_or(0);
             total = total.saturating_sub(bytes);
             let title = self.chats.get(&chat).map_or_else(String::new, |known| views::title(&chat, known));
             self.drop_chat(Dropped { at, chat, title, bytes, why });

@@ -128,7 +128,7 @@ pub struct Tasks {
 #[derive(Clone)]
 pub struct Handle {
     pub inputs: Sender<Input>,
-    pub changed: Arc<Mutex<Changed>>,
+    pub changes: Changes,
     pub home: Arc<Home>,
     pub events: broadcast::Sender<Event>,
 }
@@ -147,9 +147,27 @@ impl Handle {
         answered.recv().map_err(|_| ended())
     }
 
+    pub fn tell(&self, event: Event) {
+        // Nobody listening is not an error.
+        let _ = self.events.send(event);
+    }
+}
+
+/// Gathers what file events name. Holds nothing of the data folder: the watcher's own thread may outlive it.
+#[derive(Clone)]
+pub struct Changes {
+    gathered: Arc<Mutex<Changed>>,
+    inputs: Sender<Input>,
+}
+
+impl Changes {
+    pub fn new(inputs: Sender<Input>) -> Self {
+        Self { gathered: Arc::default(), inputs }
+    }
+
     /// Notes a changed path; the watch is woken once for many.
-    pub fn note_change(&self, path: PathBuf) {
-        let Ok(mut changed) = self.changed.lock() else { return };
+    pub fn note(&self, path: PathBuf) {
+        let Ok(mut changed) = self.gathered.lock() else { return };
         let first = changed.paths.is_empty() && !changed.overflowed;
         if changed.paths.len() < CHANGED_MAX {
             changed.paths.insert(path);
@@ -161,9 +179,8 @@ impl Handle {
         }
     }
 
-    pub fn tell(&self, event: Event) {
-        // Nobody listening is not an error.
-        let _ = self.events.send(event);
+    fn take(&self) -> Changed {
+        self.gathered.lock().map(|mut changed| std::mem::take(&mut *changed)).unwrap_or_default()
     }
 }
 
@@ -249,6 +266,13 @@ impl Watch {
                 next_persist = Instant::now() + PERSIST_EVERY;
             }
         }
+        // What was handed over is durable now, and known to be.
+        self.settle();
+        while let Ok(input) = inputs.try_recv() {
+            if let Input::Kept(_) | Input::Recorded { .. } = input {
+                self.take(input);
+            }
+        }
         self.persist();
     }
 
@@ -270,8 +294,7 @@ impl Watch {
 
     fn look_at_changes(&mut self) {
         std::thread::sleep(SETTLE);
-        let changed =
-            self.handle.changed.lock().map(|mut changed| std::mem::take(&mut *changed)).unwrap_or_default();
+        let changed = self.handle.changes.take();
         if self.is_paused() {
             return;
         }

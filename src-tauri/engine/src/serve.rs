@@ -23,7 +23,7 @@ use crate::{
     home::Home,
     paths::write_whole,
     restore::RESTORES_MAX,
-    run::{Handle, Input, Tasks, Watch, now},
+    run::{Changes, Handle, Input, Tasks, Watch, now},
 };
 
 /// Events kept for a listener that is slow; one that falls further behind is told to fetch anew.
@@ -58,7 +58,7 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
     let tracker = TaskTracker::new();
     let (inputs, taken) = channel();
     let (events, _) = broadcast::channel(EVENTS_KEPT);
-    let handle = Handle { inputs, changed: Arc::default(), home: Arc::clone(&home), events };
+    let handle = Handle { changes: Changes::new(inputs.clone()), inputs, home: Arc::clone(&home), events };
     let tasks =
         Tasks { runtime: tokio::runtime::Handle::current(), tracker: tracker.clone(), stop: stop.clone() };
     let watch =

@@ -118,11 +118,11 @@ impl Watch {
     }
 
     fn new_file_events(&mut self) -> Option<notify::RecommendedWatcher> {
-        let handle = self.handle.clone();
+        let changes = self.handle.changes.clone();
         let each = move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
             if !event.kind.is_access() {
-                event.paths.into_iter().for_each(|path| handle.note_change(path));
+                event.paths.into_iter().for_each(|path| changes.note(path));
             }
         };
         let config = notify::Config::default().with_follow_symlinks(false);

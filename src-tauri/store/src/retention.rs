@@ -18,27 +18,12 @@ pub struct Dropped {
 }
 
 impl Batch<'_> {
-    /// Compressed bytes of all chunks.
-    pub fn journal_bytes(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT coalesce(sum(length(compressed)), 0) FROM chunk";
-        Ok(self.connection.query_row(sql, [], |row| row.get::<_, i64>(0))?.cast_unsigned())
-    }
-
-    /// Chats with journaled bytes, the longest silent first, each with its compressed bytes.
-    pub fn chats_by_age(&self) -> Result<Vec<(ChatId, Timestamp, u64)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT chat.id, chat.last_activity, sum(length(chunk.compressed)) FROM chat
-             JOIN stream ON stream.chat_id = chat.id JOIN chunk ON chunk.stream_id = stream.id
-             GROUP BY chat.id ORDER BY chat.last_activity",
-        )?;
-        let rows = statement.query_map([], |row| {
-            Ok((
-                read_chat_id(row, 0)?,
-                Timestamp::from_ms(row.get(1)?),
-                row.get::<_, i64>(2)?.cast_unsigned(),
-            ))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// Compressed bytes of a chat's chunks, all generations.
+    pub fn chat_bytes(&self, chat: &ChatId) -> Result<u64, StoreError> {
+        // Without an order or a group: those would copy every chunk into a temporary table.
+        let sql = "SELECT coalesce(sum(length(chunk.compressed)), 0) FROM stream
+                   JOIN chunk ON chunk.stream_id = stream.id WHERE stream.chat_id = ?1";
+        Ok(self.connection.query_row(sql, [chat.as_str()], |row| row.get::<_, i64>(0))?.cast_unsigned())
     }
 
     /// Drops a chat's bytes and checkpoints and notes it. Its streams stay, as known but not kept, so
