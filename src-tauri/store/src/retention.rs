@@ -44,7 +44,10 @@ impl Batch<'_> {
             "DELETE FROM dropped WHERE id <= (SELECT max(id) FROM dropped) - ?1",
             [DROPPED_NOTES_MAX],
         )?;
-        self.connection.execute_batch("PRAGMA incremental_vacuum(2000)")?;
+        // Each step frees one page: at most 100 MiB here, the rest with the next chat that is dropped.
+        let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum(25600)")?;
+        let mut pages = vacuum.query([])?;
+        while pages.next()?.is_some() {}
         Ok(())
     }
 
