@@ -108,14 +108,15 @@ fn a_checkpoint_on_request_names_its_note_and_the_repositorys_head() {
         "{taken}"
     );
     assert_eq!(taken["journal_offset"], world.transcript(&session_id).len());
-    assert!(checkpoints(&world, &session_id).contains(&taken));
+    let listed: Vec<_> = checkpoints(&world, &session_id).iter().map(|listed| listed["id"].clone()).collect();
+    assert_eq!(listed.last(), Some(&taken["id"]), "{listed:?}");
 }
 
 #[test]
 fn a_rehearsal_changes_nothing() {
     let world = World::new();
     let cwd = world.home.project("p").unwrap();
-    let mut chat = Headless::start(&world.home, &Start::new(&cwd, "@@slow 2000 0.1")).unwrap();
+    let mut chat = Headless::start(&world.home, &Start::new(&cwd, "@@slow 2000 0.1 1")).unwrap();
     chat.wait_for_words(WAIT, 3).unwrap();
     chat.kill().unwrap();
     world.wait_for_crash(&chat.session_id);

@@ -12,14 +12,15 @@ use shim_standin::client::{Headless, Signal, Start, Terminals, is_alive, wait};
 
 use crate::world::{WAIT, World, id};
 
-const SLOW_ANSWER: &str = "@@slow 2000 0.05";
+/// Slow once: a client that asks again is answered at once.
+const SLOW_ANSWER: &str = "@@slow 2000 0.05 1";
 const TOOL_INPUT: &str =
     "{\"command\": \"echo x >> ran.txt; echo begin > b.txt; sleep 600; echo end > e.txt\"}";
 /// What the first turn leaves behind in every chat of the matrix.
 const FIRST_ANSWER: &str = "I shall remember the word BANANA";
 /// The user's own settings: a hook that must go on working, and whose file must stay as it is.
-const USER_SETTINGS: &str = r#"{ "hooks": {"SessionStart": [{"hooks": [
-    {"type": "command", "command": "echo the user has a hook"}]}]} }
+const USER_SETTINGS: &str = r#"{ "skipDangerousModePermissionPrompt": true,
+  "hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": "echo ran >> ~/hooks.txt"}]}]} }
 "#;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -32,6 +33,7 @@ enum Moment {
 enum How {
     HeadlessContinue,
     TerminalIdle,
+    TerminalContinue,
 }
 
 /// A chat with one complete turn, cut in its second.
@@ -46,7 +48,6 @@ struct Cut {
 fn cut(moment: Moment, signal: Signal) -> Cut {
     let world = World::new();
     let settings = world.home.config().join("settings.json");
-    fs::create_dir_all(world.home.config()).unwrap();
     fs::write(&settings, USER_SETTINGS).unwrap();
     let cwd = world.home.project("a projéct").unwrap();
     let session_id = world.finished_chat(&cwd, &format!("Remember BANANA.\n@@text {FIRST_ANSWER}"));
@@ -60,7 +61,12 @@ fn cut(moment: Moment, signal: Signal) -> Cut {
     let mut chat = Headless::start(&world.home, &start).unwrap();
     match moment {
         Moment::Answer => chat.wait_for_words(WAIT, 5).unwrap(),
-        Moment::Tool => wait(WAIT, "the tool to begin", || cwd.join("b.txt").exists().then_some(())).unwrap(),
+        // The client starts a tool before it has written down that it does.
+        Moment::Tool => wait(WAIT, "the tool to begin and be written down", || {
+            let file = String::from_utf8_lossy(&world.transcript(&session_id)).into_owned();
+            (file.contains("\"type\":\"tool_use\"") && cwd.join("b.txt").exists()).then_some(())
+        })
+        .unwrap(),
     }
     assert_eq!(world.wait_for_state(&session_id, "working")["pid"], chat.pid());
     chat.signal(signal);
@@ -74,7 +80,9 @@ impl Cut {
     fn is_a_crash(&self, kind: &str, in_turn: &str, in_flight: &Value) -> Value {
         let crash = self.world.wait_for_crash(&self.session_id);
         let verdict = (&crash["kind"], &crash["in_turn"], &crash["in_flight"], &crash["seen_live"]);
-        assert_eq!(verdict, (&json!(kind), &json!(in_turn), in_flight, &json!(true)), "{crash}");
+        let file = self.world.transcript(&self.session_id);
+        let file = shown(&String::from_utf8_lossy(&file));
+        assert_eq!(verdict, (&json!(kind), &json!(in_turn), in_flight, &json!(true)), "{crash}\n{file}");
         assert!(crash["evidence"].as_array().unwrap().len() >= 2, "{crash}");
         assert_eq!(self.world.chat(&self.session_id)["state"], "crashed");
         self.world.wait_until_kept(&self.session_id);
@@ -95,11 +103,10 @@ impl Cut {
     fn comes_back(&self, how: How, told: &[&str]) {
         let world = &self.world;
         let asked = world.asked();
-        let hooked =
-            world.standin.requests_of(&self.session_id).last().map_or(0, |last| hooks_in(&last.text()));
         let options: &[&str] = match how {
             How::HeadlessContinue => &["--headless", "--continue"],
             How::TerminalIdle => &["--idle"],
+            How::TerminalContinue => &["--continue"],
         };
         let receipt = world.restore(&id(&self.session_id), options);
         self.check_receipt(&receipt);
@@ -111,10 +118,16 @@ impl Cut {
         let request = world.wait_for_request(&self.session_id, asked);
         let text = request.text();
         for words in [FIRST_ANSWER, "SHIM restored this chat"].iter().chain(told) {
-            assert!(text.contains(words), "the model was not told {words:?}: {text}");
+            assert!(text.contains(words), "the model was not told {words:?}: {}", shown(&text));
         }
-        assert_eq!(hooks_in(&text), hooked + 1, "the user's own hook still runs: {text}");
-        world.home.wait_for_status(WAIT, &self.session_id, "idle").unwrap();
+        let hooks = fs::read_to_string(world.home.folder().join("hooks.txt")).unwrap();
+        assert_eq!(hooks.lines().count(), 3, "the user's own hook ran at each start");
+        world.home.wait_for_status(WAIT, &self.session_id, "idle").unwrap_or_else(|error| {
+            let asked = world.standin.requests_of(&self.session_id);
+            let last: Vec<_> =
+                asked.iter().map(|request| (request.number, request.prompt(), request.answer)).collect();
+            panic!("{error}: {last:?}")
+        });
         assert_eq!(world.home.clients_on(&self.session_id), [pid], "one process, the one of the receipt");
         let crash = world.wait_for_crash(&self.session_id);
         assert_eq!((&crash["resolved"], &crash["restore"]["id"]), (&json!(true), &receipt["id"]), "{crash}");
@@ -172,8 +185,9 @@ impl Cut {
     }
 }
 
-fn hooks_in(text: &str) -> usize {
-    text.matches("the user has a hook").count()
+/// The lines of a request in short: most are the client's own instructions.
+fn shown(text: &str) -> String {
+    text.lines().map(|line| line.chars().take(120).collect::<String>() + "\n").collect()
 }
 
 fn bash_in_flight() -> Value {
@@ -199,7 +213,7 @@ fn killed_in_mid_tool() {
     let cut = cut(Moment::Tool, Signal::KILL);
     assert!(!cut.world.home.tools_of(&cut.session_id).is_empty(), "the tool outlives its client");
     cut.is_a_crash("killed", "tool", &bash_in_flight());
-    cut.comes_back(How::HeadlessContinue, &["In flight when it died", "echo x >> ran.txt"]);
+    cut.comes_back(How::HeadlessContinue, &["In flight when it died", "[Tool call interrupted"]);
     cut.the_tool_ran_once();
 }
 
@@ -207,7 +221,15 @@ fn killed_in_mid_tool() {
 fn killed_in_mid_tool_restored_in_a_terminal() {
     let cut = cut(Moment::Tool, Signal::KILL);
     cut.is_a_crash("killed", "tool", &bash_in_flight());
-    cut.comes_back(How::TerminalIdle, &["In flight when it died", "echo x >> ran.txt", "what now?"]);
+    cut.comes_back(How::TerminalIdle, &["In flight when it died", "[Tool call interrupted", "what now?"]);
+    cut.the_tool_ran_once();
+}
+
+#[test]
+fn killed_in_mid_tool_going_on_in_a_terminal() {
+    let cut = cut(Moment::Tool, Signal::KILL);
+    cut.is_a_crash("killed", "tool", &bash_in_flight());
+    cut.comes_back(How::TerminalContinue, &["In flight when it died", "[Tool call interrupted"]);
     cut.the_tool_ran_once();
 }
 

@@ -12,7 +12,7 @@ use shim_standin::client::{Headless, Home, Signal, Start, wait};
 
 use crate::world::{WAIT, World, id};
 
-const SLOW_ANSWER: &str = "@@slow 2000 0.1";
+const SLOW_ANSWER: &str = "@@slow 2000 0.1 1";
 /// As many as the design promises for one second.
 const MANY: usize = 20;
 

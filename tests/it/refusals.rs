@@ -7,7 +7,7 @@ use shim_standin::client::{Headless, Start};
 
 use crate::world::{WAIT, World, id};
 
-const SLOW_ANSWER: &str = "@@slow 2000 0.1";
+const SLOW_ANSWER: &str = "@@slow 2000 0.1 1";
 
 /// A chat killed in mid-answer.
 fn crashed(world: &World, cwd: &Path) -> String {
@@ -91,7 +91,7 @@ fn a_window_that_is_used_up() {
         })
         .unwrap();
     }
-    refused(&world, &session_id, &["--headless"], "window_used_up", "wait");
+    refused(&world, &session_id, &["--headless"], "window_used_up", "try again in");
 }
 
 #[test]
@@ -107,9 +107,17 @@ fn the_start_of_two_chats_ids() {
         world.wait_for_state(session_id, "ended");
     }
     let asked = world.asked();
-    let output = world.shim(&["restore", "abcdef00", "--headless"]);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let output = world.shim(&["restore", "abcdef00", "--headless", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(ids.iter().all(|session_id| told.contains(session_id)), "both are named: {told}");
+    let receipt: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&receipt["ok"], &receipt["refused"]["reason"]),
+        (&json!(false), &json!("ambiguous")),
+        "{receipt}"
+    );
+    let message = receipt["refused"]["message"].as_str().unwrap();
+    assert!(ids.iter().all(|session_id| message.contains(session_id)), "both are named: {message}");
+    assert!(message.contains("more of the id"), "{message}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(message), "{output:?}");
     assert_eq!(world.asked(), asked);
 }

@@ -72,7 +72,7 @@ fn a_second_engine_is_refused_and_the_first_runs_on() {
     is_kept(&world, &id, 1);
     let second = world.spawn_shim();
     assert_eq!(ended(second).code(), Some(1), "{}", world.log());
-    assert!(world.log().contains("already"), "{}", world.log());
+    assert!(world.log().contains("another engine (process"), "{}", world.log());
     plant(world.home.config(), &session(2), turn(&session(2), 1).as_bytes());
     is_kept(&world, &session(2), 1);
     nothing_panicked(&world);

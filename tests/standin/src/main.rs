@@ -17,7 +17,9 @@ fn main() -> Result<()> {
     let standin = Standin::start(Args::parse().port)?;
     println!("{}", standin.url());
     println!("Start a client with ANTHROPIC_BASE_URL={} ANTHROPIC_API_KEY=test-key claude", standin.url());
-    println!("Lines of a prompt that the stand-in follows: @@text WORDS, @@think WORDS, @@slow N SECONDS,");
+    println!(
+        "Lines of a prompt that the stand-in follows: @@text WORDS, @@think WORDS, @@slow N SECONDS [TIMES],"
+    );
     println!(
         "@@stall SECONDS, @@tool NAME {{json}}, @@also NAME {{json}}, @@error STATUS [TIMES], @@cut [TIMES]."
     );

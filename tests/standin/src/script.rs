@@ -1,9 +1,10 @@
 //! What the stand-in answers: directives in the newest prompt, one a line, played one after another over the
 //! tool loop of that turn. Reads requests only; the same request always gives the same part of the script.
 //!
-//! `@@text WORDS` · `@@think WORDS` · `@@slow N SECONDS` (N words, SECONDS apart) · `@@stall SECONDS` (silence) ·
+//! `@@text WORDS` · `@@think WORDS` · `@@slow N SECONDS [TIMES]` (N words, SECONDS apart) · `@@stall SECONDS` (silence) ·
 //! `@@tool NAME {json}` · `@@also NAME {json}` (a further call in the same answer) ·
-//! `@@error STATUS [TIMES]` · `@@cut [TIMES]` (the connection drops in mid-answer).
+//! `@@error STATUS [TIMES]` · `@@cut [TIMES]` (the connection drops in mid-answer). With TIMES, only that many tries
+//! of the same request are slow, fail or are cut.
 
 use std::time::Duration;
 
@@ -22,9 +23,11 @@ const GO_ON: &str = "Continue from where you left off.";
 pub enum Directive {
     Text(String),
     Think(String),
+    /// So slow in the first `times` tries, or in all.
     Slow {
         words: u32,
         every: Duration,
+        times: Option<u32>,
     },
     Stall(Duration),
     Tool {
@@ -106,7 +109,7 @@ fn parse(prompt: &str) -> Vec<Directive> {
         .map(|line| {
             directive(line).unwrap_or_else(|| {
                 Directive::Text(format!(
-                    "The stand-in cannot read `@@{line}`. It knows: text WORDS, think WORDS, slow N SECONDS, \
+                    "The stand-in cannot read `@@{line}`. It knows: text WORDS, think WORDS, slow N SECONDS [TIMES], \
                      stall SECONDS, tool NAME {{json}}, also NAME {{json}}, error STATUS [TIMES], cut [TIMES]."
                 ))
             })
@@ -124,6 +127,7 @@ fn directive(line: &str) -> Option<Directive> {
         "slow" => Directive::Slow {
             words: words.next()?.parse::<u32>().ok()?.clamp(1, SLOW_WORDS_MAX),
             every: seconds(words.next()?)?,
+            times: times(words.next())?,
         },
         "stall" => Directive::Stall(seconds(words.next()?)?),
         "tool" => {
@@ -213,7 +217,8 @@ mod tests {
         for (line, want) in [
             ("@@text two words", Directive::Text("two words".to_owned())),
             ("  @@think deep", Directive::Think("deep".to_owned())),
-            ("@@slow 3 0.25", Directive::Slow { words: 3, every: ms(250) }),
+            ("@@slow 3 0.25", Directive::Slow { words: 3, every: ms(250), times: None }),
+            ("@@slow 3 1 2", Directive::Slow { words: 3, every: ms(1000), times: Some(2) }),
             ("@@stall 2", Directive::Stall(ms(2000))),
             (r#"@@tool Bash {"command": "ls"}"#, bash("ls")),
             (r#"@@also Read {}"#, Directive::Also { name: "Read".to_owned(), input: json!({}) }),

@@ -232,6 +232,9 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
                 return failure(status, "the script says so");
             }
             Directive::Cut { times } if !shared.is_due(point(), times) => {}
+            Directive::Slow { words, times, .. } if !shared.is_due(point(), times) => {
+                directives.push(Directive::Slow { words, every: Duration::ZERO, times });
+            }
             directive => directives.push(directive),
         }
     }

@@ -56,7 +56,7 @@ pub fn pieces(frame: &Frame, directives: &[Directive]) -> Vec<Piece> {
                 ));
                 index += 1;
             }
-            Directive::Slow { words, every } => {
+            Directive::Slow { words, every, .. } => {
                 let words = slow_words(*words);
                 pieces.extend(text_block(
                     index,
@@ -89,7 +89,7 @@ pub fn whole(frame: &Frame, directives: &[Directive]) -> (Value, Duration) {
         match &directive {
             Directive::Stall(stall) => pause += *stall,
             Directive::Cut { .. } | Directive::Error { .. } => {}
-            Directive::Slow { words, every } => {
+            Directive::Slow { words, every, .. } => {
                 pause += every.saturating_mul(*words);
                 blocks.push(block(frame, blocks.len(), &directive));
             }
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn events_come_in_the_order_of_the_real_api() {
-        let slow = Directive::Slow { words: 2, every: Duration::from_millis(5) };
+        let slow = Directive::Slow { words: 2, every: Duration::from_millis(5), times: None };
         let tool =
             Directive::Tool { name: "Bash".to_owned(), input: json!({"command": "echo 1 > some-file"}) };
         let (begin, end) = (["message_start", "ping"], ["message_delta", "message_stop"]);
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn the_whole_message_says_what_the_stream_says() {
         let directives = [
-            Directive::Slow { words: 2, every: Duration::from_secs(1) },
+            Directive::Slow { words: 2, every: Duration::from_secs(1), times: None },
             Directive::Tool { name: "Read".to_owned(), input: json!({}) },
         ];
         let (message, pause) = whole(&frame(), &directives);

@@ -69,15 +69,16 @@ impl Home {
         Ok(self)
     }
 
+    /// Each of these is a question that the client would ask in a terminal before anything else.
     fn answer_first_questions(&self, folder: &Path) -> Result<()> {
-        // Each of these is a question that the client would ask in a terminal before anything else.
         let answers = json!({
             "hasCompletedOnboarding": true,
-            "bypassPermissionsModeAccepted": true,
             "customApiKeyResponses": {"approved": [DUMMY_KEY], "rejected": []},
             "projects": {self.folder.join(PROJECTS).to_string_lossy(): {"hasTrustDialogAccepted": true}},
         });
         fs::write(folder.join(".claude.json"), serde_json::to_vec_pretty(&answers)?)?;
+        fs::create_dir_all(&self.config)?;
+        fs::write(self.config.join("settings.json"), b"{\"skipDangerousModePermissionPrompt\": true}")?;
         Ok(())
     }
 
