@@ -169,7 +169,7 @@ impl<L: Listener> Keeper<L> {
         let ended = self.link.state().own.take();
         if let Some(child) = ended {
             let how = child.last_words();
-            tracing::warn!("the engine ended: {how}");
+            tracing::warn!("the engine that was started here is gone: {how}");
             self.restarts.died(Instant::now());
             self.set_down(format!("{how}; starting it again"));
         }

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context;
 use menu::{Action, Entry, Face, Icon, Menu};
-use shim_api::{ApiError, error::ErrorCode};
+use shim_api::{ApiError, Engine, error::ErrorCode};
 use shim_core::time::Timestamp;
 use tauri::{
     AppHandle, Manager, Wry,
@@ -82,16 +82,24 @@ fn keep_true(app: &AppHandle, link: &Link, rung: &Receiver<()>, mut shown: Face)
 }
 
 fn look(link: &Link) -> TrayView {
-    let asked = link.engine().and_then(|engine| {
-        let status = engine.status()?;
-        Ok(view::view(&status, engine.chats(None, None)?, engine.crashes()?, now()))
-    });
-    asked.unwrap_or_else(|error: ApiError| TrayView::Down {
+    let asked = link.engine().and_then(|engine| ask(&engine));
+    asked.unwrap_or_else(|error| TrayView::Down {
         why: match error.code {
             ErrorCode::EngineDown => link.why_down(),
             _ => error.message,
         },
     })
+}
+
+/// Asks only for what is shown: histories of chats and crashes grow long, and this is asked often.
+fn ask(engine: &Engine) -> Result<TrayView, ApiError> {
+    let status = engine.status()?;
+    let mut live = Vec::new();
+    for known in status.chats.iter().filter(|known| known.count > 0 && known.state.is_live()) {
+        live.extend(engine.chats(None, Some(known.state))?);
+    }
+    let crashes = if status.open_crashes > 0 { engine.crashes()? } else { Vec::new() };
+    Ok(view::view(&status, live, crashes, now()))
 }
 
 pub fn now() -> Timestamp {
@@ -203,13 +211,13 @@ fn act(app: &AppHandle, action: Action) {
         Action::OpenDashboard => window::open(app, Route::default()),
         Action::PauseForAnHour => tell(app, |engine| engine.pause(Some(3600))),
         Action::PauseUntilResumed => tell(app, |engine| engine.pause(None)),
-        Action::Resume => tell(app, shim_api::Engine::resume),
+        Action::Resume => tell(app, Engine::resume),
         Action::Quit => quit(app),
     }
 }
 
 /// Asks something small of the engine, off the main thread, and looks at it anew.
-fn tell(app: &AppHandle, ask: impl FnOnce(&shim_api::Engine) -> Result<(), ApiError> + Send + 'static) {
+fn tell(app: &AppHandle, ask: impl FnOnce(&Engine) -> Result<(), ApiError> + Send + 'static) {
     let handle = app.clone();
     app.state::<Tasks>().run("tray click", move || {
         if let Err(error) = handle.state::<Link>().engine().and_then(|engine| ask(&engine)) {

@@ -10,18 +10,23 @@ use shim_core::{
 /// Characters of a title that are shown; menus grow as wide as their widest line.
 const TITLE_CHARS_MAX: usize = 40;
 
-/// The title on one line, shortened at a word's end where one is near.
+/// The title on one line, short enough for a menu.
 pub fn title(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() {
-        return "untitled chat".to_owned();
+    match short(text, TITLE_CHARS_MAX) {
+        line if line.is_empty() => "untitled chat".to_owned(),
+        line => line,
     }
-    if line.chars().count() <= TITLE_CHARS_MAX {
+}
+
+/// The text on one line, cut at a word's end where one is near.
+pub fn short(text: &str, chars_max: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= chars_max {
         return line;
     }
-    let head: String = line.chars().take(TITLE_CHARS_MAX - 1).collect();
+    let head: String = line.chars().take(chars_max.saturating_sub(1)).collect();
     let kept = match head.rsplit_once(' ') {
-        Some((words, cut)) if cut.chars().count() <= TITLE_CHARS_MAX / 4 => words,
+        Some((words, cut)) if cut.chars().count() <= chars_max / 4 => words,
         _ => head.as_str(),
     };
     format!("{kept}…")

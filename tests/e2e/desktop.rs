@@ -129,7 +129,7 @@ fn the_window_shows_the_crash_and_then_its_receipt() {
 #[test]
 fn an_engine_that_dies_is_started_again() {
     let world = World::new();
-    let _desktop = world.desktop(&[]);
+    let mut desktop = world.desktop(&[]);
     world.host.wait_for_line("All well");
     let first = world.engine().file.pid;
     assert!(send(first, Signal::KILL));
@@ -137,7 +137,12 @@ fn an_engine_that_dies_is_started_again() {
     assert_eq!(world.host.icon(), TrayIcon::Down);
     world.host.wait_for_line("All well");
     assert_eq!(world.host.icon(), TrayIcon::Well);
-    assert_ne!(world.engine().file.pid, first);
+    let second = world.engine().file.pid;
+    assert_ne!(second, first);
+
+    assert!(send(desktop.pid(), Signal::TERM));
+    assert!(desktop.wait_for_exit().success());
+    assert!(!is_alive(second), "the end of the session ends the engine too");
 }
 
 #[test]

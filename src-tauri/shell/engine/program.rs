@@ -4,7 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use anyhow::Context;
@@ -55,29 +55,31 @@ impl Program {
 pub struct Child {
     process: std::process::Child,
     log: PathBuf,
-    ended: Option<String>,
+    ended: Option<std::io::Result<ExitStatus>>,
 }
 
 impl Child {
     /// Reaps the process when it has ended.
     pub fn runs(&mut self) -> bool {
         if self.ended.is_none() {
-            self.ended = match self.process.try_wait() {
-                Ok(None) => None,
-                Ok(Some(status)) => Some(status.to_string()),
-                Err(error) => Some(error.to_string()),
-            };
+            self.ended = self.process.try_wait().transpose();
         }
         self.ended.is_none()
     }
 
-    /// The last line it wrote, else its exit status.
+    /// Why it ended: the last line that a failing engine wrote, else how its process ended.
     pub fn last_words(&self) -> String {
-        let said = tail(&self.log).unwrap_or_default();
-        match said.lines().map(str::trim).rfind(|line| !line.is_empty()) {
-            Some(line) => line.to_owned(),
-            None => format!("it ended ({})", self.ended.as_deref().unwrap_or("no status")),
-        }
+        let how = match &self.ended {
+            Some(Ok(status)) if status.code().is_some_and(|code| code != 0) => {
+                let said = tail(&self.log).unwrap_or_default();
+                let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+                last.map(|line| line.trim_start_matches("shim: ").to_owned()).unwrap_or(status.to_string())
+            }
+            Some(Ok(status)) => status.to_string(),
+            Some(Err(error)) => error.to_string(),
+            None => "still running".to_owned(),
+        };
+        format!("it ended: {how}")
     }
 }
 
@@ -134,9 +136,13 @@ mod tests {
         let home = folder.path().join("data");
         create_private(&home).unwrap();
         for (text, words) in [
-            ("echo first >&2; echo 'the database is newer' >&2; exit 1", "the database is newer"),
-            ("exit 3", "it ended (exit status: 3)"),
-            ("echo \"$1 $SHIM_HOME\" >&2", &format!("run {}", home.display())),
+            (
+                "echo first >&2; echo 'shim: the database is newer' >&2; exit 1",
+                "it ended: the database is newer",
+            ),
+            ("exit 3", "it ended: exit status: 3"),
+            ("echo 'shim: watching' >&2; kill -9 $$", "it ended: signal: 9 (SIGKILL)"),
+            ("echo \"$1 $SHIM_HOME\" >&2; exit 1", &format!("it ended: run {}", home.display())),
         ] {
             assert_eq!(ended(script(folder.path(), text).start(&home).unwrap()), words);
         }

@@ -9,6 +9,8 @@ use crate::words;
 
 /// Crashes and chats listed each; the dashboard has them all.
 const LINES_MAX: usize = 10;
+/// Characters of the reason for an engine that is down.
+const WHY_CHARS_MAX: usize = 100;
 /// A pause that ends later than this is one until the user resumes.
 const PAUSE_WITH_END_MAX: Duration = Duration::from_secs(86_400);
 
@@ -123,7 +125,7 @@ pub fn menu(view: &TrayView) -> Menu {
 
 fn summary(view: &TrayView) -> String {
     match view {
-        TrayView::Down { why } => format!("engine down, {why}"),
+        TrayView::Down { why } => format!("engine down, {}", words::short(why, WHY_CHARS_MAX)),
         TrayView::Up { watching, crashes, live } => {
             let chats = if crashes.is_empty() {
                 format!("all well, {} live", words::count(live.len(), "chat"))
