@@ -68,6 +68,8 @@ impl Sandbox {
             command.env("GIT_CONFIG_KEY_0", "safe.directory").env("GIT_CONFIG_VALUE_0", &root);
             command.current_dir(root);
         }
+        // What is kept of the output is looked for word by word.
+        command.env("NO_COLOR", "1").env_remove("FORCE_COLOR");
         command.env("HOME", &self.home).env("USERPROFILE", &self.home);
         command.envs(self.kept.iter().map(|(name, path)| (name, path)));
         command
