@@ -165,3 +165,13 @@ fn a_second_start_shows_the_window_of_the_first_and_closing_frees_it() {
     world.host.click("Open dashboard");
     world.screen.wait_for_window("SHIM");
 }
+
+#[test]
+fn where_no_tray_can_be_seen_the_window_opens() {
+    let world = World::new();
+    world.host.hide_tray();
+    let desktop = world.desktop(&[]);
+    let window = world.screen.wait_for_window("SHIM");
+    world.screen.wait_until_painted(window, "no-tray");
+    assert!(desktop.is_running());
+}

@@ -217,6 +217,13 @@ impl World {
         });
     }
 
+    /// Every checksum in the journal is right.
+    #[track_caller]
+    pub fn is_sound(&self) {
+        let output = self.shim(&["doctor", "--verify"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+
     /// Plays a whole chat and waits for its clean end. Gives its id.
     pub fn finished_chat(&self, cwd: &Path, prompt: &str) -> String {
         let start = Start::new(cwd, prompt);

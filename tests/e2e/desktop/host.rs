@@ -15,6 +15,7 @@ use zbus::{
 
 use crate::world::LONG;
 
+const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 const ITEM: &str = "org.kde.StatusNotifierItem";
 const MENU: &str = "com.canonical.dbusmenu";
 
@@ -59,12 +60,17 @@ impl Host {
             connection::Builder::address(bus_address)
                 .serve_at("/StatusNotifierWatcher", Watcher(heard.clone()))
                 .serve_at("/org/freedesktop/Notifications", Notifications(heard.clone()))
-                .name("org.kde.StatusNotifierWatcher")
+                .name(WATCHER)
                 .name("org.freedesktop.Notifications")
                 .build(),
         )
         .expect("the test's session bus takes its host");
         Self { bus, heard }
+    }
+
+    /// From here on this is a desktop that shows no tray icons.
+    pub fn hide_tray(&self) {
+        block_on(self.bus.release_name(WATCHER)).unwrap();
     }
 
     /// All labels of the menu, submenus included.

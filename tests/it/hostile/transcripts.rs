@@ -64,7 +64,7 @@ fn whatever_stands_in_a_transcript_is_kept_and_read_as_far_as_it_makes_sense() {
         is_kept(&world, &session(n), turns + 1);
     }
     assert_eq!(world.crashes_of(&session(900)), Vec::<serde_json::Value>::new());
-    assert!(world.shim(&["doctor", "--verify"]).status.success());
+    world.is_sound();
     nothing_panicked(&world);
 }
 
@@ -92,6 +92,27 @@ fn a_huge_transcript_is_read_in_flat_memory() {
     println!("{own}");
     let memory = world.peak_memory();
     assert!(memory < MEMORY_MAX, "{} MiB at the most, while reading {} MiB", memory / MIB, bytes_min / MIB);
+    nothing_panicked(&world);
+}
+
+/// A client may keep files for longer than SHIM keeps chats: what was dropped is not read again with each sweep.
+#[test]
+fn a_chat_older_than_chats_are_kept_is_dropped_once() {
+    let (old, new) = (session(1), session(2));
+    let mut world = World::of_files();
+    world.settings("watch.sweep_seconds = 1");
+    let path = plant(world.home.config(), &old, turn(&old, 1).replace("2026-11-20", "2019-11-20").as_bytes());
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_574_000_000);
+    File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+    plant(world.home.config(), &new, turn(&new, 1).as_bytes());
+    world.start_shim();
+    is_kept(&world, &new, 1);
+    // Several sweeps.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let before = world.json(&["status"])["own"]["watched_bytes"].clone();
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!(world.json(&["status"])["own"]["watched_bytes"], before, "{}", world.log());
+    assert!(world.whole_log().matches("dropped the journal").count() <= 1, "{}", world.log());
     nothing_panicked(&world);
 }
 
