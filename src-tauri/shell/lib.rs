@@ -80,6 +80,9 @@ fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     quit_on_signal(app);
     if let Some(route) = options.show {
         window::open(app, route);
+    } else {
+        #[cfg(target_os = "linux")]
+        tray::open_window_if_unseen(app);
     }
     Ok(())
 }

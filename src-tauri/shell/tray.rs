@@ -1,6 +1,8 @@
 //! The tray: one thread asks the engine what is to be shown, and redraws what changed.
 
 pub mod menu;
+#[cfg(target_os = "linux")]
+mod seen;
 pub mod view;
 
 use std::{
@@ -61,6 +63,18 @@ pub fn start(app: &AppHandle, link: Link, rung: Receiver<()>) -> anyhow::Result<
         .name("tray".to_owned())
         .spawn(move || keep_true(&app, &link, &rung, shown))
         .context("no thread for the tray")
+}
+
+/// Where no tray icon can be seen, the window is the only way in, so it opens at once.
+#[cfg(target_os = "linux")]
+pub fn open_window_if_unseen(app: &AppHandle) {
+    let handle = app.clone();
+    app.state::<Tasks>().run("tray look-out", move || {
+        if !seen::is_seen() {
+            tracing::warn!("this desktop shows no tray icons: start SHIM once more to see its window");
+            window::open(&handle, Route::default());
+        }
+    });
 }
 
 fn keep_true(app: &AppHandle, link: &Link, rung: &Receiver<()>, mut shown: Face) {
