@@ -38,7 +38,7 @@ pub fn chats(
         })
         .collect();
     if rows.is_empty() {
-        println!("No chats yet. Start one in Claude Code and it appears here.");
+        say!("No chats yet. Start one in Claude Code and it appears here.");
         return Ok(());
     }
     print::table(&["id", "state", "pid", "turns", "last activity (UTC)", "title", "folder"], &rows);
@@ -51,23 +51,16 @@ pub fn chat(engine: &Engine, id: &str, limit: u32, json: bool) -> anyhow::Result
         return print::json(&detail);
     }
     let chat = &detail.chat;
-    println!(
-        "{}\n{}  {}  {} turns, {} tokens",
-        chat.title,
-        chat.id,
-        chat.state.name(),
-        chat.turns,
-        chat.tokens
-    );
+    say!("{}\n{}  {}  {} turns, {} tokens", chat.title, chat.id, chat.state.name(), chat.turns, chat.tokens);
     if let Some(cwd) = &chat.cwd {
-        println!("in {cwd}");
+        say!("in {cwd}");
     }
     if detail.earlier > 0 {
-        println!("({} earlier entries; --limit shows more)", detail.earlier);
+        say!("({} earlier entries; --limit shows more)", detail.earlier);
     }
     for entry in &detail.timeline {
         let number = entry.number.map_or_else(String::new, |number| format!(" {number}"));
-        println!(
+        say!(
             "{}  {:<12} {}",
             print::time(entry.at),
             format!("{}{number}", kind_name(entry.kind)),
@@ -97,9 +90,12 @@ pub fn checkpoint(engine: &Engine, id: &str, note: Option<String>, json: bool) -
     if json {
         return print::json(&checkpoint);
     }
-    println!(
+    say!(
         "Checkpoint {} of {}: {} turns, byte {}.",
-        checkpoint.id, checkpoint.chat, checkpoint.turns, checkpoint.journal_offset
+        checkpoint.id,
+        checkpoint.chat,
+        checkpoint.turns,
+        checkpoint.journal_offset
     );
     Ok(())
 }
@@ -165,11 +161,11 @@ pub fn search(engine: &Engine, text: &str, json: bool) -> anyhow::Result<()> {
         return print::json(&hits);
     }
     if hits.is_empty() {
-        println!("“{text}” is in no chat.");
+        say!("“{text}” is in no chat.");
     }
     for hit in hits {
         let at = hit.at.map_or_else(String::new, print::time);
-        println!("{at}  {}  {}\n    {}: {}", hit.chat, hit.title, hit.who, hit.excerpt);
+        say!("{at}  {}  {}\n    {}: {}", hit.chat, hit.title, hit.who, hit.excerpt);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ pub fn crashes(engine: &Engine, json: bool) -> anyhow::Result<()> {
         return print::json(&crashes);
     }
     if crashes.is_empty() {
-        println!("No crashes.");
+        say!("No crashes.");
         return Ok(());
     }
     let rows: Vec<_> = crashes.iter().map(row).collect();

@@ -14,37 +14,39 @@ pub fn status(engine: &Engine, json: bool) -> anyhow::Result<()> {
     }
     let own = &status.own;
     if status.engine.embedded {
-        println!("engine   none is running; this was looked up for this command alone");
+        say!("engine   none is running; this was looked up for this command alone");
     } else {
-        println!(
+        say!(
             "engine   {} (process {}), on 127.0.0.1:{}",
-            status.engine.version, status.engine.pid, status.engine.port
+            status.engine.version,
+            status.engine.pid,
+            status.engine.port
         );
     }
-    println!("data     {} ({})", status.engine.home, print::bytes(own.database_bytes));
+    say!("data     {} ({})", status.engine.home, print::bytes(own.database_bytes));
     if let Some(until) = status.engine.paused_until {
-        println!("paused   until {}", print::time(until));
+        say!("paused   until {}", print::time(until));
     }
     for client in &status.clients {
-        println!(
+        say!(
             "client   {}: {}",
             client.client.name(),
             client.command.as_deref().unwrap_or("program not found")
         );
-        client.homes.iter().for_each(|home| println!("         watched: {home}"));
+        client.homes.iter().for_each(|home| say!("         watched: {home}"));
     }
     let counts = status.chats.iter().filter(|count| count.count > 0);
     let counts: Vec<_> = counts.map(|count| format!("{} {}", count.count, count.state.name())).collect();
-    println!("chats    {}", if counts.is_empty() { "none yet".to_owned() } else { counts.join(", ") });
-    println!("crashes  {} open", status.open_crashes);
+    say!("chats    {}", if counts.is_empty() { "none yet".to_owned() } else { counts.join(", ") });
+    say!("crashes  {} open", status.open_crashes);
     let written = own.written_bytes.map_or_else(|| "unknown".to_owned(), print::bytes);
-    println!(
+    say!(
         "own use  {} memory, {:.1} s processor, {written} written for {} watched",
         print::bytes(own.memory_bytes),
         own.cpu_seconds,
         print::bytes(own.watched_bytes)
     );
-    status.warnings.iter().for_each(|warning| println!("warning  {warning}"));
+    status.warnings.iter().for_each(|warning| say!("warning  {warning}"));
     Ok(())
 }
 
@@ -60,9 +62,9 @@ pub fn doctor(engine: &Engine, verify: bool, json: bool) -> anyhow::Result<ExitC
                 Level::Note => "note",
                 Level::Problem => "!!  ",
             };
-            println!("{mark}  {}: {}", finding.what, finding.found);
+            say!("{mark}  {}: {}", finding.what, finding.found);
             if let Some(advice) = &finding.advice {
-                println!("      {advice}");
+                say!("      {advice}");
             }
         }
     }
@@ -70,8 +72,8 @@ pub fn doctor(engine: &Engine, verify: bool, json: bool) -> anyhow::Result<ExitC
 }
 
 pub fn settings() {
-    println!("config.toml in SHIM's data folder may hold these keys:\n");
+    say!("config.toml in SHIM's data folder may hold these keys:\n");
     for key in KEYS {
-        println!("{}\n    {}", key.name, key.about);
+        say!("{}\n    {}", key.name, key.about);
     }
 }

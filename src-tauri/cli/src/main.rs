@@ -1,6 +1,14 @@
 //! `shim`: the engine in the foreground, and every verb of the command line. Each verb speaks to the
 //! running engine, or to one that lives for the one command.
 
+/// Prints a line. A reader that went away, such as `head`, is no failure.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
+
 mod chats;
 mod crashes;
 mod doctor;

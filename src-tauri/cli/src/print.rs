@@ -4,7 +4,7 @@ use serde::Serialize;
 use shim_core::{chats::ChatState, time::Timestamp};
 
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
@@ -18,7 +18,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) {
     let line = |cells: &[String]| {
         let padded: Vec<_> =
             cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", padded.join("  ").trim_end());
+        say!("{}", padded.join("  ").trim_end());
     };
     line(&head.iter().map(|cell| cell.to_uppercase()).collect::<Vec<_>>());
     rows.iter().for_each(|row| line(row));

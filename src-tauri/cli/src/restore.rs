@@ -32,29 +32,30 @@ fn print_receipt(receipt: &Receipt) {
         (false, _, Some(_)) => "Refused.",
         (false, _, None) => "Failed.",
     };
-    println!("Receipt {}: {outcome}", receipt.id);
-    println!("  chat     {}", receipt.chat);
+    say!("Receipt {}: {outcome}", receipt.id);
+    say!("  chat     {}", receipt.chat);
     if let Some(original) = &receipt.fork_of {
-        println!("  fork of  {original}");
+        say!("  fork of  {original}");
     }
     for (name, value) in
         [("folder", &receipt.cwd), ("model", &receipt.model), ("mode", &receipt.permission_mode)]
     {
         if let Some(value) = value {
-            println!("  {name:<8} {value}");
+            say!("  {name:<8} {value}");
         }
     }
     for step in &receipt.steps {
-        println!("  {} {:<13} {}", if step.ok { "✓" } else { "✗" }, step.step, step.detail);
+        say!("  {} {:<13} {}", if step.ok { "✓" } else { "✗" }, step.step, step.detail);
     }
     if let (Some(after), Some(lost)) = (receipt.turns_after, receipt.turns_lost) {
-        println!("  turns    {} before, {after} after, {lost} lost", receipt.turns_before);
+        say!("  turns    {} before, {after} after, {lost} lost", receipt.turns_before);
     }
     if let (Some(pid), Some(processes)) = (receipt.pid, receipt.processes) {
-        println!("  process  {pid} ({processes} on this chat)");
+        say!("  process  {pid} ({processes} on this chat)");
     }
-    println!(
+    say!(
         "  took     {:.2} s, of which {:.2} s waiting for the client",
-        receipt.seconds, receipt.client_seconds
+        receipt.seconds,
+        receipt.client_seconds
     );
 }
