@@ -20,7 +20,7 @@ mod restore;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use shim_api::restore::Then;
+use shim_api::restore::{RestoreRequest, Then};
 
 /// Keeps AI chats alive: watches them, keeps a copy of each, brings back those that died.
 #[derive(Parser)]
@@ -86,7 +86,11 @@ enum Verb {
     /// Bring a chat back and print the receipt.
     Restore {
         /// A chat's id, the start of it, or a crash's number.
-        target: String,
+        #[arg(required_unless_present = "all")]
+        target: Option<String>,
+        /// Every chat with an open crash, the most recent first, one after the other.
+        #[arg(long, conflicts_with_all = ["target", "checkpoint"])]
+        all: bool,
         /// Fork from this checkpoint; the original stays as it is.
         #[arg(long, value_name = "N")]
         checkpoint: Option<i64>,
@@ -178,10 +182,13 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Crashes { json } => crashes::crashes(engine, json),
         Verb::Checkpoint { id, note, json } => chats::checkpoint(engine, &id, note, json),
         Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
-        Verb::Restore { target, checkpoint, headless, go_on, idle: _, dry_run, json } => {
+        Verb::Restore { target, all: _, checkpoint, headless, go_on, idle: _, dry_run, json } => {
             let then = if go_on { Then::Continue } else { Then::Idle };
-            let request = shim_api::restore::RestoreRequest { target, checkpoint, headless, then, dry_run };
-            return restore::restore(engine, &request, json);
+            let request = |target| RestoreRequest { target, checkpoint, headless, then, dry_run };
+            return match target {
+                Some(target) => restore::restore(engine, &request(target), json),
+                None => restore::restore_all(engine, request, json),
+            };
         }
         Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
         Verb::Search { text, json } => chats::search(engine, &text, json),
