@@ -72,6 +72,7 @@ pub fn started(pid: u32) -> Option<Started> {
 /// One running process, as found by looking over all.
 pub struct Running {
     pub pid: u32,
+    pub parent: Option<u32>,
     pub started: Started,
 }
 
@@ -93,7 +94,13 @@ pub fn running_programs(name: &str) -> Vec<Running> {
         system.processes().values().filter(|p| is_ours(p)).map(sysinfo::Process::pid).collect();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, everything());
     let found = pids.iter().filter_map(|pid| system.process(*pid));
-    found.map(|process| Running { pid: process.pid().as_u32(), started: describe(process) }).collect()
+    found
+        .map(|process| Running {
+            pid: process.pid().as_u32(),
+            parent: process.parent().map(sysinfo::Pid::as_u32),
+            started: describe(process),
+        })
+        .collect()
 }
 
 /// Processes whose environment says that a tool call of this chat started them.

@@ -428,10 +428,16 @@ impl Work<'_> {
         let registered = self.handle.call(look).unwrap_or_default();
         let mut pids: Vec<u32> = registered.into_iter().map(|process| process.pid).collect();
         let session_id = self.goes_on().session_id();
-        for running in processes::running_programs("claude") {
-            let names =
-                running.started.arguments.iter().any(|argument| argument.to_string_lossy() == session_id);
-            if names && !pids.contains(&running.pid) {
+        let names = |running: &processes::Running| {
+            running.started.arguments.iter().any(|argument| argument == session_id)
+        };
+        let mut named = processes::running_programs("claude");
+        named.retain(names);
+        let clients: Vec<u32> = named.iter().map(|running| running.pid).chain(pids.iter().copied()).collect();
+        for running in named {
+            // What a client is about to start looks like the client itself until it has become another program.
+            let is_a_fork = running.parent.is_some_and(|parent| clients.contains(&parent));
+            if !is_a_fork && !pids.contains(&running.pid) {
                 pids.push(running.pid);
             }
         }

@@ -167,10 +167,10 @@ impl Watch {
             .collect();
         self.registry.extend(found);
         for (path, chat, process) in lost {
-            if self.supervisor.is_watched(&chat, &process) {
-                self.process_exited(&chat, &process, Gone::Absent, now());
+            // The exit watch is about to say so, and knows more; a later sweep finds what it missed.
+            if !self.supervisor.is_watched(&chat, &process) {
+                self.registry.remove(&path);
             }
-            self.registry.remove(&path);
         }
     }
 
