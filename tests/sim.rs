@@ -63,7 +63,7 @@ fn shim_keeps_its_promises_whatever_happens() {
     }
 }
 
-const MUST_HAPPEN: [&str; 34] = [
+const MUST_HAPPEN: [&str; 35] = [
     "killed",
     "killed while writing",
     "terminated",
@@ -85,6 +85,7 @@ const MUST_HAPPEN: [&str; 34] = [
     "no conversation found",
     "crash seen",
     "restored",
+    "transcript written",
     "fork restored",
     "dry run",
     "restore refused: StillAlive",

@@ -57,6 +57,7 @@ impl World {
             Doing::Prompt => self.ask(pid, &client),
             Doing::Answering => self.answer(pid, &client),
             Doing::Asking { call } => self.permit(pid, &client.chat, call),
+            Doing::Tool { .. } if !self.dice.one_in(3) => {}
             Doing::Tool { child, .. } => {
                 self.end(child);
                 self.write_result(&client.chat, "ok");
@@ -77,6 +78,8 @@ impl World {
             return;
         }
         client.registered = true;
+        let chat = client.chat.clone();
+        self.appeared_ms.insert(chat, now);
         let status = if self.dice.one_in(4) { None } else { Some("idle") };
         self.register(pid, status);
     }
@@ -273,19 +276,23 @@ fn is_cut(transcript: &[u8]) -> bool {
     !ended && !last.to_string().contains("[Request interrupted by user]")
 }
 
-/// Calls without a result, by id and command, as the client itself finds them when it resumes.
-pub fn open_calls(transcript: &[u8]) -> Vec<(String, String)> {
+/// Calls of the last turn that have no result, by id and command, as the client finds them when it resumes.
+fn open_calls(transcript: &[u8]) -> Vec<(String, String)> {
     let mut open = Vec::new();
-    let blocks =
-        messages(transcript).flat_map(|message| message["content"].as_array().cloned().unwrap_or_default());
-    for block in blocks {
-        let of = |key: &str| block[key].as_str().unwrap_or_default().to_owned();
-        match block["type"].as_str() {
-            Some("tool_use") => {
-                open.push((of("id"), block["input"]["command"].as_str().unwrap_or_default().to_owned()));
+    for message in messages(transcript) {
+        let blocks = message["content"].as_array().cloned().unwrap_or_default();
+        let answers = |block: &Value, id: &str| block["tool_use_id"] == id;
+        match blocks.first().and_then(|block| block["type"].as_str()) {
+            Some("tool_result") => {
+                open.retain(|(id, _): &(String, String)| !blocks.iter().any(|block| answers(block, id)));
             }
-            Some("tool_result") => open.retain(|(id, _)| *id != of("tool_use_id")),
-            _ => {}
+            Some("tool_use") => {
+                let of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                open.extend(blocks.iter().map(|block| (of(&block["id"]), of(&block["input"]["command"]))));
+            }
+            _ if message["stop_reason"].is_null() && message["id"].is_string() => {}
+            // A question or the end of an answer: what was open before is history.
+            _ => open.clear(),
         }
     }
     open

@@ -37,6 +37,8 @@ pub struct Engine {
     /// Registry files as last read.
     registry: BTreeMap<u32, Registration>,
     watched: BTreeSet<ProcessKey>,
+    /// Crashes that this engine was told to record.
+    told: BTreeSet<(ChatId, ProcessKey)>,
     waiting: VecDeque<Waiting>,
     pub runs: Vec<Run>,
 }
@@ -60,6 +62,7 @@ impl Engine {
             readers: BTreeMap::new(),
             registry: BTreeMap::new(),
             watched: BTreeSet::new(),
+            told: BTreeSet::new(),
             waiting: VecDeque::new(),
             runs: Vec::new(),
         };
@@ -97,6 +100,8 @@ impl Engine {
             Effect::RecordCrash(crash) => {
                 let cut = format!("{} {} {:?}", crash.chat, crash.process.pid, crash.in_turn);
                 hands.world.note("crash seen", cut);
+                let death = (crash.chat.clone(), crash.process.clone());
+                assert!(self.told.insert(death), "told twice of {crash:?}");
                 self.write(hands, Waiting::Crash(crash));
             }
             Effect::ResolveCrashes { chat } => {
@@ -203,6 +208,18 @@ impl Engine {
         hands.promises.exit_seen(hands.world, &process, &words);
         let exit = if hands.world.dice.one_in(2) { Some(ExitStatus::Signal(9)) } else { None };
         self.process_gone(hands, &words, Gone::Exited(exit), left.is_some());
+        self.stale_news(hands, &words, left.is_some());
+    }
+
+    /// What another thread had seen before the process was judged, and tells only afterwards.
+    fn stale_news(&mut self, hands: &mut Hands<'_>, words: &Registration, left_behind: bool) {
+        let (chat, process) = (id(&words.session_id), &words.process);
+        match hands.world.dice.below(8) {
+            0 => self.process_gone(hands, words, Gone::Absent, left_behind),
+            1 => self.decide(hands, Event::Alive { chat: &chat, process, status: words.status.clone() }),
+            2 => self.decide(hands, Event::Unknowable { chat: &chat, process }),
+            _ => {}
+        }
     }
 
     fn process_gone(&mut self, hands: &mut Hands<'_>, words: &Registration, gone: Gone, left_behind: bool) {

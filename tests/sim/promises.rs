@@ -53,6 +53,9 @@ impl Promises {
     /// A registry file was found that its dead process left behind.
     pub fn evidence_seen(&mut self, world: &World, process: &ProcessKey) {
         let death = death_of(world, process).expect("what is not alive has died");
+        if self.bound.contains(process) {
+            return;
+        }
         if has_changed_since(world, death) {
             self.late.insert(process.clone());
         }
@@ -94,6 +97,15 @@ impl Promises {
         for window in begun.windows(RESTORES_MAX + 1) {
             assert!(window[RESTORES_MAX] - window[0] >= WINDOW_MS, "{chat}: too many restores: {window:?}");
         }
+    }
+
+    /// Answers of a transcript that are no longer in the chat's file.
+    pub fn answers_lost(&self, world: &World, chat: &str, transcript: &[u8]) -> usize {
+        let text = String::from_utf8_lossy(transcript);
+        let file = world.files.get(chat).map(|file| String::from_utf8_lossy(&file.bytes)).unwrap_or_default();
+        let answers =
+            text.split_inclusive('\n').filter(|line| line.contains("end_turn") && line.ends_with('\n'));
+        answers.filter(|line| !file.contains(line.trim_end())).count()
     }
 
     /// SHIM is about to start a client on this chat.
@@ -160,6 +172,7 @@ impl Promises {
             let owed = self.bound.contains(&death.process) && !death.clean;
             let recorded = store.recorded(&death.chat, &death.process).is_some();
             assert!(recorded || !owed, "a crash was never recorded: {} {:?}", death.chat, death.process);
+            is_open_until_the_chat_goes_on(world, store, death);
         }
         for (number, restore) in store.restores.iter().enumerate() {
             assert!(!restore.steps.is_empty(), "restore {number} of {} has no receipt", restore.chat);
@@ -186,6 +199,13 @@ fn death_of<'a>(world: &'a World, process: &ProcessKey) -> Option<&'a Death> {
 fn has_changed_since(world: &World, death: &Death) -> bool {
     let bytes = world.files.get(&death.chat).map_or(0, |file| file.bytes.len());
     bytes != death.file_bytes || world.times_tampered(&death.chat) != death.tampered
+}
+
+fn is_open_until_the_chat_goes_on(world: &World, store: &Store, death: &Death) {
+    let gone_on = world.appeared_ms.get(&death.chat).is_some_and(|at| *at >= death.at_ms);
+    if let Some(row) = store.recorded(&death.chat, &death.process).filter(|_| !gone_on && !death.crowded) {
+        assert!(!row.resolved, "nobody went on with {} after {:?}", death.chat, death.process);
+    }
 }
 
 fn state_is_true(world: &World, store: &Store, engine: &Engine, chat: &str) {

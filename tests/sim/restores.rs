@@ -10,7 +10,7 @@ use shim_core::{
         Comparison, Effect, Event, Findings, Fork, Job, Orphan, OrphanPolicy, Outcome, Restore, Step,
         StepFailed, Then, Transcript,
     },
-    supervisor::{self, Supervisor},
+    supervisor,
 };
 
 use crate::{
@@ -48,6 +48,9 @@ pub struct Run {
     begun_ms: u64,
     started_ms: u64,
     started: Option<ProcessKey>,
+    /// The truth at the last count of processes, and at the comparison.
+    counted: usize,
+    lost: usize,
 }
 
 impl Run {
@@ -146,6 +149,8 @@ impl Engine {
             begun_ms: hands.world.passed_ms,
             started_ms: 0,
             started: None,
+            counted: 0,
+            lost: 0,
             wish,
         };
         run.next = run.machine.handle(Event::Begin);
@@ -177,13 +182,19 @@ impl Engine {
                 run.context = text;
                 Event::ContextWritten(luck(hands, "context"))
             }
-            Effect::CountProcesses => Event::Counted { processes: self.count(hands, &run.goes_on) },
+            Effect::CountProcesses => {
+                run.counted = hands.world.clients_on(&run.goes_on).len();
+                Event::Counted { processes: self.count(hands, &run.goes_on) }
+            }
             Effect::StartClient => Event::Started(start(hands, run)),
             Effect::AwaitClient { at_most } => match self.await_client(hands, run, at_most) {
                 Some(event) => event,
                 None => return,
             },
-            Effect::Compare => Event::Compared(compare(hands, run)),
+            Effect::Compare => {
+                run.lost = hands.promises.answers_lost(hands.world, &run.goes_on, &run.expected);
+                Event::Compared(compare(hands, run))
+            }
             Effect::Finish(_) => return,
         };
         run.next = run.machine.handle(event);
@@ -217,8 +228,13 @@ impl Engine {
     /// Who stands behind a chat, by registry and by command line; one that cannot be told counts too.
     fn count(&mut self, hands: &mut Hands<'_>, chat: &str) -> Vec<u32> {
         self.sweep(hands);
+        let (chat_id, world) = (id(chat), &hands.world);
+        let live = self.supervisor.live_processes(&chat_id);
+        // One that died this moment is not there, though the news of it is still to come.
+        let dead = |process: &ProcessKey| live.contains(process) && !world.is_alive(process);
+        let possible = self.supervisor.possible_processes(&chat_id).into_iter();
         let mut pids: Vec<u32> =
-            self.supervisor.possible_processes(&id(chat)).into_iter().map(|process| process.pid).collect();
+            possible.filter(|process| !dead(process)).map(|process| process.pid).collect();
         pids.extend(
             hands.world.clients_on(chat).into_iter().filter(|pid| !hands.world.client(*pid).unwrap().foreign),
         );
@@ -229,9 +245,7 @@ impl Engine {
 
     fn await_client(&mut self, hands: &mut Hands<'_>, run: &Run, at_most: Duration) -> Option<Event> {
         self.sweep(hands);
-        if let Some(process) =
-            Supervisor::live_processes(&self.supervisor, &id(&run.goes_on)).into_iter().next()
-        {
+        if let Some(process) = self.supervisor.live_processes(&id(&run.goes_on)).into_iter().next() {
             return Some(Event::Appeared(process));
         }
         let waited = Duration::from_millis(hands.world.passed_ms - run.started_ms);
@@ -247,6 +261,9 @@ impl Engine {
             (false, ..) => format!("restore stopped at {last}"),
         };
         hands.world.note(&kind, &run.goes_on);
+        if outcome.ok && !run.wish.dry_run {
+            assert_eq!((run.counted, run.lost), (1, 0), "processes and lost answers of {}", run.goes_on);
+        }
         // A worker that did not show itself is ended; a window is the user's.
         if let Some(worker) = run.started.filter(|_| run.wish.headless && outcome.process.is_none())
             && hands.world.is_alive(&worker)
@@ -290,6 +307,7 @@ fn write_transcript(hands: &mut Hands<'_>, run: &Run) -> Result<String, StepFail
         return Err(StepFailed("it is there already; nothing was written over it".to_owned()));
     }
     hands.world.append_bytes(&run.goes_on, &run.expected);
+    hands.world.note("transcript written", &run.goes_on);
     Ok("written".to_owned())
 }
 

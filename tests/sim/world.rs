@@ -94,6 +94,8 @@ pub struct Death {
     pub cut: Option<(InTurn, Option<String>)>,
     /// The evidence may speak for something else: another process on the chat, a changed file, a clock set back.
     pub blurred: bool,
+    pub crowded: bool,
+    pub at_ms: u64,
     /// The chat's file at the end.
     pub file_bytes: usize,
     pub tampered: u64,
@@ -120,6 +122,8 @@ pub struct World {
     /// How often each chat's file was changed by somebody else than its client.
     pub tampered: BTreeMap<String, u64>,
     pub tampered_ms: BTreeMap<String, u64>,
+    /// When a client last came up on each chat.
+    pub appeared_ms: BTreeMap<String, u64>,
     /// When each chat's last whole record was written.
     pub written_ms: BTreeMap<String, u64>,
     pub set_back_ms: u64,
@@ -146,6 +150,7 @@ impl World {
             tampered: BTreeMap::new(),
             tampered_ms: BTreeMap::new(),
             written_ms: BTreeMap::new(),
+            appeared_ms: BTreeMap::new(),
             set_back_ms: 0,
             happened: BTreeMap::new(),
             trace: Vec::new(),
@@ -333,6 +338,8 @@ impl World {
             registry,
             left_behind,
             cut: cut.filter(|_| left_behind && !client.crowded && !tampered),
+            crowded: client.crowded,
+            at_ms: self.passed_ms,
             blurred: client.crowded || tampered || set_back || client.foreign,
             file_bytes: file.map_or(0, |file| file.bytes.len()),
             tampered: self.times_tampered(&client.chat),
@@ -346,6 +353,8 @@ impl World {
         let now = self.passed_ms;
         let Some(client) = self.client_mut(pid).filter(|client| client.registered) else { return };
         let old = std::mem::replace(&mut client.chat, chat.clone());
+        self.appeared_ms.insert(chat.clone(), now);
+        let Some(client) = self.client_mut(pid) else { return };
         (client.told, client.continues, client.crowded, client.since) = (None, false, false, now);
         self.register(pid, Some("idle"));
         self.note("cleared", format_args!("{old}, on {chat}"));
@@ -373,7 +382,7 @@ impl World {
     /// Somebody else than its client changes a chat's file.
     pub fn tamper(&mut self, chat: &str) {
         let number = self.number();
-        let way = self.dice.below(6);
+        let way = self.dice.below(8);
         let Some(file) = self.files.get_mut(chat) else { return };
         let cut = self.dice.below(file.bytes.len() + 1);
         file.modified_ns = i128::from(number);
@@ -388,7 +397,13 @@ impl World {
                 file.bytes.extend(format!("{{\"type\":\"regrown-{number}\"}}\n").repeat(40).bytes());
             }
             3 => file.bytes.extend_from_slice(b"\0\0\0\0"),
-            4 => file.bytes.extend_from_slice(b"%% no record\n{\"type\":\"brand-new\",\"message\":3}\n"),
+            4 => file.bytes.last_mut().into_iter().for_each(|byte| *byte = b' '),
+            5 => {
+                file.bytes.iter_mut().take(1).for_each(|byte| *byte = b' ');
+                file.bytes.extend_from_slice(b"{\"type\":\"copied\"}\n");
+                file.number = number;
+            }
+            6 => file.bytes.extend_from_slice(b"%% no record\n{\"type\":\"brand-new\",\"message\":3}\n"),
             _ => drop(self.files.remove(chat)),
         }
         *self.tampered.entry(chat.to_owned()).or_default() += 1;
