@@ -38,6 +38,9 @@ const PERSIST_EVERY: Duration = Duration::from_secs(30);
 /// File events gathered at most; beyond that a sweep finds what changed.
 const CHANGED_MAX: usize = 4096;
 
+/// Different warnings that are logged.
+const WARNINGS_SAID_MAX: usize = 1000;
+
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
@@ -100,7 +103,10 @@ pub struct Watch {
     pub open_crashes: BTreeMap<ChatId, i64>,
     /// Crashes that a full disk kept from being recorded; tried again with each sweep.
     pub unrecorded: Vec<NewCrash>,
+    /// What is wrong now.
     pub warnings: BTreeSet<String>,
+    /// What was logged: once each, however often it is found.
+    said: HashSet<String>,
     pub paused_until: Option<Timestamp>,
     pub watched_bytes: u64,
     pub outstanding: usize,
@@ -197,6 +203,7 @@ impl Watch {
             open_crashes: BTreeMap::new(),
             unrecorded: Vec::new(),
             warnings: BTreeSet::new(),
+            said: HashSet::new(),
             paused_until: None,
             watched_bytes: 0,
             outstanding: 0,
@@ -352,9 +359,12 @@ impl Watch {
         }
     }
 
+    /// Says what a person should know, until a sweep finds that it is so no longer.
     pub fn warn(&mut self, warning: String) {
-        if self.warnings.insert(warning.clone()) {
+        if self.said.len() < WARNINGS_SAID_MAX && self.said.insert(warning.clone()) {
             tracing::warn!("{warning}");
+        }
+        if self.warnings.insert(warning) {
             self.handle.tell(Event::StatusChanged);
         }
     }

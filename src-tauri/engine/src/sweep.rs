@@ -39,6 +39,7 @@ impl Watch {
         if self.is_paused() {
             return;
         }
+        let warned = std::mem::take(&mut self.warnings);
         self.reap();
         self.find_homes();
         self.watch_folders();
@@ -64,6 +65,9 @@ impl Watch {
             self.tidy_up();
         }
         self.sweeps += 1;
+        if !warned.is_subset(&self.warnings) {
+            self.handle.tell(shim_api::events::Event::StatusChanged);
+        }
     }
 
     fn find_homes(&mut self) {
