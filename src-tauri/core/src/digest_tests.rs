@@ -380,6 +380,20 @@ fn broken_lines_hide_nothing_else() {
 }
 
 #[test]
+fn at_rest_a_record_without_its_line_feed_counts() {
+    let (ask, run) = (lines(&[prompt("hi")]), call("t", "Bash", json!({})).to_string());
+    for (tail, calls) in [(run.as_str(), 1), (&run[..run.len() - 1], 0), ("", 0), ("\0\0", 0)] {
+        let mut reader = Reader::default();
+        reader.feed(&ask);
+        reader.feed(tail.as_bytes());
+        let (growing, at_rest) = (reader.digest.clone(), reader.at_rest());
+        assert_eq!((growing.calls.len(), at_rest.calls.len()), (0, calls), "{tail}");
+        assert_eq!((at_rest.offset, at_rest.unreadable), (growing.offset, 0), "{tail}");
+        assert_eq!(reader.digest, growing, "{tail}");
+    }
+}
+
+#[test]
 fn text_that_is_not_utf8_is_one_unreadable_line() {
     let mut bytes = lines(&[prompt("hi")]);
     bytes.extend_from_slice(b"{\"type\":\"user\",\"message\":{\"content\":\"\xff\xfe\"}}\n");
