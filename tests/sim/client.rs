@@ -127,13 +127,14 @@ impl World {
     fn begin_turn(&mut self, pid: u32, client: &Client, cut: Vec<String>) {
         self.set(pid, Doing::Answering);
         let Some(told) = self.client_mut(pid).and_then(|client| client.told.take()) else { return };
-        if told.tampered != self.times_tampered(&client.chat) {
+        // What another wrote meanwhile, SHIM could not tell of.
+        if client.crowded || told.tampered != self.times_tampered(&client.chat) {
             return;
         }
         let warned =
             |call: &String| told.text.contains("Do not run these again") && told.text.contains(call.as_str());
         if let Some(call) = cut.into_iter().find(|call| !warned(call)) {
-            self.note("tool run again", &call);
+            self.note("tool run again", format_args!("{call} in {}", client.chat));
             self.call(pid, &client.chat, call, true);
         }
     }
@@ -257,9 +258,11 @@ fn text(text: &str) -> Value {
     json!({ "type": "text", "text": text })
 }
 
+/// The messages that the client finds: of two records glued on one line, only the first.
 fn messages(transcript: &[u8]) -> impl Iterator<Item = Value> {
     let lines = transcript.split(|byte| *byte == b'\n');
-    let records = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let records =
+        lines.filter_map(|line| serde_json::Deserializer::from_slice(line).into_iter::<Value>().next()?.ok());
     records
         .filter(|record| matches!(record["type"].as_str(), Some("user" | "assistant")))
         .map(|mut record| record["message"].take())

@@ -238,7 +238,7 @@ impl Engine {
     /// What the file tells as it is, the part included that a full disk kept out of the journal.
     pub fn digest_now(&self, hands: &Hands<'_>, chat: &str) -> Digest {
         let Some(file) = hands.world.files.get(chat) else {
-            return self.readers.get(chat).map(|reader| reader.digest.clone()).unwrap_or_default();
+            return self.readers.get(chat).map(Reader::at_rest).unwrap_or_default();
         };
         let mut reader = self.readers.get(chat).cloned().unwrap_or_default();
         match file.bytes.strip_prefix(hands.store.journaled(chat)) {
@@ -248,7 +248,7 @@ impl Engine {
                 reader.feed(&file.bytes);
             }
         }
-        reader.digest
+        reader.at_rest()
     }
 
     /// Brings a chat's journal up to date. What a full disk refuses is taken up again the next time.

@@ -44,7 +44,6 @@ pub struct Run {
     expected: Vec<u8>,
     last: Option<LastMessage>,
     context: String,
-    tampered: u64,
     begun_ms: u64,
     started_ms: u64,
     started: Option<ProcessKey>,
@@ -119,8 +118,9 @@ impl Engine {
         };
         let mut reader = Reader::default();
         reader.feed(&expected);
+        let digest = reader.at_rest();
         let goes_on = if checkpoint.is_some() { format!("f{number}") } else { wish.chat.clone() };
-        let (in_turn, in_flight) = where_cut(&reader.digest);
+        let (in_turn, in_flight) = where_cut(&digest);
         let machine = Restore::new(Job {
             chat: id(&wish.chat),
             fork: wish
@@ -143,9 +143,8 @@ impl Engine {
             next: Effect::LookAround,
             goes_on,
             expected,
-            last: reader.digest.last_message,
+            last: digest.last_message,
             context: String::new(),
-            tampered: hands.world.times_tampered(&wish.chat),
             begun_ms: hands.world.passed_ms,
             started_ms: 0,
             started: None,
@@ -321,8 +320,7 @@ fn start(hands: &mut Hands<'_>, run: &mut Run) -> Result<String, StepFailed> {
         return Err(StepFailed("the chat went on meanwhile; restore it again".to_owned()));
     }
     hands.promises.starting(hands.world, &run.goes_on);
-    let told =
-        Told { text: run.context.clone(), tampered: run.tampered + hands.world.times_tampered(&run.goes_on) };
+    let told = Told { text: run.context.clone(), tampered: hands.world.times_tampered(&run.goes_on) };
     let registers_in = match hands.world.dice.below(10) {
         0 => None,
         1 => Some(40_000),

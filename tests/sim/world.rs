@@ -43,7 +43,7 @@ pub enum Doing {
 #[derive(Clone)]
 pub struct Told {
     pub text: String,
-    /// How often its file had been tampered with by then.
+    /// How often its file had been tampered with when it was started.
     pub tampered: u64,
 }
 

@@ -269,8 +269,13 @@ impl Restore {
             Event::Counted { processes } if !self.started => self.still_dead(&processes),
             Event::Counted { processes } => {
                 self.processes = u32::try_from(processes.len()).ok();
-                let one = processes.len() == 1;
-                self.step("count", one, format!("{} on this chat: {processes:?}", count_of(processes.len())));
+                let ours = self.process.as_ref().map(|process| process.pid);
+                let only_ours = processes.len() == 1 && processes.first().copied() == ours;
+                self.step(
+                    "count",
+                    only_ours,
+                    format!("{} on this chat: {processes:?}", count_of(processes.len())),
+                );
                 Effect::Compare
             }
             Event::Compared(comparison) => self.compared(comparison),
@@ -412,7 +417,7 @@ impl Restore {
                 .to_owned()
         };
         self.step("compare", nothing_lost, detail);
-        let ok = nothing_lost && self.processes == Some(1);
+        let ok = self.steps.iter().all(|step| step.ok);
         self.finish(ok, Some(comparison))
     }
 

@@ -290,6 +290,7 @@ fn the_check_afterwards_decides() {
         (vec![8], compared(), true, vec![]),
         (vec![7, 8], compared(), false, vec!["count"]),
         (vec![], compared(), false, vec!["count"]),
+        (vec![7], compared(), false, vec!["count"]),
         (vec![8], lost(), false, vec!["compare"]),
         (vec![8], changed(), false, vec!["compare"]),
         (vec![7, 8], changed(), false, vec!["count", "compare"]),
