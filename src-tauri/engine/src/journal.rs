@@ -10,7 +10,7 @@ use std::{
 use shim_api::events::Event as Told;
 use shim_core::{
     chats::ChatId,
-    digest::Reader,
+    digest::{Digest, Reader},
     journal::{Known, Plan, Seen, plan},
     supervisor::Event,
 };
@@ -140,6 +140,13 @@ impl Watch {
         }
     }
 
+    /// What is known of a chat whose file grows no more.
+    pub fn digest_at_rest(&self, chat: &ChatId) -> Digest {
+        let Some(chat) = self.chats.get(chat) else { return Digest::default() };
+        let reader = chat.transcripts.iter().rev().find_map(|path| self.files.get(path)?.reader.as_ref());
+        reader.map_or_else(|| chat.digest.clone(), Reader::at_rest)
+    }
+
     fn read_slice(&mut self, transcript: &Transcript) -> io::Result<bool> {
         let mut file = File::open(&transcript.path)?;
         let meta = file.metadata()?;
@@ -220,7 +227,7 @@ impl Watch {
         Ok(())
     }
 
-    fn digest_grew(&mut self, id: &ChatId, digest: shim_core::digest::Digest, turns: u64) {
+    fn digest_grew(&mut self, id: &ChatId, digest: Digest, turns: u64) {
         let chat = self.chats.entry(id.clone()).or_default();
         chat.last_activity = digest.last_at.unwrap_or_else(now).max(chat.last_activity);
         chat.digest = digest;

@@ -256,7 +256,7 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
         let known = chat.map(|chat| chat.transcripts.iter().cloned().collect::<Vec<_>>()).unwrap_or_default();
         Subject {
             cwd: launch.cwd.clone().or_else(|| chat.and_then(|chat| chat.digest.cwd.clone())),
-            digest: chat.map(|chat| chat.digest.clone()).unwrap_or_default(),
+            digest: watch.digest_at_rest(&id),
             started: chat.and_then(|chat| chat.started.clone()),
             launch,
             crash: crash.or_else(|| watch.open_crashes.get(&id).copied()),

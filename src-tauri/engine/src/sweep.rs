@@ -280,7 +280,7 @@ impl Watch {
         for transcript in &transcripts {
             self.catch_up_wholly(transcript);
         }
-        let digest = self.chats.get(chat).map(|chat| chat.digest.clone()).unwrap_or_default();
+        let digest = self.digest_at_rest(chat);
         let happened_at = match gone {
             Gone::Exited(_) => Some(at),
             Gone::Absent | Gone::PidReused | Gone::BeforeBoot => {
