@@ -134,6 +134,24 @@ fn chats_of_other_homes_are_found_and_brought_back_there() {
     }
 }
 
+/// An update of SHIM puts another file in its program's place while the engine runs.
+#[test]
+fn an_update_of_shim_under_its_engine_hinders_no_restore() {
+    let world = World::new();
+    let mut chat = answering(&world.home, "p");
+    world.wait_for_state(&chat.session_id, "working");
+    let update = world.program.with_extension("update");
+    fs::copy(&world.program, &update).unwrap();
+    fs::rename(&update, &world.program).unwrap();
+    chat.kill().unwrap();
+    world.wait_for_crash(&chat.session_id);
+    let asked = world.asked();
+    let receipt = world.restore(&chat.session_id, &["--continue"]);
+    assert_eq!((&receipt["ok"], &receipt["processes"]), (&json!(true), &json!(1)), "{receipt}");
+    let text = world.wait_for_request(&chat.session_id, asked).text();
+    assert!(text.contains("SHIM restored this chat"), "{text}");
+}
+
 #[test]
 fn all_that_died_comes_back_with_one_word() {
     let world = World::new();

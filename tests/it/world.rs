@@ -27,6 +27,8 @@ pub struct World {
     pub home: Home,
     pub standin: Standin,
     pub shim_home: PathBuf,
+    /// SHIM's program: a copy, so that a build beside the tests does not take it away.
+    pub program: PathBuf,
     engine: Option<Child>,
     folder: tempfile::TempDir,
     _place: Place,
@@ -61,7 +63,9 @@ impl World {
         let home = Home::new(&root.join("home"), &standin.url()).unwrap();
         let shim_home = root.join("shim");
         fs::create_dir(&shim_home).unwrap();
-        let world = Self { home, standin, shim_home, engine: None, folder, _place: place };
+        let program = root.join("shim-program");
+        fs::copy(env!("CARGO_BIN_EXE_shim"), &program).unwrap();
+        let world = Self { home, standin, shim_home, program, engine: None, folder, _place: place };
         world.settings("");
         world
     }
@@ -81,7 +85,7 @@ impl World {
 
     /// SHIM, as a user would call it in this world.
     pub fn shim_command(&self, args: &[&str]) -> Command {
-        let mut command = self.home.command(env!("CARGO_BIN_EXE_shim"), self.home.folder());
+        let mut command = self.home.command(&self.program, self.home.folder());
         command.env("SHIM_HOME", &self.shim_home).args(args);
         command
     }
@@ -246,6 +250,13 @@ impl World {
         self.standin.requests().last().map_or(0, |request| request.number)
     }
 
+    /// What the open terminal windows show.
+    fn screens(&self) -> String {
+        let terminals = Terminals::new(&self.home);
+        let screens = terminals.open().into_iter().filter_map(|window| terminals.screen(&window).ok());
+        screens.map(|screen| format!("a window shows:\n{}\n", screen.trim_end())).collect()
+    }
+
     pub fn log_path(&self) -> PathBuf {
         self.folder.path().join("engine.log")
     }
@@ -265,7 +276,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let _ = writeln!(std::io::stderr(), "{}", self.log());
+            let _ = writeln!(std::io::stderr(), "{}\n{}", self.log(), self.screens());
         }
         if let Some(mut engine) = self.engine.take() {
             let _ = engine.kill();

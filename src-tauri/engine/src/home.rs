@@ -19,6 +19,8 @@ pub enum HomeError {
     Locked { path: PathBuf, pid: Option<u32> },
     #[error("{path} is not right; mend it or remove it:\n{wrong}", path = path.display())]
     Settings { path: PathBuf, wrong: String },
+    #[error("SHIM cannot tell where its own program lies ({0}): start it by its full path")]
+    Program(std::io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -32,6 +34,8 @@ pub struct Home {
     pub path: PathBuf,
     pub settings: Settings,
     pub store: Store,
+    /// SHIM's own program, by the name it had at the start: an update may put another file there while it runs.
+    pub program: PathBuf,
     /// Held, not read: the lock ends with the engine, however that ends.
     _lock: File,
 }
@@ -60,7 +64,8 @@ impl Home {
         for inner in ["restores", "workers"] {
             make_private_folder(&path.join(inner)).map_err(folder)?;
         }
-        Ok(Self { path: path.to_owned(), settings, store, _lock: lock })
+        let program = std::env::current_exe().map_err(HomeError::Program)?;
+        Ok(Self { path: path.to_owned(), settings, store, program, _lock: lock })
     }
 }
 

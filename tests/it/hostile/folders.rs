@@ -95,16 +95,13 @@ fn give_to_nobody(path: &Path) {
     }
 }
 
-/// The same command, run by nobody. The program itself may lie where nobody may go, so it is started from a copy.
+/// The same command, run by nobody.
 fn as_nobody(command: &Command) -> Command {
-    let environment: Vec<_> =
-        command.get_envs().filter_map(|(k, v)| Some((k.to_owned(), v?.to_owned()))).collect();
-    let copy = Path::new(command.get_current_dir().unwrap()).join("shim-copy");
-    fs::copy(command.get_program(), &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
     let mut nobody = Command::new("setpriv");
     let who = NOBODY.to_string();
-    nobody.args(["--reuid", &who, "--regid", &who, "--clear-groups"]).arg(&copy).args(command.get_args());
+    nobody.args(["--reuid", &who, "--regid", &who, "--clear-groups"]);
+    nobody.arg(command.get_program()).args(command.get_args());
     nobody.env_clear().envs(environment).current_dir(command.get_current_dir().unwrap());
     nobody
 }

@@ -55,7 +55,7 @@ impl Work<'_> {
                 serde_json::from_slice(&fs::read(Path::new(cwd).join(path))?)?
             }
         };
-        let shim = std::env::current_exe()?;
+        let shim = &self.handle.home.program;
         let context = self.context_path();
         let command =
             terminal::shell_line(&[&shim.to_string_lossy(), "hook", "context", &context.to_string_lossy()]);
@@ -170,7 +170,7 @@ impl Work<'_> {
         let terminal = self.terminal.as_deref().unwrap_or_default();
         let path = self.launch_path();
         write_whole(&path, &serde_json::to_vec(launch)?)?;
-        let shim = std::env::current_exe()?;
+        let shim = &self.handle.home.program;
         let line = terminal::shell_line(&[&shim.to_string_lossy(), "launch", &path.to_string_lossy()]);
         let words = terminal::fill(terminal, &line, &launch.cwd);
         let (program, arguments) =
