@@ -263,7 +263,7 @@ impl Sim {
             0 => {
                 world.note("clock set forward", "");
                 world.clock_ms += 1 + world.dice.below(7_200_000) as i64;
-                self.promises.clock_set_forward();
+                self.promises.clock_set_forward(world.passed_ms);
             }
             1 => {
                 world.note("clock set back", "");

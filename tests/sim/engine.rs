@@ -186,6 +186,10 @@ impl Engine {
             let updated = registration.updated_at.map_or(i64::MAX, |at| at.ms() + 2_000);
             let gone =
                 if updated < hands.world.boot_ms() { Gone::BeforeBoot } else { hands.world.gone(process) };
+            // Older news first: who is thought alive decides whether the chat goes on.
+            while !hands.world.exits.is_empty() {
+                self.take_exit(hands);
+            }
             hands.promises.evidence_seen(hands.world, process);
             self.process_gone(hands, registration, gone, true);
         }

@@ -37,6 +37,7 @@ pub struct Promises {
     late: BTreeSet<ProcessKey>,
     /// When restores that started something began, in real time, since the clock was last set forward.
     begun: BTreeMap<String, Vec<u64>>,
+    set_forward_ms: u64,
 }
 
 impl Promises {
@@ -87,11 +88,16 @@ impl Promises {
         });
     }
 
-    pub fn clock_set_forward(&mut self) {
+    /// By the clock, all that was before is long ago.
+    pub fn clock_set_forward(&mut self, passed_ms: u64) {
         self.begun.clear();
+        self.set_forward_ms = passed_ms;
     }
 
     pub fn restore_started(&mut self, chat: &str, begun_ms: u64) {
+        if begun_ms < self.set_forward_ms {
+            return;
+        }
         let begun = self.begun.entry(chat.to_owned()).or_default();
         begun.push(begun_ms);
         for window in begun.windows(RESTORES_MAX + 1) {
@@ -201,11 +207,14 @@ fn has_changed_since(world: &World, death: &Death) -> bool {
     bytes != death.file_bytes || world.times_tampered(&death.chat) != death.tampered
 }
 
+/// A chat that died and that nobody went on with has a crash that is still open.
 fn is_open_until_the_chat_goes_on(world: &World, store: &Store, death: &Death) {
     let gone_on = world.appeared_ms.get(&death.chat).is_some_and(|at| *at >= death.at_ms);
-    if let Some(row) = store.recorded(&death.chat, &death.process).filter(|_| !gone_on && !death.crowded) {
-        assert!(!row.resolved, "nobody went on with {} after {:?}", death.chat, death.process);
+    if gone_on || death.crowded || store.recorded(&death.chat, &death.process).is_none() {
+        return;
     }
+    let open = store.crashes.iter().any(|row| row.crash.chat.session_id() == death.chat && !row.resolved);
+    assert!(open, "nobody went on with {} after {:?}", death.chat, death.process);
 }
 
 fn state_is_true(world: &World, store: &Store, engine: &Engine, chat: &str) {

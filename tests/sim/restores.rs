@@ -47,6 +47,8 @@ pub struct Run {
     begun_ms: u64,
     started_ms: u64,
     started: Option<ProcessKey>,
+    /// The transcript is as its client wrote it, so that every answer in it ends a turn.
+    sound: bool,
     /// The truth at the last count of processes, and at the comparison.
     counted: usize,
     lost: usize,
@@ -148,6 +150,7 @@ impl Engine {
             begun_ms: hands.world.passed_ms,
             started_ms: 0,
             started: None,
+            sound: hands.world.times_tampered(&wish.chat) == 0,
             counted: 0,
             lost: 0,
             wish,
@@ -191,7 +194,9 @@ impl Engine {
                 None => return,
             },
             Effect::Compare => {
-                run.lost = hands.promises.answers_lost(hands.world, &run.goes_on, &run.expected);
+                if run.sound {
+                    run.lost = hands.promises.answers_lost(hands.world, &run.goes_on, &run.expected);
+                }
                 Event::Compared(compare(hands, run))
             }
             Effect::Finish(_) => return,
