@@ -155,7 +155,11 @@ impl Engine {
         read(checked(request.send_json(body))?)
     }
 
-    fn request_get(&self, path: &str, query: &[(&str, String)]) -> ureq::RequestBuilder<ureq::typestate::WithoutBody> {
+    fn request_get(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> ureq::RequestBuilder<ureq::typestate::WithoutBody> {
         self.agent
             .get(format!("{}{path}", self.base))
             .query_pairs(query.iter().map(|(k, v)| (*k, v.as_str())))
@@ -186,7 +190,10 @@ fn error_of(mut answer: ureq::http::Response<ureq::Body>) -> ApiError {
 
 fn read<T: DeserializeOwned>(mut answer: ureq::http::Response<ureq::Body>) -> Result<T, ApiError> {
     answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_json().map_err(|e| {
-        ApiError::new(ErrorCode::Internal, format!("the engine's answer could not be read: {e}; is it of another version?"))
+        ApiError::new(
+            ErrorCode::Internal,
+            format!("the engine's answer could not be read: {e}; is it of another version?"),
+        )
     })
 }
 

@@ -11,11 +11,22 @@ use crate::{crashes::Crash, restore::Receipt};
 #[ts(export, export_to = "api.ts")]
 pub enum Event {
     /// A chat appeared, grew or changed its state.
-    ChatChanged { chat: ChatId },
-    CrashRecorded { crash: Box<Crash> },
-    CheckpointTaken { chat: ChatId, checkpoint: i64 },
-    RestoreStarted { chat: ChatId },
-    RestoreFinished { receipt: Box<Receipt> },
+    ChatChanged {
+        chat: ChatId,
+    },
+    CrashRecorded {
+        crash: Box<Crash>,
+    },
+    CheckpointTaken {
+        chat: ChatId,
+        checkpoint: i64,
+    },
+    RestoreStarted {
+        chat: ChatId,
+    },
+    RestoreFinished {
+        receipt: Box<Receipt>,
+    },
     /// Pause, warnings, counts.
     StatusChanged,
     /// The listener fell behind and events were dropped: fetch everything again.

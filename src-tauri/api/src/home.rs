@@ -10,6 +10,8 @@ use crate::error::{ApiError, ErrorCode};
 pub const ENGINE_FILE: &str = "engine.json";
 pub const LOCK_FILE: &str = "engine.lock";
 pub const DATABASE_FILE: &str = "shim.db";
+/// What an engine that the tray started said on stderr since then; the engine keeps it small.
+pub const ENGINE_LOG_FILE: &str = "engine.stderr.log";
 pub const SETTINGS_FILE: &str = "config.toml";
 
 /// `engine.json`, mode 0600: what a client of the running engine needs.
@@ -26,12 +28,20 @@ pub struct EngineFile {
 pub fn data_folder(given: Option<PathBuf>) -> Result<PathBuf, ApiError> {
     if let Some(folder) = given.or_else(|| std::env::var_os("SHIM_HOME").map(PathBuf::from)) {
         return std::path::absolute(&folder).map_err(|e| {
-            ApiError::new(ErrorCode::BadRequest, format!("{} is not a usable data folder: {e}", folder.display()))
+            ApiError::new(
+                ErrorCode::BadRequest,
+                format!("{} is not a usable data folder: {e}", folder.display()),
+            )
         });
     }
-    directories::ProjectDirs::from("dev", "shim", "shim").map(|dirs| dirs.data_local_dir().to_owned()).ok_or_else(
-        || ApiError::new(ErrorCode::BadRequest, "no home folder is known: set HOME, or SHIM_HOME to a folder for SHIM's data"),
-    )
+    directories::ProjectDirs::from("dev", "shim", "shim")
+        .map(|dirs| dirs.data_local_dir().to_owned())
+        .ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::BadRequest,
+                "no home folder is known: set HOME, or SHIM_HOME to a folder for SHIM's data",
+            )
+        })
 }
 
 /// What the running engine wrote; `None` when there is no such file or it is not whole.

@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use shim_api::home::ENGINE_LOG_FILE;
 use shim_store::{Dropped, Urgency};
 
 use crate::{
@@ -12,12 +13,18 @@ use crate::{
 
 /// Files of restores and workers are removed this long after they were last written.
 const LEFTOVERS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// A worker's output is cut to nothing beyond this; what it says stands in its transcript.
+/// A worker's output and the engine's own log are cut to nothing beyond this.
 const OUTPUT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 impl Watch {
     /// Removes what old restores left, and keeps workers' outputs small.
     pub fn tidy_up(&self) {
+        let log = self.home.path.join(ENGINE_LOG_FILE);
+        if log.exists()
+            && let Err(error) = keep_short(&log)
+        {
+            tracing::warn!("{} could not be cut short: {error}", log.display());
+        }
         for name in ["restores", "workers"] {
             let entries =
                 fs::read_dir(self.home.path.join(name)).into_iter().flatten().filter_map(Result::ok);
@@ -71,11 +78,13 @@ impl Watch {
 fn tidy(path: &Path) -> std::io::Result<()> {
     let meta = fs::metadata(path)?;
     let old = meta.modified()?.elapsed().is_ok_and(|age| age > LEFTOVERS_KEPT);
-    if old {
-        fs::remove_file(path)
-    } else if meta.is_file() && meta.len() > OUTPUT_BYTES_MAX {
-        fs::File::options().write(true).open(path)?.set_len(0)
-    } else {
-        Ok(())
+    if old { fs::remove_file(path) } else { keep_short(path) }
+}
+
+fn keep_short(path: &Path) -> std::io::Result<()> {
+    let meta = fs::metadata(path)?;
+    if meta.is_file() && meta.len() > OUTPUT_BYTES_MAX {
+        fs::File::options().write(true).open(path)?.set_len(0)?;
     }
+    Ok(())
 }

@@ -8,9 +8,8 @@ use std::{
 };
 
 use anyhow::Context;
+use shim_api::home::ENGINE_LOG_FILE;
 
-/// What the engine said on stderr since its last start, in the data folder.
-const LOG_FILE: &str = "engine.stderr.log";
 /// How much of its end is read to say why the engine ended.
 const LAST_WORDS_BYTES: u64 = 4096;
 
@@ -30,7 +29,7 @@ impl Program {
     /// Starts the engine on a data folder, in a process group of its own, so that a Ctrl-C meant for the
     /// shell leaves it time to end in order.
     pub fn start(&self, home: &Path) -> anyhow::Result<Child> {
-        let log_path = home.join(LOG_FILE);
+        let log_path = home.join(ENGINE_LOG_FILE);
         let log =
             create_log(&log_path).with_context(|| format!("{} cannot be written", log_path.display()))?;
         let mut command = Command::new(&self.0);
@@ -101,12 +100,15 @@ pub fn create_private(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
+/// Appending, so that the engine can cut it short while it writes.
 fn create_log(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(true);
+    options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let log = options.open(path)?;
+    log.set_len(0)?;
+    Ok(log)
 }
 
 #[cfg(test)]
