@@ -86,7 +86,11 @@ impl Engine {
     }
 
     pub fn decide(&mut self, hands: &mut Hands<'_>, event: Event<'_>) {
-        for effect in self.supervisor.handle(event, hands.world.now()) {
+        let effects = self.supervisor.handle(event, hands.world.now());
+        if let [Effect::RecordCrash(crash), .., Effect::ResolveCrashes { .. }, _] = effects.as_slice() {
+            hands.promises.goes_on_beside(&crash.process);
+        }
+        for effect in effects {
             self.carry_out(hands, effect);
         }
     }

@@ -35,6 +35,8 @@ pub struct Promises {
     blurred: BTreeSet<ProcessKey>,
     /// Deaths that were judged when the chat's file was no longer what it was when they happened.
     late: BTreeSet<ProcessKey>,
+    /// Deaths beside a process that was last seen alive.
+    beside: BTreeSet<ProcessKey>,
     /// When restores that started something began, in real time, since the clock was last set forward.
     begun: BTreeMap<String, Vec<u64>>,
     set_forward_ms: u64,
@@ -78,6 +80,11 @@ impl Promises {
         if !told_all {
             self.blurred.insert(process.clone());
         }
+    }
+
+    /// As far as SHIM can know, another process goes on with the chat.
+    pub fn goes_on_beside(&mut self, process: &ProcessKey) {
+        self.beside.insert(process.clone());
     }
 
     /// The engine died with what it had not recorded yet. What is left of the evidence, the next one sees.
@@ -178,7 +185,9 @@ impl Promises {
             let owed = self.bound.contains(&death.process) && !death.clean;
             let recorded = store.recorded(&death.chat, &death.process).is_some();
             assert!(recorded || !owed, "a crash was never recorded: {} {:?}", death.chat, death.process);
-            is_open_until_the_chat_goes_on(world, store, death);
+            if !self.beside.contains(&death.process) {
+                is_open_until_the_chat_goes_on(world, store, death);
+            }
         }
         for (number, restore) in store.restores.iter().enumerate() {
             assert!(!restore.steps.is_empty(), "restore {number} of {} has no receipt", restore.chat);
