@@ -1,6 +1,6 @@
 //! The engine: in the foreground, or the one that a verb speaks to.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use shim_api::Engine;
@@ -9,13 +9,16 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 /// Threads of the listener; all else has its own.
 const LISTENER_THREADS: usize = 2;
+/// How long threads that wait for somebody else may take to end.
+const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// Runs the engine until it is asked to end: by a signal, or over the api.
 pub fn run(home: &Path) -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_env("SHIM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let opened = Home::open(home)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let running = shim_engine::start(opened, false).await?;
         eprintln!("shim: watching; data in {}, listening on 127.0.0.1:{}", home.display(), running.file.port);
         tokio::select! {
@@ -24,7 +27,9 @@ pub fn run(home: &Path) -> anyhow::Result<ExitCode> {
         }
         running.stop().await;
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    runtime.shutdown_timeout(STOP_WAIT);
+    ended
 }
 
 /// Calls `verb` with the running engine, or with one that lives only for it.
@@ -37,6 +42,7 @@ pub fn with(home: &Path, verb: impl FnOnce(&Engine) -> anyhow::Result<ExitCode>)
     let running = runtime.block_on(shim_engine::start(opened, true))?;
     let result = runtime.block_on(running.settled()).and_then(|()| verb(&Engine::at(running.file.clone())));
     runtime.block_on(running.stop());
+    runtime.shutdown_timeout(STOP_WAIT);
     result
 }
 

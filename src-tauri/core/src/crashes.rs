@@ -200,11 +200,19 @@ fn cut(death: &Death<'_>) -> (InTurn, Vec<ToolCall>) {
     let in_flight = death.digest.in_flight();
     match (&death.last_words.status, death.last_words.left_behind) {
         (RegistryStatus::Idle, true) => (InTurn::None, Vec::new()),
+        // Closed after its last word: somebody went on with the chat.
+        (_, true) if !is_open(&death.digest.turn) && went_on(death) => (InTurn::None, Vec::new()),
         _ if !in_flight.is_empty() && is_open(&death.digest.turn) => (InTurn::Tool, in_flight),
         (RegistryStatus::Busy | RegistryStatus::Waiting, true) => (InTurn::Answer, Vec::new()),
         _ if is_open(&death.digest.turn) => (InTurn::Answer, Vec::new()),
         _ => (InTurn::None, Vec::new()),
     }
+}
+
+/// Whether the last record came after the process's last word.
+fn went_on(death: &Death<'_>) -> bool {
+    let (record, word) = (death.digest.last_at, death.last_words.updated_at);
+    record.zip(word).is_some_and(|(record, word)| record > word)
 }
 
 fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {

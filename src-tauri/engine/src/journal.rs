@@ -91,14 +91,15 @@ impl Watch {
 
     /// Reads all that is new in a file: before a verdict or a restore.
     pub fn catch_up_wholly(&mut self, transcript: &Transcript) {
+        // A slice may be cut short by what is outstanding, so it is twice as many at most.
         let size = std::fs::metadata(&transcript.path).map_or(0, |meta| meta.len());
-        for _ in 0..=size / SLICE_BYTES {
+        for _ in 0..=2 * (1 + size / SLICE_BYTES) {
+            if self.outstanding > 0 {
+                self.settle();
+            }
             self.catch_up(transcript);
             if !self.backlog.contains(&transcript.path) {
                 return;
-            }
-            if self.outstanding >= OUTSTANDING_MAX {
-                self.settle();
             }
         }
     }
@@ -148,11 +149,8 @@ impl Watch {
     }
 
     fn read_slice(&mut self, transcript: &Transcript) -> io::Result<bool> {
-        let mut file = File::open(&transcript.path)?;
+        let mut file = paths::open_regular(&transcript.path)?;
         let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Ok(false);
-        }
         let seen = paths::seen(&meta);
         self.track(transcript).map_err(io::Error::other)?;
         let Some(tracked) = self.files.get_mut(&transcript.path) else { return Ok(false) };
@@ -270,10 +268,16 @@ impl Watch {
         };
         let tail = self.journal_tail(&stream)?;
         let reader = if transcript.sub_agent.is_empty() { Some(self.reader_of(&stream)?) } else { None };
-        if reader.is_some() {
+        if let Some(reader) = &reader {
             let chat = self.chats.entry(transcript.chat.clone()).or_default();
             chat.transcripts.insert(transcript.path.clone());
             chat.durable = stream.known.bytes;
+            if reader.digest.offset > 0 {
+                chat.dirty |= chat.digest != reader.digest;
+                chat.digest = reader.digest.clone();
+            }
+            let last = reader.digest.last_at.unwrap_or_else(|| paths::modified(&transcript.path));
+            chat.last_activity = chat.last_activity.max(last);
         }
         let durable = stream.known.bytes;
         let tracked = Tracked { stream, reader, tail, durable, known_changed: false, broken: false };
@@ -294,8 +298,12 @@ impl Watch {
     }
 
     /// A reader that has folded all that is durable: the stored digest, and the journal from there on.
-    fn reader_of(&self, stream: &Stream) -> Result<Reader, StoreError> {
-        let stored = self.home.store.read(|store| store.digest(&stream.chat))?;
+    pub fn reader_of(&self, stream: &Stream) -> Result<Reader, StoreError> {
+        // What is stored is of the chat; of two transcripts it cannot be told whose it is.
+        let stored = self.home.store.read(|store| match store.main_streams(&stream.chat)?.as_slice() {
+            [only] if only.id == stream.id => store.digest(&stream.chat),
+            _ => Ok(None),
+        })?;
         let fits = |offset: u64| offset <= stream.known.bytes;
         let mut reader = match stored {
             Some(digest) if fits(digest.offset) => Reader::resume(digest),
@@ -343,8 +351,11 @@ impl Watch {
         tracked.tail.clear();
         tracked.durable = 0;
         tracked.reader = tracked.reader.as_ref().map(|_| Reader::default());
-        let chat = transcript.chat.clone();
-        self.handle.tell(Told::ChatChanged { chat });
+        if tracked.reader.is_some() {
+            let chat = self.chats.entry(transcript.chat.clone()).or_default();
+            (chat.digest, chat.durable) = (Digest::default(), 0);
+        }
+        self.handle.tell(Told::ChatChanged { chat: transcript.chat.clone() });
         Ok(0)
     }
 }

@@ -1,12 +1,12 @@
 //! Paths as bytes for the store, and what a file system says of a file.
 
 use std::{
-    fs::Metadata,
+    fs::{File, Metadata},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
-use shim_core::journal::Seen;
+use shim_core::{journal::Seen, time::Timestamp};
 
 #[cfg(unix)]
 pub fn to_bytes(path: &Path) -> Vec<u8> {
@@ -28,6 +28,26 @@ pub fn to_bytes(path: &Path) -> Vec<u8> {
 #[cfg(not(unix))]
 pub fn from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Opens a file for reading. A pipe, a device or a link in its place is an error, and never waited for.
+pub fn open_regular(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is no ordinary file")) }
+}
+
+/// When the file was last written; the beginning of time where that is not to be had.
+pub fn modified(path: &Path) -> Timestamp {
+    let ns = std::fs::metadata(path).map_or(0, |meta| seen(&meta).modified_ns);
+    Timestamp::from_ms(i64::try_from(ns / 1_000_000).unwrap_or(0))
 }
 
 pub fn seen(meta: &Metadata) -> Seen {

@@ -1,9 +1,10 @@
 //! Keeps the journal within its size and age, and the data folder free of what restores left. Only chats
-//! without a process are dropped, and it is said.
+//! that have ended are dropped, and it is said.
 
 use std::{fs, path::Path, time::Duration};
 
 use shim_api::home::ENGINE_LOG_FILE;
+use shim_core::{chats::ChatState, time::Timestamp};
 use shim_store::{Dropped, Urgency};
 
 use crate::{
@@ -40,8 +41,14 @@ impl Watch {
         let settings = &self.home.settings;
         let (keep, bytes_max, at) = (settings.journal_keep, settings.journal_bytes_max, now());
         let mut total = self.home.store.bytes_on_disk();
-        let mut oldest: Vec<_> =
-            self.chats.iter().map(|(id, chat)| (chat.last_activity, id.clone())).collect();
+        // Of a chat without a time nothing was read yet: it may be the youngest of all.
+        let settled = self.chats.iter().filter(|(id, chat)| {
+            let is_read = !chat.transcripts.iter().any(|path| self.backlog.contains(path));
+            is_read
+                && chat.last_activity > Timestamp::default()
+                && self.supervisor.state(id) == ChatState::Ended
+        });
+        let mut oldest: Vec<_> = settled.map(|(id, chat)| (chat.last_activity, id.clone())).collect();
         oldest.sort();
         for (last_activity, chat) in oldest {
             let why = if at.since(last_activity) > keep {
@@ -51,9 +58,6 @@ impl Watch {
             } else {
                 break;
             };
-            if !self.supervisor.live_processes(&chat).is_empty() {
-                continue;
-            }
             let bytes = self.home.store.read(|store| store.chat_bytes(&chat)).unwrap_or(0);
             total = total.saturating_sub(bytes);
             let title = self.chats.get(&chat).map_or_else(String::new, |known| views::title(&chat, known));

@@ -232,11 +232,19 @@ impl Watch {
             let chat = self.chats.entry(row.id).or_default();
             (chat.digest, chat.name, chat.last_activity) = (row.digest, row.name, row.last_activity);
         }
-        for stream in streams.iter().filter(|stream| stream.sub_agent.is_empty()) {
-            if let Some(chat) = self.chats.get_mut(&stream.chat) {
-                chat.durable = stream.known.bytes;
-                chat.transcripts.insert(crate::paths::from_bytes(&stream.path));
+        for stream in streams.iter().filter(|stream| stream.sub_agent.is_empty() && stream.known.bytes > 0) {
+            // An engine that was killed may not have stored what it had folded.
+            let folded = match self.chats.get(&stream.chat) {
+                Some(_) => None,
+                None => Some(self.reader_of(stream)?.digest),
+            };
+            let chat = self.chats.entry(stream.chat.clone()).or_default();
+            if let Some(digest) = folded {
+                chat.last_activity = digest.last_at.unwrap_or_else(now);
+                (chat.digest, chat.dirty) = (digest, true);
             }
+            chat.durable = stream.known.bytes;
+            chat.transcripts.insert(crate::paths::from_bytes(&stream.path));
         }
         for crash in crashes {
             if !crash.resolved {
@@ -311,7 +319,8 @@ impl Watch {
         let (mut registry_changed, mut folder_came) = (false, false);
         for path in changed.paths {
             match crate::claude_code::transcript_at(&path) {
-                Some(transcript) => self.catch_up(&transcript),
+                Some(transcript) if self.is_of_a_home(&path) => self.catch_up(&transcript),
+                Some(_) => {}
                 None if path.parent().and_then(Path::file_name) == Some("sessions".as_ref()) => {
                     registry_changed = true
                 }

@@ -8,6 +8,7 @@ use std::{
     path::Path,
     sync::{Arc, mpsc::channel},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -28,6 +29,8 @@ use crate::{
 
 /// Events kept for a listener that is slow; one that falls further behind is told to fetch anew.
 const EVENTS_KEPT: usize = 1024;
+/// How long requests under way may take to end when the engine does.
+const STOP_WAIT: Duration = Duration::from_secs(3);
 /// Requests in work at once.
 const REQUESTS_MAX: usize = 64;
 
@@ -123,7 +126,8 @@ impl Running {
             let _ = tokio::task::spawn_blocking(move || watch.join()).await;
         }
         self.tracker.close();
-        self.tracker.wait().await;
+        // A peer that neither reads nor goes away is not waited for.
+        let _ = tokio::time::timeout(STOP_WAIT, self.tracker.wait()).await;
     }
 }
 
@@ -145,9 +149,10 @@ fn write_engine_file(home: &Path, file: &EngineFile) -> anyhow::Result<()> {
         .context("engine.json could not be written")
 }
 
+/// The last moment that RFC 3339 can say.
+const YEAR_9999_MS: i64 = 253_402_207_200_000;
+
 /// Until when a pause lasts: so many seconds, or for good.
 pub fn pause_until(seconds: Option<u64>) -> Timestamp {
-    seconds.map_or(Timestamp::from_ms(i64::MAX / 2), |seconds| {
-        now().plus(std::time::Duration::from_secs(seconds))
-    })
+    seconds.map_or(Timestamp::from_ms(YEAR_9999_MS), |seconds| now().plus(Duration::from_secs(seconds)))
 }

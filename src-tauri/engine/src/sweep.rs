@@ -157,8 +157,18 @@ impl Watch {
         }
         for (path, registration) in &found {
             let before = self.registry.get(path);
-            if let Some(before) = before.filter(|before| changed_its_chat(before, registration)).cloned() {
-                self.decide(Event::Left { chat: &chat_of(&before), process: &before.process });
+            match before.cloned() {
+                Some(before) if changed_its_chat(&before, registration) => {
+                    self.decide(Event::Left { chat: &chat_of(&before), process: &before.process });
+                }
+                // A later process of the same pid wrote over what a dead one left.
+                Some(before) if before.process != registration.process => {
+                    let chat = chat_of(&before);
+                    if self.supervisor.is_watched(&chat, &before.process) {
+                        self.process_gone(&chat, &before, Gone::PidReused, true, now());
+                    }
+                }
+                Some(_) | None => {}
             }
             self.registered(path, registration);
         }
@@ -173,6 +183,8 @@ impl Watch {
         for (path, chat, process) in lost {
             // The exit watch is about to say so, and knows more; a later sweep finds what it missed.
             if !self.supervisor.is_watched(&chat, &process) {
+                // One that could not be judged from here is taken away by removing its file.
+                self.decide(Event::Left { chat: &chat, process: &process });
                 self.registry.remove(&path);
             }
         }
@@ -252,6 +264,10 @@ impl Watch {
         if self.is_paused() || !self.supervisor.is_watched(chat, process) {
             return;
         }
+        if probe(process) == Liveness::Alive {
+            // Whatever ended was the watch, not the process.
+            return self.watch_exit(chat.clone(), process.clone());
+        }
         let entry = self
             .registry
             .iter()
@@ -302,6 +318,14 @@ impl Watch {
         });
     }
 
+    /// Whether a path is where a home keeps transcripts, and not merely named like one.
+    pub fn is_of_a_home(&self, path: &Path) -> bool {
+        self.homes.iter().any(|home| {
+            let below = path.strip_prefix(claude_code::projects_folder(home)).ok();
+            below.is_some_and(|below| matches!(below.components().count(), 2 | 4))
+        })
+    }
+
     /// The chat's own transcripts that are known, or where a new one would be.
     pub fn transcripts_of(&self, chat: &ChatId) -> Vec<Transcript> {
         let known = self.chats.get(chat).map(|chat| chat.transcripts.clone()).unwrap_or_default();
@@ -326,7 +350,13 @@ fn is_dropped(dropped: &HashMap<ChatId, Timestamp>, transcript: &Transcript) -> 
     paths::seen(&meta).modified_ns < i128::from(at.ms()) * 1_000_000
 }
 
+/// Records that came long after the registry's last word are of a later process.
+const LATER_PROCESS_MS: i64 = 60_000;
+
 fn last_sign_of_life(registration: &Registration, last_record: Option<Timestamp>) -> Option<Timestamp> {
+    let words = registration.updated_at.or(registration.started_at);
+    let last_record =
+        last_record.filter(|at| words.is_none_or(|words| at.ms() - words.ms() < LATER_PROCESS_MS));
     let candidates: HashSet<_> =
         [registration.updated_at, registration.started_at, last_record].into_iter().flatten().collect();
     candidates.into_iter().max()

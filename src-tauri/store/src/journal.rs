@@ -109,6 +109,14 @@ impl Batch<'_> {
         )
     }
 
+    /// Every transcript of the chat's own that was ever seen.
+    pub fn main_streams(&self, chat: &ChatId) -> Result<Vec<Stream>, StoreError> {
+        let sql = format!("{STREAM_COLUMNS} WHERE chat_id = ?1 AND sub_agent = '' ORDER BY id");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([chat.as_str()], read_stream)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     fn one_stream(&self, which: &str, params: impl rusqlite::Params) -> Result<Option<Stream>, StoreError> {
         let sql = format!("{STREAM_COLUMNS} {which}");
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -121,7 +129,19 @@ impl Batch<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Adds a piece behind what is there. One that would leave a hole is given up: what was before it could
+    /// not be written, so the file is to be taken up again from what is there.
     pub fn append(&self, stream: StreamId, generation: i64, piece: &Piece) -> Result<(), StoreError> {
+        let end: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT offset + bytes FROM chunk WHERE stream_id = ?1 AND generation = ?2 ORDER BY offset DESC LIMIT 1",
+            )?
+            .query_row(params![stream.0, generation], |row| row.get(0))
+            .optional()?;
+        if end.unwrap_or(0).cast_unsigned() != piece.offset {
+            return Err(StoreError::Busy);
+        }
         self.connection
             .prepare_cached(
                 "INSERT INTO chunk (stream_id, generation, offset, bytes, crc32, compressed)
@@ -211,8 +231,19 @@ impl Batch<'_> {
                 "SELECT offset, bytes, crc32, compressed, generation FROM chunk WHERE stream_id = ?1 ORDER BY generation, offset",
             )?;
             let mut rows = statement.query([stream.id.0])?;
+            let mut expected = (0, 0);
             while let Some(row) = rows.next()? {
                 verified.chunks += 1;
+                let (offset, length, generation): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(4)?);
+                if (generation, offset) != expected && (offset != 0 || generation == expected.0) {
+                    verified.damaged.push(Damage {
+                        chat: stream.chat.clone(),
+                        generation,
+                        offset: offset.cast_unsigned(),
+                        why: "the bytes before it are missing".to_owned(),
+                    });
+                }
+                expected = (generation, offset + length);
                 match unpack(row) {
                     Ok((_, bytes)) => verified.bytes += bytes.len() as u64,
                     Err(error) => verified.damaged.push(Damage {

@@ -36,6 +36,7 @@ impl Batch<'_> {
         )?;
         self.connection.execute("DELETE FROM checkpoint WHERE chat_id = ?1", [chat])?;
         self.connection.execute("DELETE FROM chat WHERE id = ?1", [chat])?;
+        self.connection.execute("DELETE FROM launch WHERE chat_id = ?1", [chat])?;
         self.connection.execute(
             "INSERT INTO dropped (at, chat_id, title, bytes, why) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![dropped.at.ms(), chat, dropped.title, dropped.bytes.cast_signed(), dropped.why],

@@ -211,7 +211,8 @@ fn dropping_a_chat_gives_its_space_back_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let stream = stream(&store);
-    let noise: Vec<u8> = (0..400_000_u32).map(|n| (n.wrapping_mul(n | 1).wrapping_mul(2_654_435_761) >> 21) as u8).collect();
+    let noise: Vec<u8> =
+        (0..400_000_u32).map(|n| (n.wrapping_mul(n | 1).wrapping_mul(2_654_435_761) >> 21) as u8).collect();
     append(&store, &stream, 1, 0, &noise);
     let row =
         ChatRow { id: chat(), digest: Digest::default(), last_activity: Timestamp::from_ms(5), name: None };

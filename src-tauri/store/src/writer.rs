@@ -155,8 +155,17 @@ fn run_batch(connection: &mut Connection, batch: Vec<Waiting>) {
             return;
         }
     };
-    let answers: Vec<Answer> = batch.into_iter().map(|waiting| (waiting.job)(Ok(&transaction))).collect();
-    let committed = transaction.commit().map_err(StoreError::from);
+    let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
+    for waiting in batch {
+        // A full disk makes SQLite roll all back by itself; what came after would be committed alone.
+        let lost = transaction.is_autocommit();
+        answers.push((waiting.job)(if lost { Err(StoreError::Full) } else { Ok(&transaction) }));
+    }
+    let committed = if transaction.is_autocommit() {
+        Err(StoreError::Full)
+    } else {
+        transaction.commit().map_err(StoreError::from)
+    };
     let full = matches!(committed, Err(StoreError::Full));
     let why = committed.as_ref().err().map(ToString::to_string);
     for answer in answers {
