@@ -1,5 +1,7 @@
 //! The verdict: from evidence about a process that is gone to what happened. A clean end is never a crash.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -209,10 +211,13 @@ fn cut(death: &Death<'_>) -> (InTurn, Vec<ToolCall>) {
     }
 }
 
-/// Whether the last record came after the process's last word.
+/// A record that came this long after a process's last word is a later process's.
+const LATER: Duration = Duration::from_secs(60);
+
+/// Whether somebody went on with the chat after the process's last word.
 fn went_on(death: &Death<'_>) -> bool {
     let (record, word) = (death.digest.last_at, death.last_words.updated_at);
-    record.zip(word).is_some_and(|(record, word)| record > word)
+    record.zip(word).is_some_and(|(record, word)| record.since(word) >= LATER)
 }
 
 fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
