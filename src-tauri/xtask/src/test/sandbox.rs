@@ -56,6 +56,11 @@ impl Sandbox {
         Ok(npm)
     }
 
+    /// Where tests write the TypeScript that Rust's types are in.
+    pub fn bindings(&self) -> PathBuf {
+        self.home.join("bindings")
+    }
+
     fn confine(&self, mut command: Command) -> Command {
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(is_foreign) {
@@ -70,6 +75,8 @@ impl Sandbox {
         }
         // What is kept of the output is looked for word by word.
         command.env("NO_COLOR", "1").env_remove("FORCE_COLOR");
+        // In the tree they would be newer than the pages built from them, which would be built again.
+        command.env("TS_RS_EXPORT_DIR", self.bindings());
         command.env("HOME", &self.home).env("USERPROFILE", &self.home);
         command.envs(self.kept.iter().map(|(name, path)| (name, path)));
         command

@@ -1,7 +1,13 @@
 //! The stages in their order. Cargo's stages name the same packages, features and profile, so that nothing
 //! is compiled twice.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fs, io,
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -95,14 +101,25 @@ fn build(sandbox: &Sandbox) -> Result<Vec<String>> {
 
 fn bindings(sandbox: &Sandbox) -> Result<Vec<String>> {
     let lines = cargo(sandbox, &["test", "--workspace", "--lib", "export_bindings"])?;
-    let mut git = sandbox.command("git");
-    let changed = process::output(git.args(["status", "--porcelain", "--", BINDINGS]))?;
+    let (fresh, kept) = (texts(&sandbox.bindings())?, texts(&repository::root()?.join(BINDINGS))?);
+    let names: BTreeSet<_> = fresh.keys().chain(kept.keys()).collect();
+    let stale: Vec<_> = names.into_iter().filter(|name| fresh.get(*name) != kept.get(*name)).collect();
+    ensure!(!fresh.is_empty(), "no test wrote a binding");
     ensure!(
-        changed.is_empty(),
-        "{BINDINGS} is stale; it was written anew, commit it:\n{}",
-        changed.trim_end()
+        stale.is_empty(),
+        "stale in {BINDINGS}: {stale:?}; run `cargo test --workspace --lib export_bindings` and commit what it writes"
     );
     Ok(lines)
+}
+
+/// The files of a folder and what stands in them.
+fn texts(folder: &Path) -> Result<BTreeMap<OsString, String>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let text = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name(), fs::read_to_string(entry.path())?))
+    };
+    entries.map(text).collect()
 }
 
 /// The tests fetch it as well, but then a registry out of reach looks like failed tests.
