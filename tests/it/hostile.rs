@@ -16,7 +16,7 @@ use shim_standin::client::wait;
 use crate::world::{WAIT, World};
 
 /// Two records as the client writes them: a prompt and its complete answer.
-fn turn(session_id: &str, n: u64) -> String {
+pub fn turn(session_id: &str, n: u64) -> String {
     turn_of(session_id, n, &format!("answer {n}"))
 }
 
@@ -41,7 +41,7 @@ fn turn_of(session_id: &str, n: u64, answer: &str) -> String {
 }
 
 /// A session id that tells tests apart.
-fn session(n: u64) -> String {
+pub fn session(n: u64) -> String {
     format!("00000000-0000-4000-8000-{n:012}")
 }
 
@@ -52,7 +52,7 @@ fn project_folder(config: &Path) -> PathBuf {
     folder
 }
 
-fn plant(config: &Path, session_id: &str, bytes: &[u8]) -> PathBuf {
+pub fn plant(config: &Path, session_id: &str, bytes: &[u8]) -> PathBuf {
     let path = project_folder(config).join(format!("{session_id}.jsonl"));
     fs::write(&path, bytes).unwrap();
     path
@@ -60,7 +60,7 @@ fn plant(config: &Path, session_id: &str, bytes: &[u8]) -> PathBuf {
 
 /// Waits until SHIM counts so many turns in a chat, and its journal is the file byte for byte.
 #[track_caller]
-fn is_kept(world: &World, session_id: &str, turns: u64) {
+pub fn is_kept(world: &World, session_id: &str, turns: u64) {
     let counted =
         wait(WAIT, "the turns to be counted", || (world.chat(session_id)["turns"] == turns).then_some(()));
     counted.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@
 mod forks;
 mod hostile;
 mod kill_matrix;
+mod lost_files;
 mod many;
 mod refusals;
 mod world;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use shim_standin::client::{Headless, Start};
+use shim_standin::client::{Headless, Signal, Start, send, wait};
 
 use crate::world::{WAIT, World, id};
 
@@ -78,6 +78,53 @@ fn a_client_that_is_not_there() {
 }
 
 #[test]
+fn a_terminal_that_is_not_there() {
+    let mut world = World::without_shim();
+    let settings = world.shim_home.join("config.toml");
+    let text = fs::read_to_string(&settings).unwrap().replace("[\"tmux\"", "[\"no-such-terminal\"");
+    fs::write(&settings, text).unwrap();
+    world.start_shim();
+    let session_id = crashed(&world, &world.home.project("p").unwrap());
+    refused(&world, &session_id, &[], "terminal_missing", "--headless");
+    let receipt = world.restore(&session_id, &["--headless"]);
+    assert_eq!(receipt["ok"], true, "what the receipt advised works: {receipt}");
+}
+
+#[test]
+fn tools_left_running_where_the_settings_say_not_to_end_them() {
+    let mut world = World::without_shim();
+    world.settings("restore.orphans = \"refuse\"");
+    world.start_shim();
+    let cwd = world.home.project("p").unwrap();
+    let script = "@@tool Bash {\"command\": \"echo begin > b.txt; sleep 600\"}";
+    let mut chat = Headless::start(&world.home, &Start::new(&cwd, script)).unwrap();
+    wait(WAIT, "the tool to begin", || cwd.join("b.txt").exists().then_some(())).unwrap();
+    world.wait_for_state(&chat.session_id, "working");
+    chat.kill().unwrap();
+    world.wait_for_crash(&chat.session_id);
+    let left = world.home.tools_of(&chat.session_id);
+    assert!(!left.is_empty());
+    refused(&world, &chat.session_id, &["--headless"], "orphans_alive", "end them first");
+    assert_eq!(world.home.tools_of(&chat.session_id), left, "they were left alone");
+    assert!(left.iter().all(|tool| send(tool.pid, Signal::KILL)));
+    wait(WAIT, "the tools to be gone", || world.home.tools_of(&chat.session_id).is_empty().then_some(()))
+        .unwrap();
+    let receipt = world.restore(&chat.session_id, &["--headless"]);
+    assert_eq!(receipt["ok"], true, "what the receipt advised works: {receipt}");
+}
+
+#[test]
+fn a_checkpoint_of_another_chat() {
+    let world = World::new();
+    let cwd = world.home.project("p").unwrap();
+    let [one, two] = [world.finished_chat(&cwd, "@@text one"), world.finished_chat(&cwd, "@@text two")];
+    world.wait_for_state(&one, "ended");
+    world.wait_for_state(&two, "ended");
+    let of_two = world.json(&["checkpoint", &id(&two)])["id"].to_string();
+    refused(&world, &one, &["--checkpoint", &of_two, "--headless"], "checkpoint_gone", "shim checkpoints");
+}
+
+#[test]
 fn a_window_that_is_used_up() {
     let world = World::new();
     let session_id = crashed(&world, &world.home.project("p").unwrap());
@@ -85,11 +132,8 @@ fn a_window_that_is_used_up() {
         let receipt = world.restore(&session_id, &["--headless"]);
         assert_eq!(receipt["ok"], true, "{receipt}");
         let pid = u32::try_from(receipt["pid"].as_u64().unwrap()).unwrap();
-        shim_standin::client::send(pid, shim_standin::client::Signal::KILL);
-        shim_standin::client::wait(WAIT, "the next crash", || {
-            (world.crashes_of(&session_id).len() > round).then_some(())
-        })
-        .unwrap();
+        send(pid, Signal::KILL);
+        wait(WAIT, "the next crash", || (world.crashes_of(&session_id).len() > round).then_some(())).unwrap();
     }
     refused(&world, &session_id, &["--headless"], "window_used_up", "try again in");
 }
