@@ -63,7 +63,7 @@ fn shim_keeps_its_promises_whatever_happens() {
     }
 }
 
-const MUST_HAPPEN: [&str; 35] = [
+const MUST_HAPPEN: [&str; 36] = [
     "killed",
     "killed while writing",
     "terminated",
@@ -85,7 +85,8 @@ const MUST_HAPPEN: [&str; 35] = [
     "no conversation found",
     "crash seen",
     "restored",
-    "transcript written",
+    "fork written",
+    "file put back",
     "fork restored",
     "dry run",
     "restore refused: StillAlive",

@@ -311,7 +311,9 @@ fn write_transcript(hands: &mut Hands<'_>, run: &Run) -> Result<String, StepFail
         return Err(StepFailed("it is there already; nothing was written over it".to_owned()));
     }
     hands.world.append_bytes(&run.goes_on, &run.expected);
-    hands.world.note("transcript written", &run.goes_on);
+    hands
+        .world
+        .note(if run.wish.checkpoint.is_some() { "fork written" } else { "file put back" }, &run.goes_on);
     Ok("written".to_owned())
 }
 

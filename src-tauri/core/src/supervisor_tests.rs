@@ -263,6 +263,19 @@ fn a_process_that_becomes_knowable_again_is_watched_again() {
 }
 
 #[test]
+fn a_process_that_left_for_another_chat_stands_behind_this_one_no_more() {
+    for (unknowable, state) in [(false, ChatState::Working), (true, ChatState::Unknown)] {
+        let mut desk = Desk::default();
+        let effects = if unknowable { desk.unknowable(7) } else { desk.alive(7, BUSY) };
+        assert_eq!(effects.last(), Some(&changed()));
+        assert_eq!((desk.state(), desk.supervisor.possible_processes(&chat())), (state, vec![process(7)]));
+        assert_eq!(desk.tell(Event::Left { chat: &chat(), process: &process(7) }), [changed()]);
+        assert_eq!((desk.state(), desk.supervisor.possible_processes(&chat())), (ChatState::Ended, vec![]));
+        assert_eq!(desk.asked(false), None);
+    }
+}
+
+#[test]
 fn a_completed_turn_is_checkpointed() {
     let mut desk = Desk::default();
     for (turns, effects) in [
