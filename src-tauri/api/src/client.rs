@@ -22,8 +22,8 @@ use crate::{
     status::{PauseRequest, Status},
 };
 
-/// Longest wait for an answer. A restore waits for the client's own start, so it is the longest.
-const ANSWER_WAIT: Duration = Duration::from_secs(180);
+/// Longest wait for an answer. A restore waits for the client's own start, which settings allow ten minutes.
+const ANSWER_WAIT: Duration = Duration::from_secs(15 * 60);
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Largest answer read, except for exports, which stream.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -26,7 +26,7 @@ pub struct Crash {
     pub happened_at: Timestamp,
     #[ts(type = "string")]
     pub detected_at: Timestamp,
-    /// From death (or last sign of life) to recorded.
+    /// From the exit being seen (or the last sign of life) to the verdict; the commit follows.
     pub detected_after_ms: u64,
     /// The exit itself was seen; false when the death was found later.
     pub seen_live: bool,

@@ -328,7 +328,7 @@ impl Restore {
         match findings.transcript {
             Transcript::Nothing => {
                 let message =
-                    "neither the client's file nor the journal holds a complete record of this chat"
+                    "neither the client's file nor its journal holds a complete record; `shim checkpoints` lists earlier points of the chat to fork from, if there are any"
                         .to_owned();
                 return Some(("journal", RefusalReason::NothingToRestore, message));
             }
@@ -409,7 +409,7 @@ impl Restore {
             "every complete turn is there, the last message is unchanged".to_owned()
         } else if same {
             format!(
-                "{} turns of the journal are not in the client's file; `shim export` has them",
+                "{} turns of the journal are not in the client's file; `shim checkpoints` lists points to fork from that have them",
                 comparison.turns_lost
             )
         } else {

@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,7 @@ use shim_core::{
     settings::Settings,
 };
 
-use crate::processes;
+use crate::{paths::open_regular, processes};
 
 /// Largest registry file read, in bytes; real ones have about 700.
 const REGISTRY_BYTES_MAX: u64 = 64 * 1024;
@@ -33,9 +34,8 @@ pub fn homes(settings: &Settings, remembered: Vec<PathBuf>, look_for_more: bool)
     homes.extend(own_home());
     homes.extend(settings.watch_homes.iter().cloned());
     if look_for_more && settings.watch_discover {
-        homes.extend(
-            processes::running_programs("claude").iter().filter_map(|running| home_of(&running.started)),
-        );
+        let running = processes::running_programs("claude").unwrap_or_default();
+        homes.extend(running.iter().filter_map(|running| home_of(&running.started)));
     }
     let wanted = homes.into_iter().filter_map(|home| home.canonicalize().ok());
     wanted.filter(|home| is_within(settings, home)).collect()
@@ -118,10 +118,12 @@ pub fn registration(path: &Path) -> Option<Registration> {
         && path
             .file_stem()
             .is_some_and(|stem| stem.to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()));
-    if !is_ours || fs::metadata(path).ok()?.len() > REGISTRY_BYTES_MAX {
+    if !is_ours {
         return None;
     }
-    read_registration(&fs::read(path).ok()?)
+    let mut bytes = Vec::new();
+    open_regular(path).ok()?.take(REGISTRY_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    read_registration(&bytes)
 }
 
 /// Every transcript of a home. Folders that cannot be read are told in `unreadable`.
@@ -136,7 +138,9 @@ pub fn transcripts(home: &Path, unreadable: &mut Vec<String>) -> Vec<Transcript>
                     let agents = path.join("subagents");
                     if agents.is_dir() {
                         let files = entries(&agents, unreadable);
-                        found.extend(files.iter().filter_map(|file| transcript_at(&file.path())));
+                        let real =
+                            files.iter().filter(|file| file.file_type().is_ok_and(|kind| kind.is_file()));
+                        found.extend(real.filter_map(|file| transcript_at(&file.path())));
                     }
                 }
                 _ => {}

@@ -81,10 +81,29 @@ fn read_settings(home: &Path) -> Result<Settings, HomeError> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(why) if why.kind() == std::io::ErrorKind::InvalidData => {
+            return Err(HomeError::Settings { path, wrong: "  it is not UTF-8 text".to_owned() });
+        }
         Err(why) => return Err(HomeError::Folder { path, why }),
     };
-    settings::parse(&text).map_err(|wrong| {
+    let settings = settings::parse(&text).map_err(|wrong| {
         let lines: Vec<_> = wrong.iter().map(|wrong| format!("  {wrong}")).collect();
         HomeError::Settings { path, wrong: lines.join("\n") }
-    })
+    })?;
+    Ok(with_home(settings))
+}
+
+/// `~/` stands for the user's home in every path of the settings.
+fn with_home(mut settings: Settings) -> Settings {
+    let Some(user) = std::env::home_dir() else { return settings };
+    let expanded = |path: &Path| match path.strip_prefix("~") {
+        Ok(rest) => user.join(rest),
+        Err(_) => path.to_owned(),
+    };
+    for path in settings.watch_homes.iter_mut().chain(&mut settings.watch_within) {
+        *path = expanded(path);
+    }
+    let program = expanded(Path::new(&settings.claude_code_command));
+    settings.claude_code_command = program.to_string_lossy().into_owned();
+    settings
 }

@@ -91,8 +91,13 @@ pub fn describe(started: Option<&Started>, client_home: Option<PathBuf>, cwd: Op
         environment.filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
     Launch {
         program: started.and_then(|started| started.program.as_deref()).map(text),
-        flags: started.map(|started| kept_flags(&started.arguments)).unwrap_or_default(),
-        environment: stored.filter(|(name, _)| ENVIRONMENT_STORED.contains(&name.as_str())).collect(),
+        flags: started
+            .map(|started| without_inline_settings(kept_flags(&started.arguments)))
+            .unwrap_or_default(),
+        // An address may hold a user's name and password.
+        environment: stored
+            .filter(|(name, value)| ENVIRONMENT_STORED.contains(&name.as_str()) && !value.contains('@'))
+            .collect(),
         client_home: client_home.as_deref().map(text),
         cwd: cwd.or_else(|| started.and_then(|started| started.cwd.as_deref()).map(text)),
     }
@@ -117,27 +122,42 @@ pub fn environment(started: Option<&Started>, launch: &Launch) -> Vec<(String, S
     environment
 }
 
-fn kept_flags(arguments: &[OsString]) -> Vec<String> {
+/// The flags that are given again, each followed by its values.
+pub fn kept_flags(arguments: &[OsString]) -> Vec<String> {
     let mut flags = Vec::new();
     let mut arguments = arguments.iter().skip(1).filter_map(|argument| argument.to_str()).peekable();
     while let Some(argument) = arguments.next() {
-        let name = argument.split_once('=').map_or(argument, |(name, _)| name);
-        if SWITCHES.contains(&argument) || (name != argument && FLAGS_WITH_VALUE.contains(&name)) {
+        let (name, value) =
+            argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
+        if argument == "--" {
+            break;
+        } else if SWITCHES.contains(&argument) {
             flags.push(argument.to_owned());
-        } else if FLAGS_WITH_VALUE.contains(&argument) {
-            flags.push(argument.to_owned());
-            // Some take several values.
-            while let Some(value) = arguments.next_if(|next| !next.starts_with("--") && *next != "-p") {
+        } else if FLAGS_WITH_VALUE.contains(&name) {
+            flags.push(name.to_owned());
+            flags.extend(value.map(str::to_owned));
+            while let Some(value) = arguments.next_if(|next| value.is_none() && !next.starts_with('-')) {
                 flags.push(value.to_owned());
-                if !takes_several(argument) {
+                if !takes_several(name) {
                     break;
                 }
             }
-        } else if argument == "--" {
-            break;
         }
     }
     flags
+}
+
+/// Settings written out on the command line may hold keys: such a flag is not stored.
+fn without_inline_settings(flags: Vec<String>) -> Vec<String> {
+    let mut stored: Vec<String> = Vec::new();
+    for flag in flags {
+        if flag.trim_start().starts_with(['{', '[']) {
+            while stored.pop().is_some_and(|dropped| !dropped.starts_with("--")) {}
+        } else {
+            stored.push(flag);
+        }
+    }
+    stored
 }
 
 fn takes_several(flag: &str) -> bool {
@@ -207,7 +227,8 @@ mod tests {
             ("claude", ""),
             ("claude -p hello --output-format stream-json --verbose --session-id 1", ""),
             ("claude --add-dir /a /b --settings s.json fix it", "--add-dir /a /b --settings s.json"),
-            ("claude --model=opus --effort=high", "--effort=high"),
+            ("claude --model=opus --effort=high", "--effort high"),
+            ("claude --settings=s.json --add-dir /a -c", "--settings s.json --add-dir /a"),
             (
                 "claude --dangerously-skip-permissions --strict-mcp-config --mcp-config a.json",
                 "--strict-mcp-config --mcp-config a.json",

@@ -11,9 +11,9 @@ mod portable;
 use portable as system;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::OsString,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -42,7 +42,9 @@ pub enum Liveness {
 pub fn probe(process: &ProcessKey) -> Liveness {
     match start_mark(process.pid) {
         None => Liveness::Dead(Gone::Absent),
-        Some(mark) if process.start.is_empty() || mark == process.start => Liveness::Alive,
+        Some(mark) if process.start.is_empty() || system::is_same_start(&mark, &process.start) => {
+            Liveness::Alive
+        }
         Some(_) => Liveness::Dead(Gone::PidReused),
     }
 }
@@ -76,56 +78,66 @@ pub struct Running {
     pub started: Started,
 }
 
-/// All processes of this user's whose program's name begins with `name`.
-pub fn running_programs(name: &str) -> Vec<Running> {
-    let Ok(mut system) = System::new() else { return Vec::new() };
+/// All processes whose program's name begins with `name`: by its file, by what it was started as, or by
+/// the script that an interpreter runs. Installers keep versions as files of other names.
+pub fn running_programs(name: &str) -> Option<Vec<Running>> {
+    let mut system = System::new().ok()?;
     system.refresh_processes_specifics(
         ProcessesToUpdate::All,
         true,
-        ProcessRefreshKind::nothing().with_exe(UpdateKind::Always).without_tasks(),
+        ProcessRefreshKind::nothing()
+            .with_exe(UpdateKind::Always)
+            .with_cmd(UpdateKind::Always)
+            .without_tasks(),
     );
     let is_ours = |process: &sysinfo::Process| {
-        process
-            .exe()
-            .and_then(|exe| exe.file_name())
-            .is_some_and(|file| file.to_string_lossy().starts_with(name))
+        let words = process.cmd().iter().take(2).map(Path::new);
+        let mut files = process.exe().into_iter().chain(words).filter_map(Path::file_name);
+        files.any(|file| file.to_string_lossy().starts_with(name))
+            || process.name().to_string_lossy().starts_with(name)
     };
     let pids: Vec<_> =
         system.processes().values().filter(|p| is_ours(p)).map(sysinfo::Process::pid).collect();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, everything());
     let found = pids.iter().filter_map(|pid| system.process(*pid));
-    found
-        .map(|process| Running {
-            pid: process.pid().as_u32(),
-            parent: process.parent().map(sysinfo::Pid::as_u32),
-            started: describe(process),
-        })
-        .collect()
+    let running = found.map(|process| Running {
+        pid: process.pid().as_u32(),
+        parent: process.parent().map(sysinfo::Pid::as_u32),
+        started: describe(process),
+    });
+    Some(running.collect())
 }
 
-/// Processes whose environment says that a tool call of this chat started them.
-pub fn tool_children(session_id: &str) -> Vec<Orphan> {
-    let Ok(mut system) = System::new() else { return Vec::new() };
+/// Processes whose environment says that a tool call of this chat started them; `None` where
+/// the system does not tell. Left out are this process
+/// and the clients of other chats, each with what it was started by and what it started: those inherited
+/// the mark and are somebody else's by now.
+pub fn tool_children(session_id: &str, clients: &[u32]) -> Option<Vec<Orphan>> {
+    let mut system = System::new().ok()?;
     let kind = ProcessRefreshKind::nothing()
         .with_environ(UpdateKind::Always)
         .with_cmd(UpdateKind::Always)
         .without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
     let wanted = OsString::from(format!("CLAUDE_CODE_SESSION_ID={session_id}"));
-    let own = own_line(&system);
+    let heads: Vec<_> =
+        clients.iter().copied().chain([std::process::id()]).map(sysinfo::Pid::from_u32).collect();
+    let above: HashSet<_> = heads.iter().flat_map(|head| line_of(&system, *head)).collect();
+    let is_others = |pid: sysinfo::Pid| {
+        above.contains(&pid) || line_of(&system, pid).iter().any(|pid| heads.contains(pid))
+    };
     let children = system.processes().values().filter(|process| process.environ().contains(&wanted));
-    let others = children.filter(|process| !own.contains(&process.pid()));
-    let orphans = others.filter_map(|process| {
+    let orphans = children.filter(|process| !is_others(process.pid())).filter_map(|process| {
         let pid = process.pid().as_u32();
         let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
         Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
     });
-    orphans.collect()
+    Some(orphans.collect())
 }
 
-/// This process and those it was started by: SHIM may have been started from within the chat.
-fn own_line(system: &System) -> Vec<sysinfo::Pid> {
-    let mut line = vec![sysinfo::Pid::from_u32(std::process::id())];
+/// A process and those it was started by.
+fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
+    let mut line = vec![pid];
     while let Some(parent) =
         line.last().and_then(|pid| system.process(*pid)).and_then(sysinfo::Process::parent)
         && !line.contains(&parent)

@@ -20,8 +20,8 @@ use shim_api::{
 };
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
-    crashes::InTurn,
-    digest::{Digest, Turn},
+    crashes::{InTurn, ToolCall},
+    digest::{Digest, Reader, Turn},
     restore::{
         Effect, Event, Findings, Fork, Job, Orphan, Outcome, Refusal, RefusalReason, Restore, StepFailed,
     },
@@ -31,6 +31,7 @@ use shim_store::{CheckpointRow, Stream, Urgency};
 
 use crate::{
     claude_code,
+    paths::to_bytes,
     processes::{self, Started},
     run::{Handle, now},
     terminal, views,
@@ -48,6 +49,8 @@ struct Subject {
     digest: Digest,
     started: Option<Started>,
     launch: shim_store::Launch,
+    /// As it was started with, what is not stored included.
+    flags: Vec<String>,
     cwd: Option<String>,
     crash: Option<i64>,
     /// Existing transcripts of the chat.
@@ -66,6 +69,7 @@ struct Work<'a> {
     /// The file that goes on, or the fork's.
     file: Option<PathBuf>,
     worker: Option<Child>,
+    started: bool,
     child_said: Option<PathBuf>,
     begun: Instant,
     client_wait: Duration,
@@ -92,7 +96,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
     let number =
         handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, crash, at));
     let number = number.map_err(views::store_error)?;
-    let (in_turn, in_flight) = where_cut(&subject.digest, fork.is_some());
+    let (in_turn, in_flight) = where_cut(handle, &subject, checkpoint.as_ref())?;
     let job = Job {
         chat: chat.clone(),
         fork,
@@ -114,6 +118,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         terminal: None,
         file: None,
         worker: None,
+        started: false,
         child_said: None,
         begun,
         client_wait: Duration::ZERO,
@@ -225,6 +230,12 @@ fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
 }
 
 fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
+    let kept = store_receipt(handle, receipt);
+    handle.tell(Told::RestoreFinished { receipt: Box::new(receipt.clone()) });
+    kept
+}
+
+fn store_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
     let text =
         serde_json::to_string(receipt).map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
     let number = receipt.id;
@@ -232,20 +243,14 @@ fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
         .home
         .store
         .write(Urgency::AtOnce, move |store| store.put_receipt(number, &text))
-        .map_err(views::store_error)?;
-    handle.tell(Told::RestoreFinished { receipt: Box::new(receipt.clone()) });
-    Ok(())
+        .map_err(views::store_error)
 }
 
 /// Brings journal and registries up to date and takes what is known of the chat.
 fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject, ApiError> {
-    let (id, store_id) = (chat.clone(), chat.clone());
-    let (launch, stream) = handle
-        .home
-        .store
-        .read(move |store| Ok((store.launch(&store_id)?, store.main_stream(&store_id)?)))
-        .map_err(views::store_error)?;
-    handle.call(move |watch| {
+    let id = chat.clone();
+    let launch = handle.home.store.read(|store| store.launch(chat)).map_err(views::store_error)?;
+    let mut subject = handle.call(move |watch| {
         watch.read_registries();
         for transcript in watch.transcripts_of(&id) {
             watch.catch_up_wholly(&transcript);
@@ -257,23 +262,64 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
         Subject {
             cwd: launch.cwd.clone().or_else(|| chat.and_then(|chat| chat.digest.cwd.clone())),
             digest: watch.digest_at_rest(&id),
+            flags: watch.flags_of(&id, &launch),
             started: chat.and_then(|chat| chat.started.clone()),
             launch,
             crash: crash.or_else(|| watch.open_crashes.get(&id).copied()),
             transcripts: known.into_iter().filter(|path| path.exists()).collect(),
-            stream,
+            stream: None,
         }
-    })
+    })?;
+    // Only now: bringing the journal up to date may have begun a new generation.
+    let stream = handle.home.store.read(|store| match subject.transcripts.as_slice() {
+        [only] => store.stream_at(&to_bytes(only)),
+        _ => store.main_stream(chat),
+    });
+    subject.stream = stream.map_err(views::store_error)?;
+    Ok(subject)
 }
 
-fn where_cut(digest: &Digest, fork: bool) -> (InTurn, Vec<shim_core::crashes::ToolCall>) {
+/// Where the chat was cut: for a fork at its checkpoint, for a crash as its verdict says, else as it stands.
+fn where_cut(
+    handle: &Handle,
+    subject: &Subject,
+    checkpoint: Option<&CheckpointRow>,
+) -> Result<(InTurn, Vec<ToolCall>), ApiError> {
+    let store = &handle.home.store;
+    if let Some(row) = checkpoint {
+        let (mut reader, point) = (Reader::default(), &row.checkpoint);
+        let read = store.read(|store| {
+            store.read_journal(point.stream, point.generation, 0, point.offset, |bytes| {
+                reader.feed(bytes);
+                true
+            })
+        });
+        read.map_err(views::store_error)?;
+        return Ok(open_turn(&reader.digest));
+    }
+    let crash = subject
+        .crash
+        .map(|id| store.read(|store| store.crash(id)))
+        .transpose()
+        .map_err(views::store_error)?;
+    match crash.flatten().filter(|crash| !crash.resolved) {
+        Some(crash) => Ok((crash.in_turn, crash.in_flight)),
+        None => Ok(open_turn(&subject.digest)),
+    }
+}
+
+fn open_turn(digest: &Digest) -> (InTurn, Vec<ToolCall>) {
     match &digest.turn {
-        Turn::Open { .. } if !fork => match digest.in_flight() {
+        Turn::Open { .. } => match digest.in_flight() {
             calls if calls.is_empty() => (InTurn::Answer, Vec::new()),
             calls => (InTurn::Tool, calls),
         },
-        _ => (InTurn::None, Vec::new()),
+        Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => (InTurn::None, Vec::new()),
     }
+}
+
+fn no_processes() -> ApiError {
+    ApiError::new(ErrorCode::Internal, "the system does not say which processes run")
 }
 
 impl Work<'_> {
@@ -301,16 +347,15 @@ impl Work<'_> {
         };
         let (ended, started) = (chat.clone(), outcome.started);
         let receipt = self.receipt(outcome);
-        keep_receipt(self.handle, &receipt)?;
-        if !dry_run {
-            let refused_at_the_door =
-                receipt.refused.as_ref().is_some_and(|r| r.reason == RefusalReason::UnderWay);
+        let under_way_elsewhere =
+            receipt.refused.as_ref().is_some_and(|r| r.reason == RefusalReason::UnderWay);
+        if !dry_run && !under_way_elsewhere {
+            // Before the receipt: where that cannot be kept, the chat must not stay under way.
             self.handle.call(move |watch| {
-                if !refused_at_the_door {
-                    watch.decide(supervisor::Event::RestoreEnded { chat: &ended, started });
-                }
+                watch.decide(supervisor::Event::RestoreEnded { chat: &ended, started });
             })?;
         }
+        keep_receipt(self.handle, &receipt)?;
         Ok(receipt)
     }
 
@@ -329,19 +374,49 @@ impl Work<'_> {
         let mut event = Event::Begin;
         loop {
             event = match machine.handle(event) {
-                Effect::LookAround => Event::Found(self.look_around()),
-                Effect::EndOrphans(orphans) => Event::OrphansEnded { left: processes::end(&orphans) },
+                Effect::LookAround => match self.look_around() {
+                    Ok(findings) => Event::Found(findings),
+                    Err(error) => return self.unprovable(&error),
+                },
+                Effect::EndOrphans(orphans) => match self.note_orphans(&orphans) {
+                    Ok(()) => Event::OrphansEnded { left: processes::end(&orphans) },
+                    Err(error) => return self.unprovable(&error),
+                },
                 Effect::PrepareTranscript => {
                     Event::TranscriptReady(self.prepare_transcript().map_err(|e| StepFailed(e.to_string())))
                 }
                 Effect::WriteContext(text) => Event::ContextWritten(self.write_context(&text)),
                 Effect::StartClient => Event::Started(self.start()),
                 Effect::AwaitClient { at_most } => self.await_client(at_most),
-                Effect::CountProcesses => Event::Counted { processes: self.count() },
+                Effect::CountProcesses => match self.count() {
+                    Ok(processes) => Event::Counted { processes },
+                    Err(error) => return self.unprovable(&error),
+                },
                 Effect::Compare => Event::Compared(self.compare()),
                 Effect::Finish(outcome) => return self.wind_up(outcome),
             };
         }
+    }
+
+    /// Where nothing can be proved, nothing more is done.
+    fn unprovable(&mut self, error: &ApiError) -> Outcome {
+        let message = format!("it could not be proved that no process holds this chat: {error}; try again");
+        let outcome = refused("prove_dead", Refusal { reason: RefusalReason::LivenessUnknown, message });
+        let started = self.started;
+        self.wind_up(Outcome { started, ..outcome })
+    }
+
+    /// What is about to be ended is on record before it is.
+    fn note_orphans(&self, orphans: &[Orphan]) -> Result<(), ApiError> {
+        let names: Vec<_> = orphans.iter().map(|o| format!("{} ({})", o.process.pid, o.command)).collect();
+        let detail = format!("about to end {}", names.join(", "));
+        let note = Receipt {
+            id: self.number,
+            crash: self.subject.crash,
+            steps: vec![Step { step: "end_orphans".to_owned(), ok: false, detail }],
+            ..empty_receipt(self.job.chat.clone(), false)
+        };
+        store_receipt(self.handle, &note)
     }
 
     /// The id of the chat that goes on.
@@ -349,28 +424,32 @@ impl Work<'_> {
         self.job.fork.as_ref().map_or(&self.job.chat, |fork| &fork.chat)
     }
 
-    fn look_around(&mut self) -> Findings {
+    fn look_around(&mut self) -> Result<Findings, ApiError> {
         self.program = claude_code::program(
             &self.handle.home.settings,
             self.subject.launch.program.as_deref().map(Path::new),
         );
         self.terminal = if self.job.headless { None } else { terminal::find(&self.handle.home.settings) };
         let cwd = self.subject.cwd.clone();
-        Findings {
-            live: self.count(),
-            orphans: if self.job.fork.is_some() { Vec::new() } else { self.orphans() },
+        Ok(Findings {
+            live: self.count()?,
+            orphans: if self.job.fork.is_some() { Vec::new() } else { self.orphans()? },
             cwd_exists: cwd.as_deref().is_some_and(|cwd| Path::new(cwd).is_dir()),
             cwd,
             client: self.program.as_deref().map(|program| program.display().to_string()),
             terminal: self.terminal.as_ref().map(|words| words.join(" ")),
             transcript: self.compare_with_journal(),
-        }
+        })
     }
 
-    fn orphans(&self) -> Vec<Orphan> {
-        let session_id = self.job.chat.session_id();
+    fn orphans(&self) -> Result<Vec<Orphan>, ApiError> {
+        let chat = self.job.chat.clone();
+        let clients = self.handle.call(move |watch| {
+            let living = watch.supervisor.living().into_iter().filter(|(other, _)| *other != chat);
+            living.map(|(_, process)| process.pid).collect::<Vec<_>>()
+        })?;
         // The client itself carries its chat's id only in what it starts.
-        processes::tool_children(session_id)
+        processes::tool_children(self.job.chat.session_id(), &clients).ok_or_else(no_processes)
     }
 
     /// Waits until the client's registry shows the chat under a new process.
@@ -419,19 +498,19 @@ impl Work<'_> {
     }
 
     /// Processes on the chat: those its registry names, and any client whose command line does.
-    fn count(&self) -> Vec<u32> {
+    fn count(&self) -> Result<Vec<u32>, ApiError> {
         let chat = self.goes_on().clone();
         let look = move |watch: &mut crate::run::Watch| {
             watch.read_registries();
             watch.supervisor.live_processes(&chat)
         };
-        let registered = self.handle.call(look).unwrap_or_default();
+        let registered = self.handle.call(look)?;
         let mut pids: Vec<u32> = registered.into_iter().map(|process| process.pid).collect();
         let session_id = self.goes_on().session_id();
         let names = |running: &processes::Running| {
             running.started.arguments.iter().any(|argument| argument == session_id)
         };
-        let mut named = processes::running_programs("claude");
+        let mut named = processes::running_programs("claude").ok_or_else(no_processes)?;
         named.retain(names);
         let clients: Vec<u32> = named.iter().map(|running| running.pid).chain(pids.iter().copied()).collect();
         for running in named {
@@ -441,7 +520,7 @@ impl Work<'_> {
                 pids.push(running.pid);
             }
         }
-        pids
+        Ok(pids)
     }
 
     /// Leaves nothing half-way: a worker that did not come up is ended, the files for the start removed.

@@ -75,6 +75,11 @@ impl Watch {
         let stored = self.home.store.read(|store| store.homes(Client::ClaudeCode)).unwrap_or_default();
         let remembered = stored.iter().map(|bytes| paths::from_bytes(bytes)).collect();
         let homes = claude_code::homes(&self.home.settings, remembered, look);
+        let missing: Vec<_> =
+            self.home.settings.watch_homes.iter().filter(|home| !home.is_dir()).cloned().collect();
+        for home in missing {
+            self.warn(format!("{} of watch.homes in config.toml is no folder (yet)", home.display()));
+        }
         let new: Vec<_> = homes.difference(&self.homes).map(|home| paths::to_bytes(home)).collect();
         self.homes.extend(homes);
         let new: Vec<_> = new.into_iter().filter(|home| !stored.contains(home)).collect();
@@ -229,7 +234,7 @@ impl Watch {
         let started = processes::started(registration.process.pid);
         let client_home = registry_file.parent().and_then(Path::parent).map(Path::to_owned);
         let mut launch = crate::launch::describe(started.as_ref(), client_home, registration.cwd.clone());
-        if self.was_started_by_a_restore(&launch) {
+        if self.are_of_a_restore(&launch.flags) {
             let before = self.home.store.read(|store| store.launch(id)).ok().flatten();
             launch.flags = before.map(|before| before.flags).unwrap_or_default();
         }
@@ -249,9 +254,16 @@ impl Watch {
     }
 
     /// The settings of a restore are for that start alone; the flags before it are the user's.
-    fn was_started_by_a_restore(&self, launch: &shim_store::Launch) -> bool {
+    fn are_of_a_restore(&self, flags: &[String]) -> bool {
         let restores = self.home.path.join("restores");
-        launch.flags.iter().any(|flag| Path::new(flag).starts_with(&restores))
+        flags.iter().any(|flag| Path::new(flag).starts_with(&restores))
+    }
+
+    /// The flags to start a chat with again: as its process was given them, where that is remembered.
+    pub fn flags_of(&self, chat: &ChatId, stored: &shim_store::Launch) -> Vec<String> {
+        let started = self.chats.get(chat).and_then(|chat| chat.started.as_ref());
+        let given = started.map(|started| crate::launch::kept_flags(&started.arguments));
+        given.filter(|flags| !self.are_of_a_restore(flags)).unwrap_or_else(|| stored.flags.clone())
     }
 
     fn is_from_before_boot(&self, registration: &Registration) -> bool {

@@ -30,19 +30,21 @@ pub fn chat_detail(handle: &Handle, chat: &ChatId, limit: usize) -> Result<ChatD
         ApiError::new(ErrorCode::NotFound, format!("{chat} is not known; `shim chats` lists what is"))
     })?;
     let read = handle.home.store.read(|store| {
-        let mut entries = from_journal(store, chat)?;
+        let (mut entries, left_out) = from_journal(store, chat)?;
         entries.extend(incidents(store, chat)?);
-        Ok(entries)
+        Ok((entries, left_out))
     });
-    let mut entries = read.map_err(views::store_error)?;
+    let (mut entries, left_out) = read.map_err(views::store_error)?;
     entries.sort_by_key(|entry| entry.at);
     let limit = limit.min(ENTRIES_MAX);
     let earlier = entries.len().saturating_sub(limit);
-    Ok(ChatDetail { chat: view, timeline: entries.split_off(earlier), earlier: earlier as u64 })
+    Ok(ChatDetail { chat: view, timeline: entries.split_off(earlier), earlier: left_out + earlier as u64 })
 }
 
-fn from_journal(store: &Batch<'_>, chat: &ChatId) -> Result<Vec<Entry>, shim_store::StoreError> {
-    let Some(stream) = store.main_stream(chat)? else { return Ok(Vec::new()) };
+/// The newest entries, and how many older ones there are.
+fn from_journal(store: &Batch<'_>, chat: &ChatId) -> Result<(Vec<Entry>, u64), shim_store::StoreError> {
+    let Some(stream) = store.main_stream(chat)? else { return Ok((Vec::new(), 0)) };
+    let mut left_out = 0;
     // Only the newest are kept while reading: a long chat must not fill the memory.
     let mut entries: VecDeque<Entry> = VecDeque::new();
     let (mut lines, mut last_at) = (Lines::default(), Timestamp::default());
@@ -54,6 +56,7 @@ fn from_journal(store: &Batch<'_>, chat: &ChatId) -> Result<Vec<Entry>, shim_sto
                 for entry in entries_of(record.observed, last_at) {
                     if entries.len() == ENTRIES_MAX {
                         entries.pop_front();
+                        left_out += 1;
                     }
                     entries.push_back(entry);
                 }
@@ -61,7 +64,7 @@ fn from_journal(store: &Batch<'_>, chat: &ChatId) -> Result<Vec<Entry>, shim_sto
         });
         true
     })?;
-    Ok(entries.into())
+    Ok((entries.into(), left_out))
 }
 
 fn entries_of(observed: Observed, at: Timestamp) -> Vec<Entry> {

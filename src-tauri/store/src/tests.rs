@@ -93,14 +93,34 @@ fn an_old_generation_stays_when_a_new_one_begins() {
 }
 
 #[test]
-fn a_missing_piece_is_told_and_never_papered_over() {
+fn a_piece_that_would_leave_a_hole_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let stream = stream(&store);
     append(&store, &stream, 1, 0, b"one");
-    append(&store, &stream, 1, 5, b"two");
-    let result = store.read(|store| store.read_journal(stream.id, 1, 0, 8, |_| true));
-    assert!(matches!(result, Err(StoreError::Checksum(why)) if why.contains("3 to 5")));
+    let (id, apart) = (stream.id, Piece::pack(5, b"two").unwrap());
+    let result = store.write(Urgency::Gathered, move |store| store.append(id, 1, &apart));
+    assert!(matches!(result, Err(StoreError::Busy)));
+    assert_eq!(read(&store, &stream, 1, 0, 99), b"one");
+}
+
+#[test]
+fn a_missing_piece_is_told_and_never_papered_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let stream = stream(&store);
+    for (offset, bytes) in [(0, b"one"), (3, b"two"), (6, b"six")] {
+        append(&store, &stream, 1, offset, bytes);
+    }
+    drop(store);
+    Connection::open(folder.path().join("shim.db"))
+        .unwrap()
+        .execute("DELETE FROM chunk WHERE offset = 3", [])
+        .unwrap();
+    let store = open(folder.path());
+    let result = store.read(|store| store.read_journal(stream.id, 1, 0, 9, |_| true));
+    assert!(matches!(result, Err(StoreError::Checksum(why)) if why.contains("3 to 6")));
+    assert_eq!(store.read(|store| store.verify()).unwrap().damaged.len(), 1);
 }
 
 #[test]

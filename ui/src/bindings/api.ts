@@ -81,7 +81,7 @@ export type Crash = { id: number, chat: ChatId, client: Client, title: string, c
  */
 happened_at: string, detected_at: string, 
 /**
- * From death (or last sign of life) to recorded.
+ * From the exit being seen (or the last sign of life) to the verdict; the commit follows.
  */
 detected_after_ms: number, 
 /**

@@ -26,6 +26,11 @@ pub fn start_mark(pid: u32) -> Option<String> {
     fields.nth(18).map(str::to_owned)
 }
 
+/// Whether a start mark from a client's registry means the same start as ours.
+pub fn is_same_start(ours: &str, theirs: &str) -> bool {
+    ours == theirs
+}
+
 /// Whether pids of this domain (`linux:<machine id>:pid:[<namespace>]`) are ours to judge.
 pub fn is_our_pid_domain(domain: &str) -> bool {
     let Some((_, namespace)) = domain.rsplit_once(":pid:") else { return true };

@@ -40,12 +40,13 @@ impl Work<'_> {
             Ok(())
         });
         settings.map_err(|error| StepFailed(format!("the resume context could not be written: {error}")))?;
-        Ok("the chat is told what was in flight, by a SessionStart hook for this start alone".to_owned())
+        Ok("the chat is given a SessionStart hook, for this start alone, that says what was in flight"
+            .to_owned())
     }
 
     /// The settings given to the start: those it had by flag, and the hook.
     fn start_settings(&self) -> anyhow::Result<serde_json::Value> {
-        let flags = &self.subject.launch.flags;
+        let flags = &self.subject.flags;
         let given = flags.iter().position(|flag| flag == "--settings").and_then(|at| flags.get(at + 1));
         let mut settings = match given {
             None => serde_json::json!({}),
@@ -95,7 +96,7 @@ impl Work<'_> {
         if let Some(mode) = &self.subject.digest.permission_mode {
             arguments.extend(text(&["--permission-mode", mode]));
         }
-        let mut flags = self.subject.launch.flags.iter();
+        let mut flags = self.subject.flags.iter();
         while let Some(flag) = flags.next() {
             if flag == "--settings" {
                 flags.next();
@@ -157,6 +158,7 @@ impl Work<'_> {
             StepFailed(format!("{} could not be started: {error}", launch.program.display()))
         })?;
         let pid = child.id();
+        self.started = true;
         if self.job.headless {
             self.worker = Some(child);
             return Ok(format!("started {} as worker {pid}", launch.program.display()));
@@ -187,7 +189,11 @@ impl Work<'_> {
         let folder = self.handle.home.path.join("workers");
         let output = folder.join(format!("{}.out", self.number));
         // Appending, so that cutting it short leaves no hole.
-        let out = File::options().create(true).append(true).open(&output)?;
+        let mut options = File::options();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let out = options.open(&output)?;
         let mut command = launch.command();
         command.stdin(worker_input(&folder.join(format!("{}.in", self.number)))?);
         command.stdout(out.try_clone()?).stderr(out);

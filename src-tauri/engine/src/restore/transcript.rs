@@ -1,6 +1,7 @@
 //! The chat's transcript before and after a restore: compared with the journal, put back, forked.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{Read, Write},
     path::Path,
@@ -10,7 +11,7 @@ use shim_core::{
     digest::Reader,
     restore::{Comparison, Fork, Transcript},
 };
-use shim_store::StreamId;
+use shim_store::{Stream, StreamId};
 
 use super::Work;
 use crate::{journal::differs_at, paths::from_bytes};
@@ -29,12 +30,15 @@ impl Work<'_> {
             return Transcript::Nothing;
         }
         let Ok(mut file) = File::open(&path) else { return Transcript::Missing };
-        let kept = self.handle.home.store.read(|store| {
-            let stream = store.main_stream(&self.job.chat)?.unwrap_or(stream);
-            differs_at(store, stream.id, stream.generation, stream.known.bytes, &mut file)
-        });
+        let kept = self
+            .handle
+            .home
+            .store
+            .read(|store| differs_at(store, stream.id, stream.generation, stream.known.bytes, &mut file));
+        let length = file.metadata().map_or(0, |meta| meta.len());
         match kept {
-            Ok(None) => Transcript::Same,
+            Ok(None) if length == stream.known.bytes => Transcript::Same,
+            Ok(None) => Transcript::Differs { at: stream.known.bytes },
             Ok(Some(at)) => Transcript::Differs { at },
             Err(error) => {
                 tracing::warn!(chat = %self.job.chat, "the journal could not be compared: {error}");
@@ -139,7 +143,8 @@ impl Work<'_> {
         if !matches!(read, Some(Ok(()))) {
             tracing::warn!(chat = %self.job.chat, "the client's file could not be read after the restore");
         }
-        let (before, kept) = (before.take().unwrap_or_default(), after.turn_ends());
+        let before = before.take().unwrap_or_default();
+        let kept: HashSet<_> = after.turn_ends().iter().collect();
         let lost = before.iter().filter(|end| !kept.contains(end)).count();
         Comparison {
             turns_after: after.digest.turns,
@@ -179,13 +184,23 @@ impl Work<'_> {
                     row.checkpoint.offset,
                 );
             }
-            (_, _, Some(stream)) => {
-                let until = self.subject.digest.offset;
-                self.feed_journal(&mut reader, stream.id, stream.generation, until);
-            }
+            (_, _, Some(stream)) => return Some(self.turn_ends_of_all_generations(stream)),
             _ => return None,
         }
         Some(reader.turn_ends().to_vec())
+    }
+
+    /// Turns that a client's file held once and holds no more are lost to the chat, not to the journal.
+    fn turn_ends_of_all_generations(&self, stream: &Stream) -> Vec<String> {
+        let generations =
+            self.handle.home.store.read(|store| store.generations(stream.id)).unwrap_or_default();
+        let mut ends = HashSet::new();
+        for kept in generations {
+            let mut reader = Reader::comparing(None);
+            self.feed_journal(&mut reader, stream.id, kept.generation, u64::MAX);
+            ends.extend(reader.turn_ends().iter().cloned());
+        }
+        ends.into_iter().collect()
     }
 
     fn feed_journal(&self, reader: &mut Reader, stream: shim_store::StreamId, generation: i64, until: u64) {
