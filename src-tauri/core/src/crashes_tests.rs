@@ -209,6 +209,20 @@ fn a_death_that_nobody_saw_is_told_from_what_it_left() {
     }
 }
 
+/// A registry file that was left behind says `busy` for ever; what a later process wrote tells that it is over.
+#[test]
+fn a_turn_that_somebody_finished_later_was_not_cut() {
+    for (transcript, updated, in_turn, tools) in [
+        (vec![Asked, Answers], Some(-60), InTurn::None, vec![]),
+        (vec![Asked, Answers], Some(-57), InTurn::Answer, vec![]),
+        (vec![Asked, Answers], None, InTurn::Answer, vec![]),
+        (vec![Asked, CallsBash], Some(-60), InTurn::Tool, vec!["Bash"]),
+    ] {
+        let told = judge(&transcript, words("busy", true, updated), Gone::Absent);
+        assert_eq!(told, crash(CrashKind::Killed, in_turn, &tools), "{transcript:?} {updated:?}");
+    }
+}
+
 /// Resuming writes nothing until the user asks something, so the turn that was cut before looks open still.
 #[test]
 fn closing_a_chat_at_its_prompt_is_no_crash_even_after_a_cut_turn() {
