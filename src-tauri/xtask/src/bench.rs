@@ -1,19 +1,21 @@
-//! `cargo xtask bench`: builds the benchmarks and `shim` as they are released, and runs them.
+//! `cargo xtask bench`: builds the benchmarks and SHIM's programs as they are released, and runs them.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::{process, repository, say};
+use crate::{packages, process, repository, say, tools};
 
 pub fn run(args: &[&str]) -> Result<ExitCode> {
+    tools::check_node()?;
+    packages::install(&[packages::APP.as_slice(), packages::TESTS.as_slice()].concat())?;
     say("building as released; the first time takes minutes");
-    process::run(repository::cargo().args(["build", "--release", "-p", "shim-cli", "-p", "shim-bench"]))?;
-    process::run(
-        std::process::Command::new(repository::built("shim-bench", true)?)
-            .arg("--shim")
-            .arg(repository::built("shim", true)?)
-            .args(args),
-    )?;
+    let programs = ["shim-bench", "shim-cli", "shim-desktop"];
+    let mut cargo = repository::cargo();
+    process::run(cargo.args(["build", "--release"]).args(programs.iter().flat_map(|name| ["-p", name])))?;
+    let mut bench = Command::new(repository::built("shim-bench", true)?);
+    bench.arg("--shim").arg(repository::built("shim", true)?);
+    bench.arg("--desktop").arg(repository::built("shim-desktop", true)?);
+    process::run(bench.args(args))?;
     Ok(ExitCode::SUCCESS)
 }

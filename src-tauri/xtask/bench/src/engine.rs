@@ -63,8 +63,15 @@ impl Place {
     /// `shim` with these arguments, perhaps behind another program such as `taskset`.
     pub fn command(&self, before: &[&str], args: &[&str]) -> Command {
         let mut words = before.iter().map(OsStr::new).chain([self.shim.as_os_str()]);
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).args(args).env_clear().envs(self.environment.iter().map(|(k, v)| (k, v)));
+        let mut command = self.program(words.next().unwrap_or_default());
+        command.args(words).args(args);
+        command
+    }
+
+    /// Any program, in this place's environment.
+    pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.environment.iter().map(|(k, v)| (k, v)));
         command.env("SHIM_HOME", self.data()).current_dir(self.folder.path());
         command
     }

@@ -13,11 +13,13 @@ mod machine;
 mod noticing;
 mod records;
 mod restore;
+#[cfg(target_os = "linux")]
+mod tray;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, builder::PossibleValuesParser};
 
 use self::figures::Figure;
 
@@ -26,11 +28,14 @@ struct Args {
     /// The `shim` to measure.
     #[arg(long, default_value = "shim")]
     shim: PathBuf,
+    /// The `shim-desktop` to measure.
+    #[arg(long)]
+    desktop: Option<PathBuf>,
     /// Smaller counts: to see that everything runs, not to quote.
     #[arg(long)]
     quick: bool,
-    /// Only these: noticing, journal, checkpoints, restore, index, idle, hook.
-    #[arg(long, value_delimiter = ',')]
+    /// Only these.
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(MEASURES.iter().map(|(name, _)| *name)))]
     only: Vec<String>,
     #[command(subcommand)]
     other: Option<Other>,
@@ -51,6 +56,7 @@ type Measure = fn(&Bench) -> Result<Vec<Figure>>;
 /// What every measurement needs to know.
 pub struct Bench {
     pub shim: PathBuf,
+    pub desktop: Option<PathBuf>,
     pub quick: bool,
 }
 
@@ -61,7 +67,7 @@ impl Bench {
     }
 }
 
-const MEASURES: [(&str, Measure); 7] = [
+const MEASURES: &[(&str, Measure)] = &[
     ("noticing", noticing::measure),
     ("journal", journal::measure),
     ("checkpoints", checkpoints::measure),
@@ -69,6 +75,8 @@ const MEASURES: [(&str, Measure); 7] = [
     ("index", index::measure),
     ("idle", idle::measure),
     ("hook", hook::measure),
+    #[cfg(target_os = "linux")]
+    ("tray", tray::measure),
 ];
 
 fn main() -> Result<()> {
@@ -81,10 +89,11 @@ fn main() -> Result<()> {
         }
         None => {}
     }
-    let bench = Bench { shim: std::path::absolute(args.shim)?, quick: args.quick };
+    let desktop = args.desktop.map(std::path::absolute).transpose()?;
+    let bench = Bench { shim: std::path::absolute(args.shim)?, desktop, quick: args.quick };
     println!("{}", machine::describe());
     let mut figures = Vec::new();
-    for (name, measure) in MEASURES {
+    for (name, measure) in MEASURES.iter().copied() {
         if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
             continue;
         }
