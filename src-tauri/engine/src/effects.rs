@@ -2,7 +2,7 @@
 
 use shim_api::events::Event as Told;
 use shim_core::{
-    chats::ChatId,
+    chats::{ChatId, ChatState},
     checkpoints::Trigger,
     restore::Refusal,
     supervisor::{Effect, Event, NewCrash},
@@ -76,6 +76,10 @@ impl Watch {
             let chat = crash.chat.clone();
             self.record_crash(crash);
             self.take_checkpoint(&chat, Trigger::Crash);
+            if self.supervisor.state(&chat) != ChatState::Crashed {
+                // It went on before its crash could be recorded.
+                self.resolve_crashes(chat);
+            }
         }
     }
 

@@ -27,12 +27,13 @@ use shim_core::{
     },
     supervisor,
 };
-use shim_store::{CheckpointRow, Stream, Urgency};
+use shim_store::{CheckpointRow, StoreError, Stream, Urgency};
 
 use crate::{
     claude_code,
+    home::Home,
     paths::to_bytes,
-    processes::{self, Started},
+    processes::{self, Liveness, Started},
     run::{Handle, now},
     terminal, views,
 };
@@ -233,6 +234,28 @@ fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
     let kept = store_receipt(handle, receipt);
     handle.tell(Told::RestoreFinished { receipt: Box::new(receipt.clone()) });
     kept
+}
+
+/// A restore whose engine died under way gets its receipt from the next one.
+pub fn close_unfinished(home: &Home) -> Result<(), StoreError> {
+    let unfinished = home.store.read(|store| store.unfinished_restores())?;
+    for row in unfinished {
+        let detail = if row.started {
+            "the engine ended after the client was started: look whether the chat runs, then restore again"
+        } else {
+            "the engine ended before anything was started: restore again"
+        };
+        let receipt = Receipt {
+            id: row.id,
+            crash: row.crash,
+            at: row.at,
+            steps: vec![Step { step: "engine".to_owned(), ok: false, detail: detail.to_owned() }],
+            ..empty_receipt(row.chat, false)
+        };
+        let text = serde_json::to_string(&receipt).unwrap_or_default();
+        home.store.write(Urgency::AtOnce, move |store| store.put_receipt(row.id, &text))?;
+    }
+    Ok(())
 }
 
 fn store_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
@@ -502,7 +525,12 @@ impl Work<'_> {
         let chat = self.goes_on().clone();
         let look = move |watch: &mut crate::run::Watch| {
             watch.read_registries();
-            watch.supervisor.live_processes(&chat)
+            let live = watch.supervisor.live_processes(&chat);
+            let mut possible = watch.supervisor.possible_processes(&chat);
+            // One that died a moment ago is no process; one that cannot be judged from here may be.
+            possible
+                .retain(|process| !live.contains(process) || processes::probe(process) == Liveness::Alive);
+            possible
         };
         let registered = self.handle.call(look)?;
         let mut pids: Vec<u32> = registered.into_iter().map(|process| process.pid).collect();

@@ -23,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     home::Home,
     paths::write_whole,
-    restore::RESTORES_MAX,
+    restore::{self, RESTORES_MAX},
     run::{Changes, Handle, Input, Tasks, Watch, now},
 };
 
@@ -56,6 +56,7 @@ pub struct Running {
 
 /// Starts the engine on an opened data folder. `embedded` takes any free port: it lives for one command.
 pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
+    restore::close_unfinished(&home).context("an interrupted restore could not be closed")?;
     let home = Arc::new(home);
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();

@@ -57,6 +57,15 @@ impl Batch<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Restores that were begun and have no receipt.
+    pub fn unfinished_restores(&self) -> Result<Vec<RestoreRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, chat_id, crash_id, at, started, receipt FROM restore WHERE receipt = '' ORDER BY id",
+        )?;
+        let rows = statement.query_map([], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The last receipt for a crash that was not a rehearsal.
     pub fn last_receipt(&self, crash: i64) -> Result<Option<String>, StoreError> {
         let mut statement = self.connection.prepare_cached(

@@ -19,6 +19,27 @@ use crate::{
 };
 
 impl Work<'_> {
+    /// Ending tool children takes seconds: enough for somebody to go on with the chat and be gone again.
+    fn is_unchanged(&self) -> Result<(), StepFailed> {
+        if self.job.fork.is_some() {
+            return Ok(());
+        }
+        let chat = self.job.chat.clone();
+        let digest = self.handle.call(move |watch| {
+            for transcript in watch.transcripts_of(&chat) {
+                watch.catch_up_wholly(&transcript);
+            }
+            watch.digest_at_rest(&chat)
+        });
+        match digest {
+            Ok(digest) if digest == self.subject.digest => Ok(()),
+            Ok(_) => Err(StepFailed(
+                "the chat changed while it was being restored: look at it, then restore again".to_owned(),
+            )),
+            Err(error) => Err(StepFailed(error.message)),
+        }
+    }
+
     pub(super) fn context_path(&self) -> PathBuf {
         self.handle.home.path.join("restores").join(format!("{}-context.txt", self.number))
     }
@@ -144,6 +165,7 @@ impl Work<'_> {
     /// Starts the client. That it is about to be started is durable before it is.
     pub(super) fn start(&mut self) -> Result<String, StepFailed> {
         let launch = self.launch_file()?;
+        self.is_unchanged()?;
         let (number, chat, kept) = (self.number, self.goes_on().clone(), self.subject.launch.clone());
         let marked = self.handle.home.store.write(Urgency::AtOnce, move |store| {
             // A fork inherits how its original was started.
