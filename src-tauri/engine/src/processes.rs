@@ -127,12 +127,15 @@ pub fn tool_children(session_id: &str, clients: &[u32]) -> Option<Vec<Orphan>> {
         above.contains(&pid) || line_of(&system, pid).iter().any(|pid| heads.contains(pid))
     };
     let children = system.processes().values().filter(|process| process.environ().contains(&wanted));
-    let orphans = children.filter(|process| !is_others(process.pid())).filter_map(|process| {
+    let mut orphans: Vec<_> = children.filter(|process| !is_others(process.pid())).collect();
+    // A shell before what it waits for: the other way round it would go on to its next command.
+    orphans.sort_by_key(|process| line_of(&system, process.pid()).len());
+    let described = orphans.into_iter().filter_map(|process| {
         let pid = process.pid().as_u32();
         let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
         Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
     });
-    Some(orphans.collect())
+    Some(described.collect())
 }
 
 /// A process and those it was started by.
@@ -147,7 +150,7 @@ fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
     line
 }
 
-/// Asks each to end, then ends by force what is left. Returns those that would not go. Each is looked at
+/// Asks each to end, in the order given, then ends by force what is left. Returns those that would not go. Each is looked at
 /// again before each signal: a pid may have become another's.
 pub fn end(processes: &[Orphan]) -> Vec<Orphan> {
     let alive = |orphan: &&Orphan| probe(&orphan.process) == Liveness::Alive;
