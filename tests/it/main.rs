@@ -14,4 +14,5 @@ mod kill_matrix;
 mod lost_files;
 mod many;
 mod refusals;
+mod states;
 mod world;

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use shim_standin::client::{Headless, Home, Signal, Start, wait};
 
-use crate::world::{WAIT, World, id};
+use crate::world::{WAIT, World, copy_program, id};
 
 const SLOW_ANSWER: &str = "@@slow 2000 0.1 1";
 /// As many as the design promises for one second.
@@ -141,7 +141,7 @@ fn an_update_of_shim_under_its_engine_hinders_no_restore() {
     let mut chat = answering(&world.home, "p");
     world.wait_for_state(&chat.session_id, "working");
     let update = world.program.with_extension("update");
-    fs::copy(&world.program, &update).unwrap();
+    copy_program(&world.program, &update);
     fs::rename(&update, &world.program).unwrap();
     chat.kill().unwrap();
     world.wait_for_crash(&chat.session_id);

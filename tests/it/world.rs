@@ -64,7 +64,7 @@ impl World {
         let shim_home = root.join("shim");
         fs::create_dir(&shim_home).unwrap();
         let program = root.join("shim-program");
-        fs::copy(env!("CARGO_BIN_EXE_shim"), &program).unwrap();
+        copy_program(Path::new(env!("CARGO_BIN_EXE_shim")), &program);
         let world = Self { home, standin, shim_home, program, engine: None, folder, _place: place };
         world.settings("");
         world
@@ -292,6 +292,12 @@ pub fn ended(mut child: Child) -> ExitStatus {
         let _ = child.kill();
         panic!("{error}")
     })
+}
+
+/// Copies a program in a process of its own: while this one held the copy open for writing, a child that another
+/// thread starts would hold it too, and the system refuses to start a program that is open for writing.
+pub fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
 
 /// SHIM's id of a chat.
