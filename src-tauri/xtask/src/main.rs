@@ -8,6 +8,7 @@ mod repository;
 mod run;
 mod test;
 mod tools;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,8 @@ usage: cargo xtask <what>
                      (with no display: the engine in the foreground)
   test [STAGE…]      install what tests need and run every check, or only these stages:
                      STAGES
-  bench [--quick]    measure every budget of docs/ARCHITECTURE.md that can be measured here
+  check-windows      on Debian: type-check every crate for Windows
+  bench [--quick]    measure every budget that can be measured here
 ";
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["run"] => run::run(false),
         ["run", "--release"] => run::run(true),
         ["test", stages @ ..] if stages.iter().all(|name| test::is_stage(name)) => test::run(stages),
+        ["check-windows"] => windows::check(),
         ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{}", USAGE.replace("STAGES", &test::stage_names().join(" ")));
