@@ -69,6 +69,9 @@ pub struct Step {
     pub detail: String,
 }
 
+/// Characters shown of a command that was left running without a record of its call.
+const UNRECORDED_CHARS_MAX: usize = 300;
+
 /// What is to be restored, settled before anything is touched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
@@ -307,6 +310,7 @@ impl Restore {
             _ => "the journal holds every byte of the client's file".to_owned(),
         };
         self.step("journal", true, compared);
+        self.name_unrecorded(&findings.orphans);
         if findings.orphans.is_empty() {
             self.step("orphans", true, "no tool child was left running");
         } else {
@@ -316,6 +320,19 @@ impl Restore {
             return self.would(&findings);
         }
         if findings.orphans.is_empty() { self.prepare() } else { Effect::EndOrphans(findings.orphans) }
+    }
+
+    /// A client starts a tool a moment before it records the call. What was left running by a turn without a
+    /// recorded call was in flight all the same.
+    fn name_unrecorded(&mut self, orphans: &[Orphan]) {
+        if self.job.in_turn == InTurn::Answer && !orphans.is_empty() {
+            let call = |orphan: &Orphan| ToolCall {
+                tool: "a command whose call was not recorded:".to_owned(),
+                input: serde_json::Value::String(shorten(&orphan.command, UNRECORDED_CHARS_MAX)),
+            };
+            self.job.in_turn = InTurn::Tool;
+            self.job.in_flight = orphans.iter().map(call).collect();
+        }
     }
 
     /// The first thing that forbids the restore.

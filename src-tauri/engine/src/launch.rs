@@ -63,24 +63,24 @@ const ENVIRONMENT_STORED: &[&str] = &[
 
 /// What belonged to the dead process, or to a client that SHIM itself runs under.
 fn belongs_to_one_process(name: &str) -> bool {
-    matches!(
-        name,
-        "CLAUDECODE"
-            | "CLAUDE_PID"
-            | "CLAUDE_ENV_FILE"
-            | "CLAUDE_PROJECT_DIR"
-            | "CLAUDE_CODE_ENTRYPOINT"
-            | "CLAUDE_CODE_SESSION_ID"
-            | "CLAUDE_CODE_SESSION_ATTENDED"
-            | "CLAUDE_CODE_CHILD_SESSION"
-            | "CLAUDE_CODE_CHILD_NOTES_DIR"
-            | "CLAUDE_CODE_MESSAGING_TOKEN"
-            | "CLAUDE_CODE_RESUME_INTERRUPTED_TURN"
-            | "TMUX"
-            | "TMUX_PANE"
-            | "WINDOWID"
-            | "SHIM_HOME"
-    )
+    name.starts_with("CLAUDE_CODE_RESUME_")
+        || matches!(
+            name,
+            "CLAUDECODE"
+                | "CLAUDE_PID"
+                | "CLAUDE_ENV_FILE"
+                | "CLAUDE_PROJECT_DIR"
+                | "CLAUDE_CODE_ENTRYPOINT"
+                | "CLAUDE_CODE_SESSION_ID"
+                | "CLAUDE_CODE_SESSION_ATTENDED"
+                | "CLAUDE_CODE_CHILD_SESSION"
+                | "CLAUDE_CODE_CHILD_NOTES_DIR"
+                | "CLAUDE_CODE_MESSAGING_TOKEN"
+                | "TMUX"
+                | "TMUX_PANE"
+                | "WINDOWID"
+                | "SHIM_HOME"
+        )
 }
 
 /// What is kept of how a process was started.

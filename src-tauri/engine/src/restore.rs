@@ -71,6 +71,8 @@ struct Work<'a> {
     file: Option<PathBuf>,
     worker: Option<Child>,
     started: bool,
+    /// Tool children were left running.
+    orphans_found: bool,
     child_said: Option<PathBuf>,
     begun: Instant,
     client_wait: Duration,
@@ -120,6 +122,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         file: None,
         worker: None,
         started: false,
+        orphans_found: false,
         child_said: None,
         begun,
         client_wait: Duration::ZERO,
@@ -454,9 +457,11 @@ impl Work<'_> {
         );
         self.terminal = if self.job.headless { None } else { terminal::find(&self.handle.home.settings) };
         let cwd = self.subject.cwd.clone();
+        let orphans = if self.job.fork.is_some() { Vec::new() } else { self.orphans()? };
+        self.orphans_found = !orphans.is_empty();
         Ok(Findings {
             live: self.count()?,
-            orphans: if self.job.fork.is_some() { Vec::new() } else { self.orphans()? },
+            orphans,
             cwd_exists: cwd.as_deref().is_some_and(|cwd| Path::new(cwd).is_dir()),
             cwd,
             client: self.program.as_deref().map(|program| program.display().to_string()),

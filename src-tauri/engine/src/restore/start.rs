@@ -2,12 +2,13 @@
 
 use std::{
     fs::{self, File},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use shim_api::restore::Then;
-use shim_core::restore::StepFailed;
+use shim_core::{crashes::InTurn, restore::StepFailed};
 use shim_store::Urgency;
 
 use super::Work;
@@ -96,6 +97,14 @@ impl Work<'_> {
         Ok(settings)
     }
 
+    /// A cut tool call is never left to the client's own way of going on: that hides the call from the model
+    /// and asks the same prompt again, and the model runs the tool a second time (measured on 2.1.329). An
+    /// ordinary message makes the client tell of the call and that its outcome is unknown.
+    fn first_message(&self) -> Option<&'static str> {
+        let tool_in_doubt = self.job.in_turn == InTurn::Tool || self.orphans_found;
+        (self.job.then == Then::Continue && tool_in_doubt).then_some("Continue from where you left off.")
+    }
+
     fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<String> = Vec::new();
         let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -125,6 +134,10 @@ impl Work<'_> {
                 arguments.push(flag.clone());
             }
         }
+        if let Some(message) = self.first_message().filter(|_| !self.job.headless) {
+            arguments.push("--".to_owned());
+            arguments.push(message.to_owned());
+        }
         arguments
     }
 
@@ -140,10 +153,9 @@ impl Work<'_> {
         if let Some(home) = self.file.as_deref().and_then(claude_code::home_of_transcript) {
             claude_code::point_at_home(&mut environment, &home);
         }
-        if self.job.then == Then::Continue {
+        if self.job.then == Then::Continue && self.first_message().is_none() {
             environment.push(("CLAUDE_CODE_RESUME_INTERRUPTED_TURN".to_owned(), "1".to_owned()));
-            // Without it the client hides a cut tool call from the model and asks the same prompt again,
-            // and the model runs the tool a second time.
+            // Should a call have been cut that nobody knows of, the model is at least shown it.
             environment.push(("CLAUDE_CODE_RESUME_SHOWS_CUT_OFF_CALLS".to_owned(), "1".to_owned()));
         }
         let from_terminal = if self.job.headless {
@@ -199,7 +211,7 @@ impl Work<'_> {
         let words = terminal::fill(terminal, &line, &launch.cwd);
         let (program, arguments) =
             words.split_first().ok_or_else(|| anyhow::anyhow!("no terminal is known"))?;
-        let mut command = std::process::Command::new(program);
+        let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         own_group(&mut command);
         Ok(command.spawn()?)
@@ -217,16 +229,19 @@ impl Work<'_> {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let out = options.open(&output)?;
         let mut command = launch.command();
-        command.stdin(worker_input(&folder.join(format!("{}.in", self.number)))?);
+        let message = self.first_message().map(|text| {
+            serde_json::json!({ "type": "user", "message": { "role": "user", "content": [{ "type": "text", "text": text }] } })
+        });
+        let message = message.map(|message| format!("{message}\n")).unwrap_or_default();
         command.stdout(out.try_clone()?).stderr(out);
         own_group(&mut command);
         self.child_said = Some(output);
-        Ok(command.spawn()?)
+        spawn_worker(command, &folder.join(format!("{}.in", self.number)), message.as_bytes())
     }
 }
 
 /// A group of its own, so that ending SHIM or its terminal does not end the chat.
-fn own_group(command: &mut std::process::Command) {
+fn own_group(command: &mut Command) {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;
@@ -240,9 +255,9 @@ fn own_group(command: &mut std::process::Command) {
     }
 }
 
-/// A pipe with a name that the worker holds open at both ends.
+/// Its input is a pipe with a name that the worker holds open at both ends.
 #[cfg(target_os = "linux")]
-fn worker_input(path: &Path) -> anyhow::Result<Stdio> {
+fn spawn_worker(mut command: Command, path: &Path, first: &[u8]) -> anyhow::Result<Child> {
     let _ = fs::remove_file(path);
     rustix::fs::mknodat(
         rustix::fs::CWD,
@@ -251,10 +266,17 @@ fn worker_input(path: &Path) -> anyhow::Result<Stdio> {
         rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
         0,
     )?;
-    Ok(Stdio::from(File::options().read(true).write(true).open(path)?))
+    let mut input = File::options().read(true).write(true).open(path)?;
+    input.write_all(first)?;
+    Ok(command.stdin(Stdio::from(input)).spawn()?)
 }
 
+/// Its input ends with the engine that started it.
 #[cfg(not(target_os = "linux"))]
-fn worker_input(_path: &Path) -> anyhow::Result<Stdio> {
-    Ok(Stdio::piped())
+fn spawn_worker(mut command: Command, _path: &Path, first: &[u8]) -> anyhow::Result<Child> {
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    if let Some(input) = &mut child.stdin {
+        input.write_all(first)?;
+    }
+    Ok(child)
 }
