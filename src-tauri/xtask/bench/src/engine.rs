@@ -123,6 +123,27 @@ impl Engine {
         Ok(kib * 1024.0 / 1e6)
     }
 
+    /// Bytes that the system was given to write to disk.
+    pub fn written_bytes(&self) -> Result<u64> {
+        let io = self.proc("io")?;
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        line.and_then(|bytes| bytes.parse().ok()).context("the system does not tell what it wrote")
+    }
+
+    /// Lets the engine end, which copies its log into the database, and gives all that it wrote.
+    pub fn written_in_all(self) -> Result<u64> {
+        self.api.stop()?;
+        let start = Instant::now();
+        // Its counts can be read until it is waited for, which dropping it does.
+        while !self.proc("stat")?.contains(") Z ") {
+            if start.elapsed() > STOP_WAIT {
+                bail!("the engine did not end within {} s", STOP_WAIT.as_secs());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.written_bytes()
+    }
+
     fn proc(&self, file: &str) -> Result<String> {
         let path = format!("/proc/{}/{file}", self.child.id());
         fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))
