@@ -50,6 +50,8 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     let failed = |error: rusqlite::Error| failed(path, &error);
     let mut connection = Connection::open(path).map_err(failed)?;
     only_for_the_user(path);
+    // A commit writes whole pages, and most commits change a few small rows. Must come before any table.
+    connection.pragma_update(None, "page_size", 1024).map_err(failed)?;
     // Space of dropped chats can be given back without rewriting the file. Must come before any table.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
     // Readers never wait for the writer.
@@ -57,7 +59,7 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     // A crash or checkpoint is acknowledged only when it survives a power loss.
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     // Pages that many commits touch are copied into the file once per 16 MiB of log, not each time.
-    connection.pragma_update(None, "wal_autocheckpoint", 4096).map_err(failed)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 16_384).map_err(failed)?;
     // After a burst the log shrinks to this again.
     connection.pragma_update(None, "journal_size_limit", 32 * 1024 * 1024).map_err(failed)?;
     // 2 MiB of pages: indexing only appends, and the engine must stay small.

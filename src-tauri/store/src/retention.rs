@@ -46,7 +46,7 @@ impl Batch<'_> {
             [DROPPED_NOTES_MAX],
         )?;
         // Each step frees one page: at most 100 MiB here, the rest with the next chat that is dropped.
-        let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum(25600)")?;
+        let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum(102400)")?;
         let mut pages = vacuum.query([])?;
         while pages.next()?.is_some() {}
         Ok(())
