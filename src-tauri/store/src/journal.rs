@@ -48,9 +48,14 @@ pub struct Verified {
     pub damaged: Vec<Damage>,
 }
 
+/// Pieces up to this size are what a live chat appends: few, and worth the time to make them small, since
+/// every byte is written twice. Larger ones come from indexing, where speed counts.
+const LIVE_BYTES_MAX: usize = 128 * 1024;
+
 /// Compresses bytes for `append`. Done by the caller, so that the writer only writes.
-pub fn compress(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let mut encoder = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 4 + 64), Compression::fast());
+fn compress(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let level = if bytes.len() <= LIVE_BYTES_MAX { Compression::default() } else { Compression::fast() };
+    let mut encoder = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 4 + 64), level);
     let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
     packed.map_err(|error| StoreError::Checksum(format!("compression failed: {error}")))
 }
