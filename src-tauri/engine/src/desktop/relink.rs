@@ -81,7 +81,7 @@ fn carry_out(
     let path = paths::from_bytes(&entry.path);
     let bytes = last_version(handle, &entry);
     step("journal", !bytes.is_empty(), format!("the entry as it was last: {} bytes", bytes.len()));
-    if let Err(message) = is_closed(&home) {
+    if let Some(message) = open_app(&home) {
         step("prove_closed", false, message.clone());
         return Err(Some(Refusal { reason: RefusalReason::StillAlive, message }));
     }
@@ -143,19 +143,20 @@ fn last_version(handle: &Handle, entry: &Stream) -> Vec<u8> {
     if read.is_err() { Vec::new() } else { bytes }
 }
 
-fn is_closed(home: &Path) -> Result<(), String> {
+/// Why it is not proved that the app is closed, and what to do; `None` when it is.
+fn open_app(home: &Path) -> Option<String> {
     let look = Look::default();
     match processes_of(home, &look) {
-        Ok(found) if found.is_empty() => Ok(()),
+        Ok(found) if found.is_empty() => None,
         Ok(found) => {
             let pids: Vec<_> = found.iter().map(|(_, running)| running.pid.to_string()).collect();
-            Err(format!(
+            Some(format!(
                 "Claude Desktop runs (process {}), and would write its own index over ours: quit it, in the \
                  tray too, then restore again",
                 pids.join(", ")
             ))
         }
-        Err(error) => Err(format!("it cannot be told whether Claude Desktop runs: {error}; try again")),
+        Err(error) => Some(format!("it cannot be told whether Claude Desktop runs: {error}; try again")),
     }
 }
 
