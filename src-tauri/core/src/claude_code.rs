@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Longest text kept of a prompt, an answer or a title, in characters.
-const TEXT_CHARS_MAX: usize = 400;
+pub(crate) const TEXT_CHARS_MAX: usize = 400;
 /// Longest string kept inside a tool call's input, in characters.
 const INPUT_CHARS_MAX: usize = 500;
 
@@ -212,6 +212,7 @@ fn understand(raw: Raw<'_>) -> Record<'_> {
             branch: own(raw.git_branch),
             version: own(raw.version),
             permission_mode: own(raw.permission_mode),
+            provider: None,
             sidechain: raw.is_sidechain,
             what,
         },
@@ -398,7 +399,7 @@ pub fn shorten(text: &str, max: usize) -> String {
     }
 }
 
-fn shorten_strings(value: Value) -> Value {
+pub(crate) fn shorten_strings(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(shorten(&text, INPUT_CHARS_MAX)),
         Value::Array(items) => Value::Array(items.into_iter().take(50).map(shorten_strings).collect()),

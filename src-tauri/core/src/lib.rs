@@ -4,6 +4,7 @@
 pub mod chats;
 pub mod checkpoints;
 pub mod claude_code;
+pub mod codex;
 pub mod crashes;
 pub mod digest;
 pub mod journal;
