@@ -1,4 +1,4 @@
-//! The one version of Claude Code that tests run, and where it lies: below the build's target folder, by npm.
+//! The one version of each client that tests run, and where it lies: below the build's target folder, by npm.
 
 use std::{
     fs::{self, File},
@@ -26,8 +26,36 @@ pub fn program() -> Result<PathBuf> {
 
 /// Installs the client below `target` unless it is there, and gives its program.
 pub fn install(target: &Path) -> Result<PathBuf> {
+    from_npm(target, "claude-code", PACKAGE, CLAUDE_CODE_VERSION, installed)
+}
+
+/// Another client: the one that `variable` names, else the one below the target folder, fetched from npm when it
+/// is not there. `program` finds it in the folder that npm filled.
+pub fn client(
+    variable: &str,
+    package: &str,
+    version: &str,
+    program: fn(&Path) -> Option<PathBuf>,
+) -> Result<PathBuf> {
+    match std::env::var_os(variable).map(PathBuf::from) {
+        Some(named) if named.is_file() => Ok(named),
+        Some(named) => bail!("{variable} names {}, which is not a file", named.display()),
+        None => {
+            let name = package.rsplit('/').next().unwrap_or(package);
+            from_npm(&target_folder()?, name, package, version, program)
+        }
+    }
+}
+
+fn from_npm(
+    target: &Path,
+    name: &str,
+    package: &str,
+    version: &str,
+    installed: fn(&Path) -> Option<PathBuf>,
+) -> Result<PathBuf> {
     let clients = target.join("clients");
-    let folder = clients.join(format!("claude-code-{CLAUDE_CODE_VERSION}"));
+    let folder = clients.join(format!("{name}-{version}"));
     if let Some(program) = installed(&folder) {
         return Ok(program);
     }
@@ -38,31 +66,29 @@ pub fn install(target: &Path) -> Result<PathBuf> {
     if let Some(program) = installed(&folder) {
         return Ok(program);
     }
-    eprintln!("fetching {PACKAGE} {CLAUDE_CODE_VERSION} from npm into {}", folder.display());
+    eprintln!("fetching {package} {version} from npm into {}", folder.display());
     let part = folder.with_extension("part");
     if part.exists() {
         fs::remove_dir_all(&part)?;
     }
     fs::create_dir_all(&part)?;
-    npm_install(&part)?;
+    npm_install(&part, package, version)?;
     fs::rename(&part, &folder)?;
     installed(&folder)
         .with_context(|| format!("npm put no program for this platform into {}", folder.display()))
 }
 
-fn npm_install(folder: &Path) -> Result<()> {
+fn npm_install(folder: &Path, package: &str, version: &str) -> Result<()> {
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
     // The platform's package holds the program itself, so no install script has to run.
     let status = Command::new(npm)
         .args(["i", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
         .arg(folder)
-        .arg(format!("{PACKAGE}@{CLAUDE_CODE_VERSION}"))
+        .arg(format!("{package}@{version}"))
         .status()
         .context("npm cannot be started: install Node 20 or later")?;
     if !status.success() {
-        bail!(
-            "npm could not install {PACKAGE}@{CLAUDE_CODE_VERSION} ({status}); is its registry within reach?"
-        );
+        bail!("npm could not install {package}@{version} ({status}); is its registry within reach?");
     }
     Ok(())
 }
