@@ -15,19 +15,12 @@ use rustix::process::Signal;
 use super::{Headless, Home, Process, processes::send, wait};
 use crate::install;
 
-const PACKAGE: &str = "@openai/codex";
-const VERSION: &str = "0.169.0";
-/// Names a launcher that is there already, so that nothing is fetched.
-const PROGRAM_VARIABLE: &str = "SHIM_TEST_CODEX";
 const CONFIG: &str = include_str!("codex.toml");
 
 impl Home {
     /// Furnishes the home for Codex too, which talks to the stand-in at `api`.
     pub fn with_codex(mut self, api: &str) -> Result<Self> {
-        let launcher = |folder: &Path| {
-            Some(folder.join("node_modules/@openai/codex/bin/codex.js")).filter(|p| p.is_file())
-        };
-        let program = install::client(PROGRAM_VARIABLE, PACKAGE, VERSION, launcher)?;
+        let program = install::program(&install::CODEX)?;
         std::os::unix::fs::symlink(program, self.codex())?;
         fs::create_dir_all(self.codex_home())?;
         fs::write(self.codex_home().join("config.toml"), CONFIG.replace("{api}", api))?;

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
+use super::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings};
 use crate::{
-    claude_code::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings},
     crashes::ToolCall,
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, ToolResult, Usage, What},
     time::Timestamp,
@@ -231,8 +231,6 @@ struct Event<'a> {
     #[serde(borrow, default)]
     turn_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    last_agent_message: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     thread_name: Option<&'a RawValue>,
@@ -282,8 +280,8 @@ fn turn_end(event: &Event<'_>) -> What {
         let why = text(failure.message).unwrap_or_default();
         return What::ApiError { text: shorten(&why, TEXT_CHARS_MAX) };
     }
-    let text = text(event.last_agent_message).map(|text| shorten(&text, TEXT_CHARS_MAX));
-    What::Answer(Answer { text, end: AnswerEnd::Done, ..Answer::default() })
+    // What was said last stands in a record of its own.
+    What::Answer(Answer { end: AnswerEnd::Done, ..Answer::default() })
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{permission_mode, policies, read_line, thread_id};
 use crate::{
-    claude_code::Unreadable,
+    clients::Unreadable,
     crashes::ToolCall,
     digest::{Digest, Turn},
     observations::{Answer, AnswerEnd, Observed, What},
@@ -14,7 +14,7 @@ use crate::{
 
 macro_rules! sample {
     ($name:literal) => {
-        include_bytes!(concat!("../../../tests/data/codex/rollout-", $name, ".jsonl")).as_slice()
+        include_bytes!(concat!("../../../../tests/data/codex/rollout-", $name, ".jsonl")).as_slice()
     };
 }
 
@@ -166,12 +166,10 @@ fn calls_of_every_kind_wait_for_their_results() {
 
 #[test]
 fn the_end_of_a_turn_is_told_with_its_reason() {
-    let answer = |text: Option<&str>| {
-        What::Answer(Answer { text: text.map(str::to_owned), end: AnswerEnd::Done, ..Answer::default() })
-    };
+    let done = What::Answer(Answer { end: AnswerEnd::Done, ..Answer::default() });
     for (payload, expected) in [
-        (json!({ "type": "task_complete", "last_agent_message": "done" }), answer(Some("done"))),
-        (json!({ "type": "task_complete", "last_agent_message": null, "error": null }), answer(None)),
+        (json!({ "type": "task_complete", "last_agent_message": "done" }), done.clone()),
+        (json!({ "type": "task_complete", "last_agent_message": null, "error": null }), done),
         (
             json!({ "type": "task_complete", "error": { "message": "429" } }),
             What::ApiError { text: "429".to_owned() },
