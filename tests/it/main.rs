@@ -9,6 +9,7 @@
 )]
 
 mod claude_desktop;
+mod codex;
 mod forks;
 mod hostile;
 mod kill_matrix;

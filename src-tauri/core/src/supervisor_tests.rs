@@ -415,3 +415,14 @@ fn a_restored_chat_that_dies_before_its_receipt_stays_crashed() {
     assert_eq!(desk.ended(true), [changed()]);
     assert_eq!(desk.state(), ChatState::Crashed);
 }
+
+#[test]
+fn a_chat_that_went_on_and_ended_unseen_is_crashed_no_more() {
+    let mut desk = Desk::default();
+    desk.alive(7, BUSY);
+    desk.gone(7, true);
+    assert_eq!(desk.state(), ChatState::Crashed);
+    assert_eq!(desk.tell(Event::WentOn { chat: &chat() }), [resolve(), changed()]);
+    assert_eq!(desk.state(), ChatState::Ended);
+    assert_eq!(desk.tell(Event::WentOn { chat: &chat() }), [changed()]);
+}

@@ -3,6 +3,7 @@
 
 mod claude_code;
 pub mod claude_desktop;
+mod codex;
 
 use std::{
     cell::OnceCell,
@@ -72,6 +73,10 @@ pub struct Start<'a> {
     /// A tool call was cut, or left something running: it must not be repeated.
     pub tool_in_doubt: bool,
     pub model: Option<&'a str>,
+    /// Who serves the model, where the client has several.
+    pub provider: Option<&'a str>,
+    /// The client's version that wrote the chat last.
+    pub version: Option<&'a str>,
     pub permission_mode: Option<&'a str>,
     /// Flags that are given again.
     pub flags: &'a [String],
@@ -209,12 +214,13 @@ pub trait Port: Sync {
 pub fn port(client: Client) -> &'static dyn Port {
     match client {
         Client::ClaudeCode => &claude_code::ClaudeCode,
-        Client::Codex | Client::Gemini | Client::Opencode => &claude_code::ClaudeCode,
+        Client::Codex => &codex::Codex,
+        Client::Gemini | Client::Opencode => &claude_code::ClaudeCode,
         Client::ClaudeDesktop => &claude_desktop::ClaudeDesktop,
     }
 }
 
-pub const PORTS: [&dyn Port; 2] = [&claude_code::ClaudeCode, &claude_desktop::ClaudeDesktop];
+pub const PORTS: [&dyn Port; 3] = [&claude_code::ClaudeCode, &codex::Codex, &claude_desktop::ClaudeDesktop];
 
 /// A look at the machine's processes, taken when it is first asked for, however many ask.
 #[derive(Default)]
