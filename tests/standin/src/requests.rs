@@ -45,15 +45,24 @@ impl Request {
         self.body.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// What the Gemini API is given to go on with. It names no chat: such a request is told by its prompt.
+    pub fn contents(&self) -> &[Value] {
+        crate::gemini::contents(&self.body).unwrap_or_default()
+    }
+
     /// The newest thing the user said.
     pub fn prompt(&self) -> String {
-        crate::script::part(self.messages()).prompt
+        match crate::gemini::part(&self.body) {
+            Some(part) => part.prompt,
+            None => crate::script::part(self.messages()).prompt,
+        }
     }
 
     /// All text of all messages, in order: prompts, answers, tool calls and their results, system notes.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.messages().iter().for_each(|message| collect_text(&message["content"], &mut text));
+        self.contents().iter().for_each(|content| collect_text(&content["parts"], &mut text));
         text
     }
 }
@@ -69,8 +78,10 @@ fn collect_text(content: &Value, text: &mut String) {
             for key in ["text", "thinking", "content"] {
                 block.get(key).into_iter().for_each(|content| collect_text(content, text));
             }
-            if let Some(input) = block.get("input") {
-                collect_text(&Value::String(input.to_string()), text);
+            for key in ["input", "functionCall", "functionResponse"] {
+                if let Some(input) = block.get(key) {
+                    collect_text(&Value::String(input.to_string()), text);
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

@@ -22,8 +22,9 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::{
+    gemini,
     requests::{Answer, Request, kept_headers},
-    script::{Directive, part},
+    script::{Directive, Part, part},
     stream::{Frame, Piece, pieces, tokens, whole},
 };
 
@@ -204,6 +205,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
             Json(json!({"input_tokens": tokens(bytes.len() as u64)})).into_response()
         }
         ("GET" | "HEAD", "/") => Json(json!({"stand-in": "Anthropic Messages API"})).into_response(),
+        ("POST", path) if gemini::asked(path).is_some() => {
+            return gemini(&shared, number, path, &body, bytes.len() as u64);
+        }
         (method, path) => failure(404, &format!("the stand-in does not answer {method} {path}")),
     };
     let status = answer.status();
@@ -222,27 +226,11 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
         shared.update(number, |_| Answer::Refused { status: 400 });
         return failure(400, "messages: Field required");
     };
-    let part = part(messages);
-    let mut directives = Vec::new();
-    for (place, directive) in part.directives.into_iter().enumerate() {
-        let point = || format!("{}\n{}\n{}\n{place}", body["metadata"], part.prompt, part.results);
-        match directive {
-            Directive::Error { status, times } if shared.is_due(point(), times) => {
-                shared.update(number, |_| Answer::Refused { status });
-                return failure(status, "the script says so");
-            }
-            Directive::Cut { times } if !shared.is_due(point(), times) => {}
-            Directive::Slow { words, times, .. } if !shared.is_due(point(), times) => {
-                directives.push(Directive::Slow { words, every: Duration::ZERO, times });
-            }
-            directive => directives.push(directive),
-        }
-    }
-    let frame = Frame {
-        id: uuid::Uuid::new_v4().simple().to_string(),
-        model: body["model"].as_str().unwrap_or("stand-in").to_owned(),
-        request_bytes,
+    let directives = match due(shared, &body["metadata"], part(messages)) {
+        Ok(directives) => directives,
+        Err(status) => return refuse(shared, number, status),
     };
+    let frame = frame(body, request_bytes);
     let progress = Progress { shared: Arc::clone(shared), number };
     if body["stream"] == true {
         return streamed(progress, pieces(&frame, &directives));
@@ -251,6 +239,60 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
     tokio::time::sleep(pause).await;
     progress.done();
     Json(message).into_response()
+}
+
+/// The Gemini API, which Gemini CLI speaks.
+fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_bytes: u64) -> Response {
+    let progress = Progress { shared: Arc::clone(shared), number };
+    let (Some((model, ask)), Some(part)) = (gemini::asked(path), gemini::part(body)) else {
+        shared.update(number, |_| Answer::Refused { status: 400 });
+        return (StatusCode::BAD_REQUEST, Json(gemini::failure(400, "contents is required"))).into_response();
+    };
+    let frame = Frame { model: model.to_owned(), ..frame(body, request_bytes) };
+    let whole = match ask {
+        gemini::Ask::CountTokens => json!({"totalTokens": tokens(request_bytes)}),
+        gemini::Ask::Whole => gemini::whole(&frame, body),
+        gemini::Ask::Stream => match due(shared, &body["contents"][0]["parts"][0], part) {
+            Ok(directives) => return streamed(progress, gemini::pieces(&frame, &directives)),
+            Err(status) => {
+                shared.update(number, |_| Answer::Refused { status });
+                let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                return (code, Json(gemini::failure(status, "the script says so"))).into_response();
+            }
+        },
+    };
+    progress.done();
+    Json(whole).into_response()
+}
+
+/// What is to be played in this try of a part of `chat`'s script; the status where the script has it fail.
+fn due(shared: &Shared, chat: &Value, part: Part) -> Result<Vec<Directive>, u16> {
+    let mut directives = Vec::new();
+    for (place, directive) in part.directives.into_iter().enumerate() {
+        let point = || format!("{chat}\n{}\n{}\n{place}", part.prompt, part.results);
+        match directive {
+            Directive::Error { status, times } if shared.is_due(point(), times) => return Err(status),
+            Directive::Cut { times } if !shared.is_due(point(), times) => {}
+            Directive::Slow { words, times, .. } if !shared.is_due(point(), times) => {
+                directives.push(Directive::Slow { words, every: Duration::ZERO, times });
+            }
+            directive => directives.push(directive),
+        }
+    }
+    Ok(directives)
+}
+
+fn refuse(shared: &Shared, number: u64, status: u16) -> Response {
+    shared.update(number, |_| Answer::Refused { status });
+    failure(status, "the script says so")
+}
+
+fn frame(body: &Value, request_bytes: u64) -> Frame {
+    Frame {
+        id: uuid::Uuid::new_v4().simple().to_string(),
+        model: body["model"].as_str().unwrap_or("stand-in").to_owned(),
+        request_bytes,
+    }
 }
 
 fn streamed(progress: Progress, pieces: Vec<Piece>) -> Response {
@@ -281,7 +323,10 @@ fn streamed(progress: Progress, pieces: Vec<Piece>) -> Response {
 }
 
 fn sse(event: &Value) -> Bytes {
-    Bytes::from(format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("ping")))
+    match event["type"].as_str() {
+        Some(kind) => Bytes::from(format!("event: {kind}\ndata: {event}\n\n")),
+        None => Bytes::from(format!("data: {event}\n\n")),
+    }
 }
 
 /// Notes how far an answer got; dropped before `done`, the answer was broken off.
