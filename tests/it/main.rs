@@ -9,6 +9,7 @@
 )]
 
 mod forks;
+mod gemini;
 mod hostile;
 mod kill_matrix;
 mod lost_files;

@@ -438,7 +438,11 @@ impl Watch {
         let others: Vec<_> = living.map(|(_, process)| process.pid).collect();
         let cwd = known.launch.cwd.as_deref().or(known.digest.cwd.as_deref());
         let left = clients::tool_children(chat, &known.launch, cwd, &[dead.process.pid], &others);
-        left.unwrap_or_default().iter().filter_map(|orphan| port.unfinished_call(orphan)).collect()
+        let mut calls: Vec<_> =
+            left.unwrap_or_default().iter().filter_map(|orphan| port.unfinished_call(orphan)).collect();
+        // A shell and the one it became two of show the same call.
+        calls.dedup();
+        calls
     }
 
     /// The home that a path lies in; where one lies in another, the inner one.

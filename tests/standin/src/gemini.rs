@@ -142,7 +142,7 @@ fn example(schema: &Value) -> Value {
 fn chunk(frame: &Frame, part: &Value, finish: Option<&str>) -> Value {
     let mut candidate = json!({"index": 0, "content": {"role": "model", "parts": [part]}});
     if let Some(reason) = finish {
-        candidate["finishReason"] = json!(reason);
+        candidate.as_object_mut().map(|map| map.insert("finishReason".to_owned(), json!(reason)));
     }
     let asked = tokens(frame.request_bytes);
     json!({

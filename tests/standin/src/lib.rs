@@ -6,6 +6,7 @@ pub mod client;
 mod gemini;
 pub mod install;
 pub mod requests;
+mod responses;
 pub mod script;
 mod server;
 mod stream;

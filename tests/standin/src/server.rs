@@ -201,6 +201,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     let number = shared.keep(&http, body.clone());
     let answer = match (http.method.as_str(), http.uri.path()) {
         ("POST", "/v1/messages") => return messages(&shared, number, &body, bytes.len() as u64).await,
+        ("POST", "/v1/responses") => return responses(&shared, number, &body, bytes.len() as u64),
         ("POST", "/v1/messages/count_tokens") => {
             Json(json!({"input_tokens": tokens(bytes.len() as u64)})).into_response()
         }
@@ -241,7 +242,7 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
     Json(message).into_response()
 }
 
-/// The Gemini API, which Gemini CLI speaks.
+/// The Gemini API, which Gemini CLI speaks. It names no chat: a script is told by its prompt.
 fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_bytes: u64) -> Response {
     let progress = Progress { shared: Arc::clone(shared), number };
     let (Some((model, ask)), Some(part)) = (gemini::asked(path), gemini::part(body)) else {
@@ -252,7 +253,7 @@ fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_b
     let whole = match ask {
         gemini::Ask::CountTokens => json!({"totalTokens": tokens(request_bytes)}),
         gemini::Ask::Whole => gemini::whole(&frame, body),
-        gemini::Ask::Stream => match due(shared, &body["contents"][0]["parts"][0], part) {
+        gemini::Ask::Stream => match due(shared, &Value::Null, part) {
             Ok(directives) => return streamed(progress, gemini::pieces(&frame, &directives)),
             Err(status) => {
                 shared.update(number, |_| Answer::Refused { status });
@@ -263,6 +264,20 @@ fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_b
     };
     progress.done();
     Json(whole).into_response()
+}
+
+/// The Responses API, which Codex speaks.
+fn responses(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes: u64) -> Response {
+    let Some(part) = crate::responses::part(body) else {
+        return refuse(shared, number, 400);
+    };
+    match due(shared, &body["prompt_cache_key"], part) {
+        Ok(directives) => {
+            let pieces = crate::responses::pieces(&frame(body, request_bytes), body, &directives);
+            streamed(Progress { shared: Arc::clone(shared), number }, pieces)
+        }
+        Err(status) => refuse(shared, number, status),
+    }
 }
 
 /// What is to be played in this try of a part of `chat`'s script; the status where the script has it fail.
