@@ -190,9 +190,9 @@ impl Cut {
         };
         shows("Type your message");
         assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
-        assert_eq!(world.chat(&self.id())["state"], "idle");
-        terminals.type_text(window, "what now?").unwrap();
-        shows("what now?");
+        world.wait_for_state(&self.id(), "idle");
+        terminals.type_text(window, "what now").unwrap();
+        shows("what now");
         terminals.press(window, &["Enter"]).unwrap();
     }
 
@@ -221,7 +221,7 @@ fn killed_in_mid_answer() {
 fn killed_in_mid_answer_restored_in_a_terminal() {
     let cut = cut(Moment::Answer, |chat| chat.signal_group(Signal::KILL));
     cut.is_a_crash("answer", &json!([]));
-    cut.comes_back(How::TerminalIdle, &["Your last answer was cut", "what now?"]);
+    cut.comes_back(How::TerminalIdle, &["Your last answer was cut", "what now"]);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn killed_in_mid_tool() {
 fn killed_in_mid_tool_restored_in_a_terminal() {
     let cut = cut(Moment::Tool, |chat| chat.signal(Signal::KILL));
     cut.is_a_crash("tool", &in_flight());
-    cut.comes_back(How::TerminalIdle, &["In flight when it died", "Do not run these again", "what now?"]);
+    cut.comes_back(How::TerminalIdle, &["In flight when it died", "Do not run these again", "what now"]);
     cut.the_tool_ran_once();
 }
 
@@ -302,6 +302,43 @@ fn clean_ends_are_no_crashes() {
     assert_eq!(receipt["refused"]["reason"], "unsupported", "{receipt}");
 }
 
+/// The client tells nobody that its user began another chat in the same window.
+#[test]
+fn a_user_who_begins_another_chat_is_followed() {
+    let world = world();
+    let cwd = world.home.project("p").unwrap();
+    let start = GeminiStart::new(&cwd, "hello there");
+    let terminals = Terminals::new(&world.home);
+    Gemini::open(&terminals, &world.home.gemini(), &start).unwrap();
+    let window = &start.session_id;
+    let shows = |words: &str| {
+        wait(WAIT, words, || terminals.screen(window).unwrap_or_default().contains(words).then_some(()))
+            .unwrap();
+    };
+    let say = |words: &str| {
+        terminals.type_text(window, words).unwrap();
+        shows(words);
+        terminals.press(window, &["Enter"]).unwrap();
+    };
+    shows("You said: hello there");
+    let first = world.wait_for_state(&id(window), "idle");
+    say("/clear");
+    wait(WAIT, "the window to be cleared", || {
+        (!terminals.screen(window).unwrap().contains("hello there")).then_some(())
+    })
+    .unwrap();
+    say("@@slow 2000 0.05");
+    shows("word5");
+    world.wait_for_state(&id(window), "ended");
+    let chats = world.json(&["chats"]);
+    let second = chats.as_array().unwrap().iter().find(|chat| chat["id"] != id(window)).unwrap();
+    assert_eq!((&second["state"], &second["pid"]), (&json!("working"), &first["pid"]), "{chats}");
+    let second = second["id"].as_str().unwrap();
+    shim_standin::client::send(u32::try_from(first["pid"].as_u64().unwrap()).unwrap(), Signal::KILL);
+    assert_eq!(world.wait_for_crash(second)["in_turn"], "answer");
+    assert_eq!(world.crashes_of(&id(window)), Vec::<Value>::new());
+}
+
 #[test]
 fn a_fork_leaves_the_original_as_it_is() {
     let world = world();
@@ -313,7 +350,7 @@ fn a_fork_leaves_the_original_as_it_is() {
     play(&world, &GeminiStart::new(&cwd, "second\n@@text later").resuming(&session_id));
     world.wait_for_state(&id(&session_id), "ended");
     let (before, asked) = (world.transcript(&id(&session_id)), world.asked());
-    let options = ["--from-checkpoint", &checkpoint, "--headless", "--continue"];
+    let options = ["--checkpoint", &checkpoint, "--headless", "--continue"];
     let receipt = world.restore(&id(&session_id), &options);
     assert_eq!((&receipt["ok"], &receipt["fork_of"]), (&json!(true), &json!(id(&session_id))), "{receipt}");
     assert_eq!((&receipt["turns_before"], &receipt["turns_lost"]), (&json!(1), &json!(0)), "{receipt}");

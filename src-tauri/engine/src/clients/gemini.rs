@@ -421,3 +421,97 @@ fn transcript_at(path: &Path) -> Option<Transcript> {
     files.insert(path.to_owned(), header.session_id.clone());
     Some(of(&header.session_id, ""))
 }
+
+#[cfg(test)]
+mod tests {
+    use shim_core::restore::Orphan;
+
+    use super::*;
+
+    fn header(session: &str) -> String {
+        format!(
+            "{{\"sessionId\":\"{session}\",\"projectHash\":\"h\",\"startTime\":\"2026-11-21T00:55:03.845Z\"}}\n"
+        )
+    }
+
+    #[test]
+    fn only_a_file_with_a_message_is_a_chat() {
+        let folder = tempfile::tempdir().unwrap();
+        let chats = folder.path().join("tmp/p/chats");
+        std::fs::create_dir_all(&chats).unwrap();
+        let context = "{\"$set\":{\"messages\":[],\"lastUpdated\":\"2026-11-21T00:56:00.000Z\"}}\n";
+        let message = "{\"id\":\"u\",\"timestamp\":\"2026-11-21T00:57:00.000Z\",\"type\":\"user\",\"content\":\"hi\"}\n";
+        for (name, text) in [
+            ("session-1-aaaaaaaa.jsonl", header("a") + context + message),
+            ("session-2-aaaaaaaa.jsonl", header("a") + context),
+            ("session-3-bbbbbbbb.jsonl", header("b") + context),
+            ("torn.jsonl", "{\"sess".to_owned()),
+            ("other.txt", header("c") + message),
+        ] {
+            std::fs::write(chats.join(name), text).unwrap();
+        }
+        let main = chats.join("session-1-aaaaaaaa.jsonl");
+        let found: Vec<_> = Gemini.transcripts(folder.path(), &mut Vec::new());
+        let found: Vec<_> = found.iter().map(|found| (&found.path, found.chat.session_id())).collect();
+        assert_eq!(found, [(&main, "a")]);
+        assert_eq!(Timestamp::parse("2026-11-21T00:57:00.000Z"), Some(written(&main)));
+        let stub = chats.join("session-2-aaaaaaaa.jsonl");
+        assert_eq!(Gemini.change(folder.path(), &stub), Change::Processes);
+        assert_eq!(Gemini.change(folder.path(), &folder.path().join("tmp/p/logs.json")), Change::Nothing);
+        assert_eq!(Gemini.home_of_transcript(&main).as_deref(), Some(folder.path()));
+        let fork = Gemini.fork_path(&main, "aaaaaaaa-1", "cccccccc-2");
+        assert_eq!(fork, chats.join("session-1-cccccccc.jsonl"));
+    }
+
+    #[test]
+    fn a_waiting_shell_tells_its_call() {
+        let shell = "/usr/bin/bash -c shopt -u promptvars; _bgpids_file=/tmp/x/bgpids.tmp\n(\n  trap 'jobs -p > \"$_bgpids_file\"' EXIT\nsleep 9; ls\n)\n__code=$?\nexit $__code";
+        let call = |command: &str| {
+            let process = ProcessKey { pid: 1, start: "1".to_owned() };
+            Gemini.unfinished_call(&Orphan { process, command: command.to_owned() })
+        };
+        assert_eq!(call(shell).unwrap().input, serde_json::json!({"command": "sleep 9; ls"}));
+        assert_eq!(call("sleep 9"), None);
+    }
+
+    #[test]
+    fn a_command_line_tells_client_and_chat() {
+        let id = "386049c6-764a-45e7-b1b9-2cf9d257b7e7";
+        let running = |program: &str, line: &str, marked: bool| Running {
+            pid: std::process::id(),
+            parent: None,
+            since: Timestamp::from_ms(0),
+            started: Started {
+                program: Some(PathBuf::from(program)),
+                arguments: line.split(' ').map(Into::into).collect(),
+                environment: if marked {
+                    vec![("GEMINI_CLI_NO_RELAUNCH".into(), "true".into())]
+                } else {
+                    vec![]
+                },
+                cwd: None,
+            },
+        };
+        let node = "/usr/bin/node";
+        for (program, line, marked, is, named, interactive) in [
+            (
+                node,
+                format!("node --max-old-space-size=9 /x/bin/gemini --resume {id}"),
+                true,
+                true,
+                Some(id),
+                true,
+            ),
+            (node, format!("node /x/bin/gemini -p hi --session-id={id}"), true, true, Some(id), false),
+            (node, "node /x/gemini-cli/bundle/gemini.js --resume latest".to_owned(), true, true, None, true),
+            (node, "node /x/bin/gemini".to_owned(), false, false, None, true),
+            ("/bin/tail", "tail -f gemini.log".to_owned(), true, false, None, true),
+            (node, "node server.js".to_owned(), true, false, None, true),
+        ] {
+            let running = running(program, &line, marked);
+            assert_eq!(is_client(&running), is, "{line}");
+            let process = process(&running).unwrap();
+            assert_eq!((process.named.as_deref(), process.interactive), (named, interactive), "{line}");
+        }
+    }
+}
