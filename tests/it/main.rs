@@ -11,6 +11,7 @@
 mod claude_desktop;
 mod codex;
 mod forks;
+mod gemini;
 mod hostile;
 mod kill_matrix;
 mod lost_files;

@@ -532,8 +532,8 @@ impl Work<'_> {
         })?;
         // The client itself carries its chat's id only in what it starts.
         let dead: Vec<_> = self.subject.dead.into_iter().collect();
-        let marks = self.port().tool_marks(self.job.chat.session_id(), &dead);
-        processes::tool_children(&marks, &clients).ok_or_else(no_processes)
+        let (launch, cwd) = (&self.subject.launch, self.subject.cwd.as_deref());
+        clients::tool_children(&self.job.chat, launch, cwd, &dead, &clients).ok_or_else(no_processes)
     }
 
     /// Waits until the client's registry shows the chat under a new process.

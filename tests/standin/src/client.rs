@@ -3,6 +3,7 @@
 
 mod codex;
 mod desktop;
+mod gemini;
 mod headless;
 mod home;
 mod processes;
@@ -14,6 +15,7 @@ use anyhow::{Result, bail};
 
 pub use codex::{Codex, CodexStart};
 pub use desktop::Desktop;
+pub use gemini::{Gemini, GeminiStart};
 pub use headless::{Headless, Start};
 pub use home::{DUMMY_KEY, Home, Registry};
 pub use processes::{Process, is_alive, send};

@@ -3,6 +3,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod client;
+mod gemini;
 pub mod install;
 pub mod requests;
 mod responses;

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::{
+    gemini,
     requests::{Answer, Request, kept_headers},
     script::{Directive, Part, part},
     stream::{Frame, Piece, pieces, tokens, whole},
@@ -205,6 +206,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
             Json(json!({"input_tokens": tokens(bytes.len() as u64)})).into_response()
         }
         ("GET" | "HEAD", "/") => Json(json!({"stand-in": "Anthropic Messages API"})).into_response(),
+        ("POST", path) if gemini::asked(path).is_some() => {
+            return gemini(&shared, number, path, &body, bytes.len() as u64);
+        }
         (method, path) => failure(404, &format!("the stand-in does not answer {method} {path}")),
     };
     let status = answer.status();
@@ -236,6 +240,30 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
     tokio::time::sleep(pause).await;
     progress.done();
     Json(message).into_response()
+}
+
+/// The Gemini API, which Gemini CLI speaks. It names no chat: a script is told by its prompt.
+fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_bytes: u64) -> Response {
+    let progress = Progress { shared: Arc::clone(shared), number };
+    let (Some((model, ask)), Some(part)) = (gemini::asked(path), gemini::part(body)) else {
+        shared.update(number, |_| Answer::Refused { status: 400 });
+        return (StatusCode::BAD_REQUEST, Json(gemini::failure(400, "contents is required"))).into_response();
+    };
+    let frame = Frame { model: model.to_owned(), ..frame(body, request_bytes) };
+    let whole = match ask {
+        gemini::Ask::CountTokens => json!({"totalTokens": tokens(request_bytes)}),
+        gemini::Ask::Whole => gemini::whole(&frame, body),
+        gemini::Ask::Stream => match due(shared, &Value::Null, part) {
+            Ok(directives) => return streamed(progress, gemini::pieces(&frame, &directives)),
+            Err(status) => {
+                shared.update(number, |_| Answer::Refused { status });
+                let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                return (code, Json(gemini::failure(status, "the script says so"))).into_response();
+            }
+        },
+    };
+    progress.done();
+    Json(whole).into_response()
 }
 
 /// The Responses API, which Codex speaks.
@@ -310,7 +338,10 @@ fn streamed(progress: Progress, pieces: Vec<Piece>) -> Response {
 }
 
 fn sse(event: &Value) -> Bytes {
-    Bytes::from(format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("ping")))
+    match event["type"].as_str() {
+        Some(kind) => Bytes::from(format!("event: {kind}\ndata: {event}\n\n")),
+        None => Bytes::from(format!("data: {event}\n\n")),
+    }
 }
 
 /// Notes how far an answer got; dropped before `done`, the answer was broken off.

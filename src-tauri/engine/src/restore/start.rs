@@ -102,7 +102,9 @@ impl Work<'_> {
             port.point_at_home(&mut environment, &home);
         }
         let (context, settings) = (self.context_path(), self.settings_path());
-        let plan = port.plan(&self.start_with(&context, &settings));
+        let start = self.start_with(&context, &settings);
+        let added = self.file.as_deref().and_then(|path| port.added(&start, path));
+        let plan = port.plan(&start);
         for (name, value) in plan.environment {
             environment.retain(|(known, _)| *known != name);
             environment.push((name, value));
@@ -115,7 +117,8 @@ impl Work<'_> {
                 .to_vec()
         };
         let cwd = PathBuf::from(cwd);
-        let launch = LaunchFile { program, arguments: plan.arguments, environment, cwd, from_terminal };
+        let launch =
+            LaunchFile { program, arguments: plan.arguments, environment, cwd, from_terminal, added };
         Ok((launch, plan.input))
     }
 
