@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-pub use journaled::{Changed, Journaled, Mark, Row, Table};
+pub use journaled::{Changed, Journaled, Mark, Row, Table, line};
 pub use put_back::{as_now, export, renamed};
 
 use super::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings};

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Changed, Journaled, Mark, Row, Table, as_now, export, journaled::line, renamed};
+use super::{Changed, Journaled, Mark, Row, Table, as_now, export, line, renamed};
 use crate::{
     chats::Client,
     digest::{Digest, Reader, Turn},
