@@ -2,6 +2,7 @@
 //! fields are passed over, never an error.
 
 pub mod claude_code;
+pub mod codex;
 pub mod opencode;
 
 use serde_json::{Value, value::RawValue};
@@ -59,9 +60,10 @@ pub struct Unreadable(pub bool);
 pub fn read_line(client: Client, line: &[u8], each: impl FnMut(Record<'_>)) -> Unreadable {
     match client {
         Client::ClaudeCode => claude_code::read_line(line, each),
+        Client::Codex => codex::read_line(line, each),
         Client::Opencode => opencode::read_line(line, each),
         // The app keeps its chats on a server: there are no lines of them.
-        Client::Codex | Client::Gemini | Client::ClaudeDesktop => Unreadable(false),
+        Client::Gemini | Client::ClaudeDesktop => Unreadable(false),
     }
 }
 
