@@ -3,6 +3,7 @@
 
 mod claude_code;
 mod codex;
+pub mod opencode;
 
 use std::{
     cell::OnceCell,
@@ -47,11 +48,20 @@ pub struct Transcript {
     pub sub_agent: String,
 }
 
+/// A chat in a client's database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsPlace {
+    pub database: PathBuf,
+    pub session_id: String,
+}
+
 /// What it means that a path below a home changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// This transcript came or grew.
     Transcript(Transcript),
+    /// Rows of the database that holds the home's chats changed.
+    Rows,
     /// Another process may hold a chat.
     Processes,
     /// Nothing that SHIM reads.
@@ -86,6 +96,8 @@ pub struct Start<'a> {
     pub settings_path: &'a Path,
     /// SHIM's own program.
     pub shim: &'a Path,
+    /// What the new process gets beside what the plan adds.
+    pub environment: &'a [(String, String)],
 }
 
 impl Start<'_> {
@@ -154,6 +166,16 @@ pub trait Port: Sync {
     /// Every transcript of a home. What cannot be read is told in `unreadable`.
     fn transcripts(&self, home: &Path, unreadable: &mut Vec<String>) -> Vec<Transcript>;
 
+    /// Where the rows of a transcript stand that is no file: its path then names a database and a chat in it.
+    fn rows(&self, _path: &Path) -> Option<RowsPlace> {
+        None
+    }
+
+    /// Whether what a transcript's path names is there.
+    fn is_there(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
     /// The home that a transcript lies in.
     fn home_of_transcript(&self, path: &Path) -> Option<PathBuf>;
 
@@ -207,11 +229,12 @@ pub fn port(client: Client) -> &'static dyn Port {
     match client {
         Client::ClaudeCode => &claude_code::ClaudeCode,
         Client::Codex => &codex::Codex,
-        Client::Gemini | Client::Opencode | Client::ClaudeDesktop => &claude_code::ClaudeCode,
+        Client::Opencode => &opencode::Opencode,
+        Client::Gemini | Client::ClaudeDesktop => &claude_code::ClaudeCode,
     }
 }
 
-pub const PORTS: [&dyn Port; 2] = [&claude_code::ClaudeCode, &codex::Codex];
+pub const PORTS: [&dyn Port; 3] = [&claude_code::ClaudeCode, &codex::Codex, &opencode::Opencode];
 
 /// A look at the machine's processes, taken when it is first asked for, however many ask.
 #[derive(Default)]

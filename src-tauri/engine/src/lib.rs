@@ -13,6 +13,7 @@ mod paths;
 mod processes;
 mod restore;
 mod retention;
+mod rows;
 mod run;
 mod search;
 mod serve;
