@@ -14,6 +14,7 @@ mod hostile;
 mod kill_matrix;
 mod lost_files;
 mod many;
+mod opencode;
 mod refusals;
 mod states;
 mod world;

@@ -4,6 +4,7 @@
 mod codex;
 mod headless;
 mod home;
+mod opencode;
 mod processes;
 mod terminal;
 
@@ -14,6 +15,7 @@ use anyhow::{Result, bail};
 pub use codex::{Codex, CodexStart};
 pub use headless::{Headless, Start};
 pub use home::{DUMMY_KEY, Home, Registry};
+pub use opencode::{OWN_INSTRUCTIONS, Opencode, OpencodeStart};
 pub use processes::{Process, is_alive, send};
 pub use rustix::process::Signal;
 pub use terminal::Terminals;
