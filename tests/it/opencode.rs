@@ -88,7 +88,10 @@ fn wait_until_kept(world: &World, session_id: &str) {
     let theirs = exported(world, session_id);
     let ours = || -> BTreeMap<String, Value> {
         let rows = folded(&world.export(&id(session_id), &[]));
-        rows.into_iter().filter(|(_, row)| row["table"] != "session").map(|(id, row)| (id, row["data"].clone())).collect()
+        rows.into_iter()
+            .filter(|(_, row)| row["table"] != "session")
+            .map(|(id, row)| (id, row["data"].clone()))
+            .collect()
     };
     wait(WAIT, "the journal to hold the client's rows", || (ours() == theirs).then_some(()))
         .unwrap_or_else(|error| panic!("{error}: {:#?} against {theirs:#?}\n{}", ours(), world.log()));
@@ -115,8 +118,10 @@ struct Cut {
 fn begun(moment: Moment) -> Cut {
     let world = world();
     let cwd = world.home.project("a projéct").unwrap();
+    let session_id =
+        play(&world, &OpencodeStart::new(&cwd, format!("Remember BANANA.\n@@text {FIRST_ANSWER}")));
+    // Only now: at its first start the client names its own schema in them.
     let settings = fs::read(world.home.opencode_settings()).unwrap();
-    let session_id = play(&world, &OpencodeStart::new(&cwd, format!("Remember BANANA.\n@@text {FIRST_ANSWER}")));
     let script = match moment {
         Moment::Answer => SLOW_ANSWER.to_owned(),
         Moment::Tool => format!("@@text here it goes\n@@tool bash {TOOL_INPUT}\n@@text it went"),
@@ -188,7 +193,10 @@ impl Cut {
         let crash = world.wait_for_crash(&self.id());
         assert_eq!((&crash["resolved"], &crash["restore"]["id"]), (&json!(true), &receipt["id"]), "{crash}");
         assert_eq!(world.crashes_of(&self.id()).len(), 1, "no further crash");
-        assert_eq!(fs::read(world.home.opencode_settings()).unwrap(), self.settings, "the user's settings are theirs");
+        assert!(
+            fs::read(world.home.opencode_settings()).unwrap() == self.settings,
+            "the user's settings are theirs"
+        );
         wait_until_kept(world, &self.session_id);
         world.is_sound();
     }
@@ -202,7 +210,10 @@ impl Cut {
             "{receipt}\n{}",
             self.world.log()
         );
-        assert!(receipt["last_message_sha256_before"].as_str().is_some_and(|hash| hash.len() == 64), "{receipt}");
+        assert!(
+            receipt["last_message_sha256_before"].as_str().is_some_and(|hash| hash.len() == 64),
+            "{receipt}"
+        );
         assert_eq!(told("last_message_sha256_before"), told("last_message_sha256_after"));
         assert_eq!(
             (told("chat"), told("processes"), told("cwd"), told("model"), told("permission_mode")),
@@ -293,7 +304,10 @@ fn opencode_killed_in_mid_tool() {
 fn opencode_killed_in_mid_tool_restored_in_a_terminal() {
     let cut = cut(Moment::Tool, Signal::KILL);
     cut.is_a_crash("killed", "tool", &command_in_flight());
-    cut.comes_back(How::TerminalIdle, &["In flight when it died", "[Tool execution was interrupted]", "what now?"]);
+    cut.comes_back(
+        How::TerminalIdle,
+        &["In flight when it died", "[Tool execution was interrupted]", "what now?"],
+    );
     cut.the_tool_ran_once();
 }
 
@@ -350,7 +364,8 @@ fn opencode_left_by_its_user_in_mid_answer_is_no_crash() {
     let terminals = Terminals::new(&world.home);
     let program = world.home.opencode().to_string_lossy().into_owned();
     terminals.run("chat", &cwd, &[], &[program, "--prompt".to_owned(), SLOW_ANSWER.to_owned()]).unwrap();
-    let asked = world.standin.wait_for(WAIT, |request| !request.is_for_a_title() && request.session_id().is_some());
+    let asked =
+        world.standin.wait_for(WAIT, |request| !request.is_for_a_title() && request.session_id().is_some());
     let session_id = asked.unwrap().session_id().unwrap().to_owned();
     world.standin.wait_for_words(WAIT, &session_id, 5).unwrap();
     let pid = world.wait_for_state(&id(&session_id), "working")["pid"].as_u64().unwrap();

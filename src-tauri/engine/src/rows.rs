@@ -27,6 +27,7 @@ impl Watch {
         let listed = self.with_database(&database, |chats| chats.sessions());
         let sessions = match listed {
             Ok(sessions) => sessions,
+            Err(OpencodeError::Empty { .. }) => return false,
             Err(error) => {
                 self.warn(error.to_string());
                 return false;

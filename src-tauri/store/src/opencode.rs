@@ -23,6 +23,9 @@ const NEEDED: [(Table, &[&str]); 3] = [
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpencodeError {
+    /// As it is while the client makes it.
+    #[error("{path} holds no chats yet", path = path.display())]
+    Empty { path: PathBuf },
     #[error("{path} is of an opencode that this SHIM does not know ({why}): its chats are not kept; update SHIM", path = path.display())]
     OtherVersion { path: PathBuf, why: String },
     #[error("{path} is in use and could not be read in time; it is tried again", path = path.display())]
@@ -66,8 +69,14 @@ impl Opencode {
         connection.pragma_update(None, "query_only", true).map_err(failed)?;
         // 512 KiB of pages: many databases may be open at once.
         connection.pragma_update(None, "cache_size", -512).map_err(failed)?;
+        let mut found = Vec::new();
         for (table, needed) in NEEDED {
-            let columns = columns(&connection, table.name()).map_err(failed)?;
+            found.push((table, needed, columns(&connection, table.name()).map_err(failed)?));
+        }
+        if found.iter().all(|(_, _, columns)| columns.is_empty()) {
+            return Err(OpencodeError::Empty { path: path.to_owned() });
+        }
+        for (table, needed, columns) in found {
             if let Some(missing) = needed.iter().find(|name| !columns.iter().any(|column| column == *name)) {
                 let why = format!("its table {} has no column {missing}", table.name());
                 return Err(OpencodeError::OtherVersion { path: path.to_owned(), why });
@@ -97,9 +106,8 @@ impl Opencode {
     /// `None` when there is no such session.
     pub fn stamp(&self, session_id: &str) -> Result<Option<Stamp>, OpencodeError> {
         let sql = format!("SELECT time_updated, {} FROM session WHERE id = ?1", self.changes());
-        let stamps = self.all(&sql, [session_id], |row| {
-            Ok(Stamp { time_updated: row.get(0)?, changes: row.get(1)? })
-        });
+        let stamps =
+            self.all(&sql, [session_id], |row| Ok(Stamp { time_updated: row.get(0)?, changes: row.get(1)? }));
         Ok(stamps?.pop())
     }
 

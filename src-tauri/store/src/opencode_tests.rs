@@ -62,9 +62,14 @@ fn where_the_client_counts_its_changes_its_count_is_the_stamp() {
 
 #[test]
 fn a_database_of_another_form_is_refused_in_words() {
+    let unfinished = Place::with("CREATE TABLE other (id TEXT);");
+    assert!(matches!(Opencode::open(&unfinished.path()), Err(OpencodeError::Empty { .. })));
     for schema in [
-        "CREATE TABLE other (id TEXT);".to_owned(),
-        SCHEMA.replace("data TEXT NOT NULL);\n    INSERT INTO session", "text TEXT NOT NULL);\n    INSERT INTO session"),
+        "CREATE TABLE session (id TEXT);".to_owned(),
+        SCHEMA.replace(
+            "data TEXT NOT NULL);\n    INSERT INTO session",
+            "text TEXT NOT NULL);\n    INSERT INTO session",
+        ),
     ] {
         let place = Place::with(schema.split("INSERT").next().unwrap());
         let error = Opencode::open(&place.path()).err().unwrap();
@@ -95,7 +100,9 @@ fn a_client_that_writes_is_never_held_up_and_a_locked_database_is_told() {
     assert_eq!(chats.stamp("ses_1").unwrap().unwrap().time_updated, 77);
     drop((chats, writer));
     let holder = place.own();
-    holder.execute_batch("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; UPDATE session SET time_updated = 8;").unwrap();
+    holder
+        .execute_batch("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; UPDATE session SET time_updated = 8;")
+        .unwrap();
     let error = Opencode::open(&place.path()).err().unwrap();
     assert!(matches!(error, OpencodeError::Busy { .. }), "{error}");
 }

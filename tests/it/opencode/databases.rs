@@ -17,13 +17,13 @@ fn opencodes_database_is_never_written_and_its_journal_survives_the_engine() {
     let mut world = furnished();
     let cwd = world.home.project("p").unwrap();
     let session_id = play(&world, &OpencodeStart::new(&cwd, "@@text one"));
-    let files = || {
-        let wal = world.home.opencode_database().with_extension("db-wal");
-        (fs::read(world.home.opencode_database()).unwrap(), fs::read(wal).unwrap_or_default())
-    };
+    let database = world.home.opencode_database();
+    let files =
+        || (fs::read(&database).unwrap(), fs::read(database.with_extension("db-wal")).unwrap_or_default());
     let before = files();
     world.start_shim();
-    wait(WAIT, "the chat to be found", || (world.chat(&id(&session_id))["turns"] == 1).then_some(())).unwrap();
+    wait(WAIT, "the chat to be found", || (world.chat(&id(&session_id))["turns"] == 1).then_some(()))
+        .unwrap();
     let journal = world.export(&id(&session_id), &[]);
     world.kill_shim();
     assert!(files() == before, "SHIM changed the database");
@@ -41,10 +41,12 @@ fn opencodes_database_is_never_written_and_its_journal_survives_the_engine() {
 fn opencodes_deleted_chat_is_put_back_by_its_own_import() {
     let world = world();
     let cwd = world.home.project("p").unwrap();
-    let script = format!("@@tool bash {{\"command\": \"true\", \"description\": \"d\"}}\n@@text {FIRST_ANSWER}");
+    let script =
+        format!("@@tool bash {{\"command\": \"true\", \"description\": \"d\"}}\n@@text {FIRST_ANSWER}");
     let session_id = play(&world, &OpencodeStart::new(&cwd, script));
     wait_until_kept(&world, &session_id);
-    wait(WAIT, "the turn to be counted", || (world.chat(&id(&session_id))["turns"] == 1).then_some(())).unwrap();
+    wait(WAIT, "the turn to be counted", || (world.chat(&id(&session_id))["turns"] == 1).then_some(()))
+        .unwrap();
     let before = exported(&world, &session_id);
     world.home.opencode_does(&["session", "delete", &session_id]).unwrap();
     assert_eq!(world.home.opencode_export(&session_id).unwrap(), None);
@@ -109,6 +111,7 @@ fn a_database_that_cannot_be_read_is_told_and_left_as_it_is() {
     // When it is a right one again, its chats are found.
     fs::remove_file(&database).unwrap();
     let session_id = play(&world, &OpencodeStart::new(world.home.project("p").unwrap(), "@@text one"));
-    wait(WAIT, "the chat to be found", || (world.chat(&id(&session_id))["turns"] == 1).then_some(())).unwrap();
+    wait(WAIT, "the chat to be found", || (world.chat(&id(&session_id))["turns"] == 1).then_some(()))
+        .unwrap();
     assert!(!folded(&world.export(&id(&session_id), &[])).is_empty());
 }

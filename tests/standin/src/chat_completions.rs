@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn the_script_moves_on_with_each_tool_result() {
         let script = "do\n@@tool bash {\"command\": \"a\"}\n@@text last";
-        let asked = json!([{"role": "system", "content": "You are a coder"}, {"role": "user", "content": script}]);
+        let asked =
+            json!([{"role": "system", "content": "You are a coder"}, {"role": "user", "content": script}]);
         let Directive::Tool { name, .. } = &part(&body(&asked)).unwrap().directives[0] else { panic!() };
         assert_eq!(name, "bash");
         let mut after = asked.as_array().unwrap().clone();

@@ -11,7 +11,8 @@ use crate::{
 const SESSION: &str = "ses_e01c4b999ffezr1YpW09JUjcQe";
 
 fn row(table: Table, id: &str, message: &str, time_updated: i64, data: Value) -> Row {
-    let columns = json!({ "id": id, "message_id": message, "session_id": SESSION, "time_updated": time_updated });
+    let columns =
+        json!({ "id": id, "message_id": message, "session_id": SESSION, "time_updated": time_updated });
     let data = data.to_string();
     let mark = Mark { time_updated, bytes: data.len() as u64 };
     let columns = columns.as_object().unwrap().clone();
@@ -57,7 +58,9 @@ fn bash(status: &str) -> Value {
 fn digest(rows: &[Row]) -> Digest {
     let mut reader = Reader::new(Client::Opencode);
     let mut journaled = Journaled::default();
-    rows.iter().for_each(|row| drop(reader.feed(&journaled.line(row, Timestamp::from_ms(0)))));
+    for row in rows {
+        reader.feed(&journaled.line(row, Timestamp::from_ms(0)));
+    }
     reader.digest
 }
 
@@ -135,7 +138,9 @@ fn only_what_is_new_is_journaled_and_what_streams_waits() {
     let lines: Vec<_> = rows.iter().flat_map(|row| journaled.line(row, at(1000))).collect();
     assert!(journaled.news(rows.iter().map(changed).collect(), at(1000), true).changed.is_empty());
     rows[3].mark.bytes += 1;
-    let news = |journaled: &Journaled, ms, wholly| journaled.news(rows.iter().map(changed).collect(), at(ms), wholly);
+    let news = |journaled: &Journaled, ms, wholly| {
+        journaled.news(rows.iter().map(changed).collect(), at(ms), wholly)
+    };
     assert_eq!((news(&journaled, 1500, false).changed.len(), news(&journaled, 1500, false).waits), (0, true));
     assert_eq!(news(&journaled, 1500, true).changed.len(), 1);
     assert_eq!(news(&journaled, 2000, false).changed.len(), 1);
@@ -158,7 +163,14 @@ fn session() -> Row {
         "permission": "[]", "cost": 0.0, "time_created": 1, "time_updated": 2,
     });
     let columns = columns.as_object().unwrap().clone();
-    Row { table: Table::Session, id: SESSION.to_owned(), mark: Mark::default(), columns, data: None, role: None }
+    Row {
+        table: Table::Session,
+        id: SESSION.to_owned(),
+        mark: Mark::default(),
+        columns,
+        data: None,
+        role: None,
+    }
 }
 
 #[test]
@@ -171,7 +183,8 @@ fn the_last_versions_become_what_import_reads_also_under_another_id() {
     let now = as_now(&journal);
     let whole = export(&now).unwrap();
     assert_eq!((whole["info"]["id"].as_str(), &whole["info"]["model"]["id"]), (Some(SESSION), &json!("m1")));
-    let texts: Vec<_> = whole["messages"].as_array().unwrap().iter().map(|m| &m["parts"][0]["text"]).collect();
+    let texts: Vec<_> =
+        whole["messages"].as_array().unwrap().iter().map(|m| &m["parts"][0]["text"]).collect();
     assert_eq!(texts, [&json!("hello"), &Value::Null]);
     assert_eq!(whole["messages"][1]["info"]["finish"], "stop");
     let new = "ses_e01c4b999ffeBBBBBBBBBBBBBB";
@@ -213,4 +226,36 @@ proptest! {
         reader.feed(b"\n{\"table\":\"part\",\"id\":7}\n");
         as_now(data.as_bytes());
     }
+}
+
+const REAL: &[u8] = include_bytes!("../../../../tests/data/opencode/cut-and-put-back.jsonl");
+
+#[test]
+fn a_real_chat_is_read_the_same_wherever_its_bytes_are_cut() {
+    let read = |cuts: &[usize]| {
+        let (mut reader, mut from) = (Reader::new(Client::Opencode), 0);
+        for cut in cuts.iter().chain([&REAL.len()]) {
+            reader.feed(&REAL[from..*cut]);
+            from = *cut;
+        }
+        reader.digest
+    };
+    let whole = read(&[]);
+    assert_eq!((whole.turns, &whole.turn, whole.unreadable), (5, &Turn::Interrupted, 0));
+    assert_eq!(
+        (whole.title(), whole.model.as_deref()),
+        (Some("I shall remember BANANA"), Some("standin/m1"))
+    );
+    assert_eq!(
+        (whole.cwd.as_deref(), whole.version.as_deref()),
+        (Some("/home/user/work/p"), Some("1.18.33"))
+    );
+    assert!(whole.in_flight().is_empty() && whole.last_at.is_some());
+    for cut in (0..REAL.len()).step_by(977) {
+        assert_eq!(read(&[cut]), whole, "cut at {cut}");
+    }
+    let mut journaled = Journaled::default();
+    REAL.split(|byte| *byte == b'\n').for_each(|line| journaled.note_line(line));
+    assert_eq!(as_now(REAL).len(), 82);
+    assert!(!journaled.is_empty());
 }

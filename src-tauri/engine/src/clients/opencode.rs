@@ -16,7 +16,7 @@ use shim_core::{
     crashes::Leave,
     restore::Then,
 };
-use shim_store::{OpencodeSession, OpencodeStamp};
+use shim_store::{OpencodeError, OpencodeSession, OpencodeStamp};
 
 use super::{
     Change, Flags, GO_ON, Input, Look, Plan, Port, RowsPlace, Start, Transcript, USER_HOME, Variables,
@@ -101,6 +101,7 @@ impl Port for Opencode {
             Ok(sessions) => {
                 transcripts_in(&database, &sessions).into_iter().map(|(transcript, _)| transcript).collect()
             }
+            Err(OpencodeError::Empty { .. }) => Vec::new(),
             Err(error) => {
                 unreadable.push(error.to_string());
                 Vec::new()
@@ -134,8 +135,11 @@ impl Port for Opencode {
         if clients.is_empty() || !database.is_file() {
             return Ok(Vec::new());
         }
-        let sessions = shim_store::Opencode::open(&database).and_then(|chats| chats.sessions());
-        Ok(binding::registrations(home, &clients, &sessions.map_err(io::Error::other)?))
+        match shim_store::Opencode::open(&database).and_then(|chats| chats.sessions()) {
+            Ok(sessions) => Ok(binding::registrations(home, &clients, &sessions)),
+            Err(OpencodeError::Empty { .. }) => Ok(Vec::new()),
+            Err(error) => Err(io::Error::other(error)),
+        }
     }
 
     fn keeps_registry(&self) -> bool {
@@ -160,7 +164,10 @@ impl Port for Opencode {
     }
 
     fn belongs_to_one_process(&self, variable: &str) -> bool {
-        matches!(variable, "AGENT" | "OPENCODE" | "OPENCODE_PID" | "OPENCODE_RUN_ID" | "OPENCODE_PROCESS_ROLE")
+        matches!(
+            variable,
+            "AGENT" | "OPENCODE" | "OPENCODE_PID" | "OPENCODE_RUN_ID" | "OPENCODE_PROCESS_ROLE"
+        )
     }
 
     fn cannot(&self, start: &Start<'_>, _fork: bool) -> Option<String> {
@@ -229,10 +236,7 @@ pub fn database(home: &Path) -> PathBuf {
 }
 
 /// Sessions as transcripts. One that another session started is a sub-agent of the first in the line.
-pub fn transcripts_in(
-    database: &Path,
-    sessions: &[OpencodeSession],
-) -> Vec<(Transcript, OpencodeStamp)> {
+pub fn transcripts_in(database: &Path, sessions: &[OpencodeSession]) -> Vec<(Transcript, OpencodeStamp)> {
     let of = |session: &OpencodeSession| {
         let root = root_of(sessions, &session.id);
         let mut name = database.file_name().unwrap_or_default().to_os_string();
@@ -244,7 +248,8 @@ pub fn transcripts_in(
             sub_agent,
         }
     };
-    let is_named = |session: &&OpencodeSession| !session.id.is_empty() && !session.id.contains(['#', '/', '\\']);
+    let is_named =
+        |session: &&OpencodeSession| !session.id.is_empty() && !session.id.contains(['#', '/', '\\']);
     sessions.iter().filter(is_named).map(|session| (of(session), session.stamp)).collect()
 }
 

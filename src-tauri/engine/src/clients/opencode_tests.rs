@@ -16,7 +16,12 @@ fn session(id: &str, parent: Option<&str>) -> OpencodeSession {
     }
 }
 
-fn start<'a>(then: Then, headless: bool, flags: &'a [String], environment: &'a [(String, String)]) -> Start<'a> {
+fn start<'a>(
+    then: Then,
+    headless: bool,
+    flags: &'a [String],
+    environment: &'a [(String, String)],
+) -> Start<'a> {
     Start {
         session_id: "ses_1",
         then,

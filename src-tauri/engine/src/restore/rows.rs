@@ -15,11 +15,7 @@ use shim_core::{
 use shim_store::StreamId;
 
 use super::Work;
-use crate::{
-    clients::RowsPlace,
-    paths::write_whole,
-    rows::lines_now,
-};
+use crate::{clients::RowsPlace, paths::write_whole, rows::lines_now};
 
 /// Longest wait for the client's import; measured: 1 s for a small chat.
 const IMPORT_WAIT: Duration = Duration::from_secs(120);
@@ -76,7 +72,12 @@ impl Work<'_> {
     }
 
     /// Has the client take up the chat from the journal, under another id where it is a fork.
-    pub(super) fn import_rows(&self, path: &Path, source: Source, fork: Option<&str>) -> anyhow::Result<String> {
+    pub(super) fn import_rows(
+        &self,
+        path: &Path,
+        source: Source,
+        fork: Option<&str>,
+    ) -> anyhow::Result<String> {
         let mut rows = self.journaled_rows(source)?;
         if let Some(new) = fork {
             rows = renamed(&rows, new);
@@ -101,7 +102,8 @@ impl Work<'_> {
     }
 
     fn import(&self, path: &Path, file: &Path) -> anyhow::Result<()> {
-        let program = self.program.as_deref().ok_or_else(|| anyhow::anyhow!("the client's program is not known"))?;
+        let program =
+            self.program.as_deref().ok_or_else(|| anyhow::anyhow!("the client's program is not known"))?;
         let cwd = self.subject.cwd.as_deref().unwrap_or(".");
         let mut command = Command::new(program);
         command.arg("import").arg(file).current_dir(cwd).env_clear();
@@ -116,7 +118,11 @@ impl Work<'_> {
                 None => {
                     child.kill()?;
                     child.wait()?;
-                    anyhow::bail!("`{} import` did not end within {} s", program.display(), IMPORT_WAIT.as_secs());
+                    anyhow::bail!(
+                        "`{} import` did not end within {} s",
+                        program.display(),
+                        IMPORT_WAIT.as_secs()
+                    );
                 }
             }
         };

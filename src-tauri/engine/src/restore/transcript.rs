@@ -88,7 +88,11 @@ impl Work<'_> {
             }
             _ => anyhow::bail!("the journal holds nothing of this chat"),
         };
-        anyhow::ensure!(!self.port().is_there(&path), "{} is there already; nothing was written over it", path.display());
+        anyhow::ensure!(
+            !self.port().is_there(&path),
+            "{} is there already; nothing was written over it",
+            path.display()
+        );
         if self.port().rows(&path).is_some() {
             let fork = session.as_ref().map(|(_, new)| new.as_str());
             let said = self.import_rows(&path, source, fork)?;

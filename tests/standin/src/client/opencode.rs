@@ -1,13 +1,7 @@
 //! The real opencode in a home of its own: its settings point at the stand-in, and npm, which it would fetch its own
 //! plugins with, is told that it is offline. One native program; its chats lie in one database.
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::PathBuf,
-    process::Stdio,
-    time::Duration,
-};
+use std::{ffi::OsString, fs, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result};
 use rustix::process::Signal;
@@ -81,7 +75,8 @@ impl Home {
 
     /// Runs another verb of the client to its end.
     pub fn opencode_does(&self, words: &[&str]) -> Result<()> {
-        let output = self.command(self.opencode(), self.folder()).args(words).stdin(Stdio::null()).output()?;
+        let output =
+            self.command(self.opencode(), self.folder()).args(words).stdin(Stdio::null()).output()?;
         anyhow::ensure!(output.status.success(), "{words:?}: {output:?}");
         Ok(())
     }

@@ -217,9 +217,7 @@ fn is_whole(table: Table, data: Option<&str>) -> bool {
         Table::Message => data["role"] != "assistant" || !data["time"]["completed"].is_null(),
         Table::Part => match data["type"].as_str() {
             Some("tool") => matches!(data["state"]["status"].as_str(), Some("completed" | "error")),
-            Some("text" | "reasoning") => {
-                data["time"]["start"].is_null() || !data["time"]["end"].is_null()
-            }
+            Some("text" | "reasoning") => data["time"]["start"].is_null() || !data["time"]["end"].is_null(),
             _ => true,
         },
     }

@@ -20,16 +20,53 @@ use crate::{
 const LOG_BYTES_MAX: u64 = 512 * 1024;
 /// Verbs of the command line that hold no chat of their own.
 const OTHER_VERBS: &[&str] = &[
-    "agent", "attach", "auth", "completion", "db", "debug", "export", "github", "import", "mcp", "models", "plugin",
-    "plug", "pr", "providers", "session", "stats", "uninstall", "upgrade",
+    "agent",
+    "attach",
+    "auth",
+    "completion",
+    "db",
+    "debug",
+    "export",
+    "github",
+    "import",
+    "mcp",
+    "models",
+    "plugin",
+    "plug",
+    "pr",
+    "providers",
+    "session",
+    "stats",
+    "uninstall",
+    "upgrade",
 ];
 /// Verbs that serve many chats at once: which of them a process works on is told by its log alone.
 const SERVERS: &[&str] = &["acp", "serve", "web"];
 /// Flags that are followed by a value.
 const VALUED: &[&str] = &[
-    "--agent", "--command", "--cors", "--dir", "--file", "--format", "--hostname", "--log-level", "--mdns-domain",
-    "--model", "--password", "--port", "--prompt", "--replay-limit", "--session", "--title", "--username",
-    "--variant", "-f", "-m", "-p", "-s", "-u",
+    "--agent",
+    "--command",
+    "--cors",
+    "--dir",
+    "--file",
+    "--format",
+    "--hostname",
+    "--log-level",
+    "--mdns-domain",
+    "--model",
+    "--password",
+    "--port",
+    "--prompt",
+    "--replay-limit",
+    "--session",
+    "--title",
+    "--username",
+    "--variant",
+    "-f",
+    "-m",
+    "-p",
+    "-s",
+    "-u",
 ];
 
 /// Whether a process is the program itself, working on the chats of this home.
@@ -49,29 +86,32 @@ pub fn registrations(
     clients: &[&Running],
     sessions: &[OpencodeSession],
 ) -> Vec<(PathBuf, Registration)> {
-    clients.iter().filter_map(|running| {
-        let started_at = processes::started_at(running.pid);
-        let session_id = session_of(home, running, sessions)?;
-        let session = sessions.iter().find(|session| session.id == session_id)?;
-        let start = processes::start_mark(running.pid)?;
-        // No such file: it only tells the processes of a home apart.
-        let mark = home.join(format!("process-{}", running.pid));
-        Some((
-            mark,
-            Registration {
-                client: Client::Opencode,
-                process: ProcessKey { pid: running.pid, start },
-                session_id: session.id.clone(),
-                cwd: Some(session.directory.clone()),
-                version: None,
-                status: RegistryStatus::Idle,
-                started_at,
-                updated_at: None,
-                pid_domain: None,
-                name: None,
-            },
-        ))
-    }).collect()
+    clients
+        .iter()
+        .filter_map(|running| {
+            let started_at = processes::started_at(running.pid);
+            let session_id = session_of(home, running, sessions)?;
+            let session = sessions.iter().find(|session| session.id == session_id)?;
+            let start = processes::start_mark(running.pid)?;
+            // No such file: it only tells the processes of a home apart.
+            let mark = home.join(format!("process-{}", running.pid));
+            Some((
+                mark,
+                Registration {
+                    client: Client::Opencode,
+                    process: ProcessKey { pid: running.pid, start },
+                    session_id: session.id.clone(),
+                    cwd: Some(session.directory.clone()),
+                    version: None,
+                    status: RegistryStatus::Idle,
+                    started_at,
+                    updated_at: None,
+                    pid_domain: None,
+                    name: None,
+                },
+            ))
+        })
+        .collect()
 }
 
 fn session_of(home: &Path, running: &Running, sessions: &[OpencodeSession]) -> Option<String> {
@@ -128,7 +168,8 @@ fn logged_session(home: &Path, pid: u32) -> Option<String> {
     let written = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().filter_map(|entry| {
         let open = std::fs::read_link(entry.path()).ok().filter(|open| *open == log)?;
         drop(open);
-        let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_str()?)).ok()?;
+        let info =
+            std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_str()?)).ok()?;
         info.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse::<u64>().ok()
     });
     let upto = written.max().filter(|upto| *upto > 0)?;
@@ -190,7 +231,9 @@ mod tests {
             timestamp=2 level=INFO run=bb message=loop session.id=ses_9 step=0\n\
             timestamp=3 level=INFO run=aa message=created id=ses_3 slug=x parentID=ses_1\n";
         assert_eq!(session_in_log(log).as_deref(), Some("ses_1"));
-        let more = format!("{log}timestamp=4 run=aa message=loop session.id=ses_2 step=0\ntimestamp=5 run=bb message=init\n");
+        let more = format!(
+            "{log}timestamp=4 run=aa message=loop session.id=ses_2 step=0\ntimestamp=5 run=bb message=init\n"
+        );
         assert_eq!(session_in_log(&more).as_deref(), Some("ses_9"));
         assert_eq!(session_in_log("timestamp=5 run=cc message=init\n"), None);
         assert_eq!(session_in_log(""), None);
