@@ -16,6 +16,7 @@ mod hostile;
 mod kill_matrix;
 mod lost_files;
 mod many;
+mod opencode;
 mod refusals;
 mod states;
 mod world;

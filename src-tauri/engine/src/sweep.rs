@@ -277,6 +277,8 @@ impl Watch {
             let quiet = chat.digest.last_at.map(|last| at.since(last));
             matches!(chat.digest.turn, Turn::Open { .. })
                 && quiet.is_some_and(|quiet| (UNATTENDED_QUIET..UNATTENDED_MAX).contains(&quiet))
+                // A process that was met since saw the cut turn, and ended without going on with it.
+                && chat.digest.last_at.is_some_and(|last| chat.last_activity <= last)
                 && self.is_unattended(id)
                 && self.supervisor.state(id) == ChatState::Ended
         });
