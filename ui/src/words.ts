@@ -63,6 +63,7 @@ export const TRIGGER_WORDS: Record<Trigger, string> = {
   turn: 'After a turn',
   crash: 'At a crash',
   user: 'By you',
+  compaction: 'Before a compaction',
 };
 
 export const ENTRY_WORDS: Record<EntryKind, string> = {

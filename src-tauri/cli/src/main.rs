@@ -147,6 +147,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    if let Some(call) = hook::Call::read(std::env::args_os().skip(1)) {
+        return call.answer();
+    }
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,

@@ -14,16 +14,19 @@ pub enum Trigger {
     Crash,
     /// The user asked.
     User,
+    /// The client was about to put a summary in the place of what was said.
+    Compaction,
 }
 
 impl Trigger {
-    pub const ALL: [Self; 3] = [Self::Turn, Self::Crash, Self::User];
+    pub const ALL: [Self; 4] = [Self::Turn, Self::Crash, Self::User, Self::Compaction];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Turn => "turn",
             Self::Crash => "crash",
             Self::User => "user",
+            Self::Compaction => "compaction",
         }
     }
 

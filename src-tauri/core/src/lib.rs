@@ -6,6 +6,7 @@ pub mod checkpoints;
 pub mod claude_code;
 pub mod crashes;
 pub mod digest;
+pub mod hooks;
 pub mod install;
 pub mod journal;
 pub mod lines;

@@ -7,6 +7,7 @@ pub mod doctor;
 mod effects;
 mod git;
 mod home;
+pub mod hooks;
 mod journal;
 mod launch;
 mod paths;

@@ -27,6 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     home::Home,
+    hooks::HeardChats,
     journal::{Kept, Tracked},
     processes::{Exit, Started, exited},
 };
@@ -113,6 +114,8 @@ pub struct Watch {
     /// Files with more to read than one slice.
     pub backlog: BTreeSet<PathBuf>,
     pub took: Vec<(i64, u64)>,
+    /// What clients' hooks told.
+    pub heard: HeardChats,
     pub boot: Timestamp,
     pub file_events: Option<notify::RecommendedWatcher>,
     pub watched_folders: HashSet<PathBuf>,
@@ -209,6 +212,7 @@ impl Watch {
             outstanding: 0,
             backlog: BTreeSet::new(),
             took: Vec::new(),
+            heard: HeardChats::default(),
             boot: crate::processes::boot_time(),
             file_events: None,
             watched_folders: HashSet::new(),
@@ -316,7 +320,7 @@ impl Watch {
         if changed.overflowed {
             self.sweep();
         }
-        let (mut registry_changed, mut folder_came) = (false, false);
+        let (mut registry_changed, mut folder_came, mut hooks_told) = (false, false, false);
         for path in changed.paths {
             match crate::claude_code::transcript_at(&path) {
                 Some(transcript) if self.is_of_a_home(&path) => self.catch_up(&transcript),
@@ -324,8 +328,12 @@ impl Watch {
                 None if path.parent().and_then(Path::file_name) == Some("sessions".as_ref()) => {
                     registry_changed = true
                 }
+                None if self.is_a_hooks_note(&path) => hooks_told = true,
                 None => folder_came |= !self.watched_folders.contains(&path) && path.is_dir(),
             }
+        }
+        if hooks_told {
+            self.hear_hooks();
         }
         if registry_changed {
             self.read_registries();

@@ -18,6 +18,7 @@ use shim_store::Urgency;
 
 use crate::{
     claude_code::{self, Transcript},
+    hooks::NOTES_FOLDER,
     paths,
     processes::{self, Liveness, probe},
     run::{Watch, now},
@@ -57,6 +58,7 @@ impl Watch {
         for transcript in kept {
             self.catch_up(transcript);
         }
+        self.hear_hooks();
         self.read_registries();
         self.look_after_the_living();
         self.record_what_waits();
@@ -102,6 +104,7 @@ impl Watch {
             .into_iter()
             .map(|folder| (folder, RecursiveMode::NonRecursive))
             .collect();
+        wanted.push((self.home.path.join(NOTES_FOLDER), RecursiveMode::NonRecursive));
         for home in &self.homes {
             wanted.push((home.clone(), RecursiveMode::NonRecursive));
             wanted.push((claude_code::sessions_folder(home), RecursiveMode::NonRecursive));
