@@ -12,8 +12,8 @@ use std::{
 use clap::Subcommand;
 use serde::Deserialize;
 use shim_core::{
+    chats::Client,
     hooks::{Meaning, Told, answer, client_among, is_session_id},
-    install::Client,
     time::Timestamp,
 };
 use shim_engine::hooks;
@@ -117,7 +117,7 @@ fn now() -> Timestamp {
 mod tests {
     use std::{ffi::OsString, path::PathBuf};
 
-    use shim_core::install::Client;
+    use shim_core::chats::Client;
 
     use super::Call;
 

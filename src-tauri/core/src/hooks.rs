@@ -4,7 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{chats::ProcessKey, install::Client, time::Timestamp};
+use crate::{
+    chats::{Client, ProcessKey},
+    time::Timestamp,
+};
 
 /// The largest note that is read, in bytes: `leave` writes far less.
 pub const NOTE_BYTES_MAX: usize = 64 * 1024;
@@ -160,8 +163,8 @@ pub fn client_among(above: &[(ProcessKey, String)], named: Option<u32>) -> Optio
 mod tests {
     use super::{Meaning, Note, Told, client_among, context_file};
     use crate::{
-        chats::ProcessKey,
-        install::{Client, EVENTS_CLAUDE_CODE, EVENTS_CODEX, EVENTS_GEMINI},
+        chats::{Client, ProcessKey},
+        install::{EVENTS_CLAUDE_CODE, EVENTS_CODEX, EVENTS_GEMINI},
         time::Timestamp,
     };
 

@@ -9,6 +9,8 @@ mod tree;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chats::Client;
+
 pub use hooks::{EVENTS_CLAUDE_CODE, EVENTS_CODEX, EVENTS_GEMINI};
 
 /// What of SHIM a client is told of.
@@ -27,36 +29,6 @@ impl Part {
             Self::Hooks => "hooks",
             Self::Mcp => "mcp",
         }
-    }
-}
-
-/// The client a settings file belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Client {
-    ClaudeCode,
-    Codex,
-    Gemini,
-    Opencode,
-    ClaudeDesktop,
-}
-
-impl Client {
-    pub const ALL: [Self; 5] =
-        [Self::ClaudeCode, Self::Codex, Self::Gemini, Self::Opencode, Self::ClaudeDesktop];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ClaudeCode => "claude-code",
-            Self::Codex => "codex",
-            Self::Gemini => "gemini",
-            Self::Opencode => "opencode",
-            Self::ClaudeDesktop => "claude-desktop",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|client| client.name() == name)
     }
 }
 

@@ -11,14 +11,15 @@ use std::{
 };
 
 use shim_core::{
-    chats::{ChatId, ProcessKey},
+    chats::{ChatId, Client, ProcessKey},
     checkpoints::Trigger,
+    crashes::Leave,
     hooks::{self, Meaning, NOTE_BYTES_MAX, Note},
-    install::Client,
     time::Timestamp,
 };
 
 use crate::{
+    clients::port,
     paths::{make_private_folder, open_regular},
     run::{Watch, now},
 };
@@ -194,6 +195,22 @@ impl Watch {
         path.parent().is_some_and(|folder| folder == self.home.path.join(NOTES_FOLDER))
     }
 
+    /// How a process took its leave: where its client keeps no mark, its hook may have said so.
+    pub fn leave_by_hooks(&mut self, chat: &ChatId, process: &ProcessKey, leave: Leave) -> Leave {
+        self.hear_hooks();
+        let heard = self.heard.get(chat).filter(|heard| heard.process.as_ref() == Some(process));
+        match (leave, heard.map(|heard| &heard.standing)) {
+            (Leave::Unsaid, Some(Standing::Ended { .. })) => Leave::Orderly,
+            _ => leave,
+        }
+    }
+
+    /// What a chat's transcript cannot tell: that its client waits for the user.
+    pub fn waits_by_hooks(&self, chat: &ChatId, last_record: Option<Timestamp>) -> bool {
+        let standing = self.heard.get(chat).map(|heard| &heard.standing);
+        matches!(standing, Some(Standing::Waiting { since }) if last_record.is_none_or(|last| *since >= last))
+    }
+
     /// Takes up what hooks left.
     pub fn hear_hooks(&mut self) {
         for note in take_notes(&self.home.path.clone()) {
@@ -203,13 +220,17 @@ impl Watch {
 
     fn hear(&mut self, note: &Note) {
         let Some(meaning) = Meaning::of(&note.event) else { return };
-        let Some(chat) = ChatId::parse(&format!("{}:{}", note.client.name(), note.session_id)) else {
-            return;
-        };
+        let chat = ChatId::new(note.client, &note.session_id);
         tracing::debug!(%chat, event = note.event, "a hook told");
         let compacted_at = self.heard.take_in(&chat, note, meaning).compacted_at;
         if meaning == Meaning::Compacts {
             self.checkpoint_before_compaction(&chat, note, compacted_at);
+        }
+        if !port(note.client).keeps_registry() {
+            match meaning {
+                Meaning::Began => self.read_registries_of(note.client),
+                _ => self.status_grew(&chat),
+            }
         }
     }
 

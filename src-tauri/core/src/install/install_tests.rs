@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{Caller, Client, Part, Wanted, Wrong, hindrances, install, is_empty, is_installed, uninstall};
+use crate::chats::Client;
+
+use super::{Caller, Part, Wanted, Wrong, hindrances, install, is_empty, is_installed, uninstall};
 
 fn caller() -> Caller {
     Caller { program: "/opt/shim/bin/shim".to_owned(), home: None, windows: false }

@@ -3,9 +3,8 @@
 use std::fs;
 
 use shim_core::{
-    chats::{ChatId, Client as ChatClient, ProcessKey},
+    chats::{ChatId, Client, ProcessKey},
     hooks::{Meaning, Note},
-    install::Client,
     time::Timestamp,
 };
 
@@ -83,7 +82,7 @@ fn a_context_is_handed_out_once_and_only_to_its_chat() {
 #[test]
 fn what_hooks_told_is_kept_by_chat_and_bounded() {
     let mut heard = HeardChats::default();
-    let chat = |name: usize| ChatId::new(ChatClient::ClaudeCode, &format!("s-{name}"));
+    let chat = |name: usize| ChatId::new(Client::ClaudeCode, &format!("s-{name}"));
     let at = Timestamp::from_ms;
     for (event, when, standing) in [
         (Meaning::Began, 1, Standing::AtRest { since: at(1) }),
