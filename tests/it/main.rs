@@ -10,6 +10,7 @@
 
 mod forks;
 mod hostile;
+mod install;
 mod kill_matrix;
 mod lost_files;
 mod many;

@@ -8,6 +8,7 @@ mod effects;
 mod git;
 mod home;
 pub mod hooks;
+pub mod install;
 mod journal;
 mod launch;
 mod paths;

@@ -91,11 +91,9 @@ pub fn uninstall(text: &str, wanted: &Wanted<'_>, before: Option<&str>) -> Resul
     Ok(text)
 }
 
-/// Takes away an object or list that holds nothing, unless it was there before.
+/// Takes away an object or list that holds nothing, unless it was there before and held nothing then.
 pub fn without_empty(text: &str, path: &[&str], before: Option<&str>) -> Result<String, Wrong> {
-    let was_there = before.is_some_and(|before| {
-        jsonc::parse(before).is_ok_and(|root| root.is_some_and(|root| jsonc::at(&root, path).is_some()))
-    });
+    let was_there = before.is_some_and(|before| jsonc::empty_inside(before, path).is_some());
     if was_there || jsonc::empty_inside(text, path).is_none_or(|inside| !inside.trim().is_empty()) {
         return Ok(text.to_owned());
     }
