@@ -9,6 +9,7 @@
 )]
 
 mod forks;
+mod hooks;
 mod hostile;
 mod install;
 mod kill_matrix;
