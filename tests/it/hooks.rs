@@ -69,12 +69,28 @@ fn a_chat_leaves_word_where_the_next_engine_finds_it() {
     let ran = fs::read_to_string(world.home.folder().join("hooks.txt")).unwrap();
     assert_eq!(ran.lines().count(), 1, "the user's own hook");
 
+    let before = world.transcript(&start.session_id);
     go_on(&world, &cwd, &start.session_id, "/compact");
     assert!(events(&notes(&world)).contains(&"PreCompact"), "{:#?}", notes(&world));
     world.start_shim();
     wait(WAIT, "the engine to take the messages up", || notes(&world).is_empty().then_some(())).unwrap();
     world.wait_for_state(&start.session_id, "ended");
     assert_eq!(world.crashes_of(&start.session_id), Vec::<Value>::new());
+    stands_before_the_compaction(&world, &start.session_id, &before);
+}
+
+/// A checkpoint holds all that was said, and nothing of the summary.
+fn stands_before_the_compaction(world: &World, session_id: &str, before: &[u8]) {
+    let checkpoint = wait(WAIT, "the checkpoint", || {
+        let all = world.json(&["checkpoints", &id(session_id)]);
+        all.as_array().unwrap().iter().find(|checkpoint| checkpoint["trigger"] == "compaction").cloned()
+    });
+    let checkpoint = checkpoint.unwrap_or_else(|error| panic!("{error}\n{}", world.log()));
+    assert_eq!(checkpoint["turns"], 1, "{checkpoint}");
+    let kept = world.export(session_id, &["--checkpoint", &checkpoint["id"].to_string()]);
+    assert!(kept.starts_with(before), "all that was said before");
+    let summary = kept[before.len()..].windows(16).any(|part| part == b"isCompactSummary");
+    assert!(!summary, "and nothing of the summary");
 }
 
 #[test]
@@ -85,16 +101,7 @@ fn a_checkpoint_is_taken_before_a_compaction_and_holds_what_was_said() {
     let session_id = world.finished_chat(&cwd, "Remember BANANA.\n@@text I shall");
     let before = world.transcript(&session_id);
     go_on(&world, &cwd, &session_id, "/compact keep the word");
-    let checkpoint = wait(WAIT, "the checkpoint", || {
-        let all = world.json(&["checkpoints", &id(&session_id)]);
-        all.as_array().unwrap().iter().find(|checkpoint| checkpoint["trigger"] == "compaction").cloned()
-    });
-    let checkpoint = checkpoint.unwrap_or_else(|error| panic!("{error}\n{}", world.log()));
-    let number = checkpoint["id"].to_string();
-    let kept = world.export(&session_id, &["--checkpoint", &number]);
-    assert!(kept.starts_with(&before), "all that was said before");
-    let summary = kept[before.len()..].windows(16).any(|part| part == b"isCompactSummary");
-    assert!(!summary, "and nothing of the summary");
+    stands_before_the_compaction(&world, &session_id, &before);
     world.wait_for_state(&session_id, "ended");
     world.is_sound();
 }

@@ -36,8 +36,8 @@ const NOTES_MAX: usize = 1000;
 const CONTEXT_BYTES_MAX: u64 = 64 * 1024;
 /// Chats of which the engine remembers what their hooks told.
 const HEARD_MAX: usize = 2000;
-/// A note older than this comes from a time without an engine.
-const FRESH_MS: i64 = 10_000;
+/// A message that is not whole after this time, in milliseconds, was left by a hook that came to no end.
+const WRITING_MS_MAX: i64 = 10_000;
 
 /// Leaves a message for the engine that runs, or for the next one.
 pub fn leave(home: &Path, note: &Note) -> std::io::Result<()> {
@@ -118,7 +118,7 @@ fn take_notes(home: &Path) -> Vec<Note> {
 
 /// A message whose writer did not come to its end.
 fn is_left_over(path: &Path) -> bool {
-    now().ms() - crate::paths::modified(path).ms() > FRESH_MS
+    now().ms() - crate::paths::modified(path).ms() > WRITING_MS_MAX
 }
 
 /// What the hooks of one chat told last.
@@ -130,7 +130,7 @@ pub struct Heard {
     pub cwd: Option<String>,
     pub transcript: Option<PathBuf>,
     pub standing: Standing,
-    /// Where the journal stood at the last checkpoint before a compaction.
+    /// What the transcript held at the last checkpoint before a compaction, in bytes.
     compacted_at: Option<u64>,
 }
 
@@ -234,19 +234,24 @@ impl Watch {
         }
     }
 
-    /// One checkpoint where the chat stands, however often its client tries to compact there.
+    /// One checkpoint where the chat stood, however often its client tried to compact there.
     fn checkpoint_before_compaction(&mut self, chat: &ChatId, note: &Note, last: Option<u64>) {
         for transcript in self.transcripts_of(chat) {
             self.catch_up_wholly(&transcript);
         }
-        let offset = self.chats.get(chat).map(|chat| chat.digest.offset);
-        let is_passed = now().ms() - note.at.ms() > FRESH_MS && offset > note.transcript_bytes;
-        if is_passed || offset == last {
+        let Some(offset) = self.chats.get(chat).map(|chat| chat.digest.offset) else { return };
+        let told = note.transcript_bytes.unwrap_or(offset);
+        if last == Some(told) {
             return;
         }
-        self.take_checkpoint(chat, Trigger::Compaction);
+        if offset <= told {
+            self.take_checkpoint(chat, Trigger::Compaction);
+        } else {
+            // The chat went on before an engine heard of it.
+            self.take_checkpoint_of(chat, Trigger::Compaction, told, note.at);
+        }
         if let Some(heard) = self.heard.0.get_mut(chat) {
-            heard.compacted_at = offset;
+            heard.compacted_at = Some(told);
         }
     }
 }
