@@ -1,17 +1,18 @@
 //! `shim install` and `shim uninstall` on settings files as people have them: nothing else in them changes,
-//! and every byte comes back. No client runs here.
+//! and every byte comes back.
 
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use serde_json::Value;
+use shim_standin::client::{Start, Terminals, wait};
 
-use crate::world::World;
+use crate::world::{WAIT, World};
 
 /// Where each client of a world keeps its settings.
 fn file(world: &World, client: &str, part: &str) -> PathBuf {
@@ -257,7 +258,7 @@ fn what_claude_code_writes_at_the_same_moment_is_not_lost() {
     let lock = path.with_file_name(".claude.json.lock");
     fs::create_dir(&lock).unwrap();
     let mut args = world.shim_command(&["install", "mcp", "--client", "claude-code"]);
-    let mut shim = args.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut shim = args.stdout(Stdio::null()).spawn().unwrap();
     // The edit is planned by now and waits for the lock; were it not, the text would only be older.
     std::thread::sleep(Duration::from_millis(600));
     fs::write(&path, "{\"numStartups\": 7}").unwrap();
@@ -269,6 +270,34 @@ fn what_claude_code_writes_at_the_same_moment_is_not_lost() {
         (&7.into(), &true.into())
     );
     assert!(!lock.exists());
+}
+
+#[test]
+fn an_entry_made_while_a_chat_runs_outlives_what_the_client_writes() {
+    let world = World::without_shim();
+    let cwd = world.home.project("p").unwrap();
+    let start = Start::new(&cwd, "@@text one");
+    let terminals = Terminals::new(&world.home);
+    terminals.start(&start).unwrap();
+    let chat = &start.session_id;
+    world.home.wait_for_status(WAIT, chat, "idle").unwrap();
+    outcome(&install(&world, "install", "mcp", "claude-code"), "written");
+    let read = || fs::read(file(&world, "claude-code", "mcp")).unwrap();
+    let installed = read();
+    terminals.type_text(chat, "/exit").unwrap();
+    terminals.press(chat, &["Enter"]).unwrap();
+    wait(WAIT, "the client to end", || world.home.live(chat).is_none().then_some(())).unwrap();
+    wait(WAIT, "the client to write its file", || (read() != installed).then_some(())).unwrap();
+    let written: Value = serde_json::from_slice(&read()).unwrap();
+    let program = world.program.to_str().unwrap();
+    assert_eq!(written["mcpServers"]["shim"]["command"], program, "{written:#}");
+    let mut claude = world.home.command(world.home.claude(), &cwd);
+    let told = claude.args(["mcp", "get", "shim"]).stdin(Stdio::null()).output().unwrap();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains(program) && told.contains("User"), "{told}");
+    outcome(&install(&world, "uninstall", "mcp", "claude-code"), "written");
+    let left: Value = serde_json::from_slice(&read()).unwrap();
+    assert!(left["mcpServers"].is_null() && left["projects"].is_object(), "{left:#}");
 }
 
 /// A program of the app's name that does nothing: what tells that the app runs is its process.

@@ -141,7 +141,7 @@ fn attempt(
         return Ok(Done { why: Some(why.to_owned()), ..done });
     }
     if place.client == Client::ClaudeDesktop {
-        desktop::is_closed().map_err(NotWritten::Refused)?;
+        desktop::is_closed()?;
     }
     let done = Done { diff: Some(diff(file, settings.text.as_deref(), change.after.as_deref())), ..done };
     let hindrances =

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::file::NotWritten;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 /// What stands in the path of the app's program, by delivery: MSIX, the older installer, macOS, Linux.
@@ -16,10 +17,9 @@ const APP_PATHS: [&str; 6] = [
 ];
 
 /// The refusal says what to do.
-pub fn is_closed() -> Result<(), String> {
+pub fn is_closed() -> Result<(), NotWritten> {
     let unknown = || {
-        "whether Claude Desktop runs cannot be told: the system shows no processes; close it and add the entry by hand"
-            .to_owned()
+        NotWritten::Refused("whether Claude Desktop runs cannot be told: the system shows no processes; close it and add the entry by hand".to_owned())
     };
     let mut system = System::new().map_err(|_| unknown())?;
     let kind = ProcessRefreshKind::nothing()
@@ -36,10 +36,10 @@ pub fn is_closed() -> Result<(), String> {
         process.exe().into_iter().chain(first).any(is_app) && !is_of_another_home(process)
     });
     app.map_or(Ok(()), |app| {
-        Err(format!(
+        Err(NotWritten::Refused(format!(
             "Claude Desktop runs (process {}) and would write over it: quit it, in the tray or menu bar too, and try again",
             app.pid()
-        ))
+        )))
     })
 }
 
