@@ -184,6 +184,15 @@ fn a_link_stays_a_link_and_its_file_is_edited() {
     assert!(fs::read_to_string(&real).unwrap().contains("SessionStart"));
     outcome(&install(&world, "uninstall", "hooks", "claude-code"), "written");
     assert_eq!((fs::read(&real).unwrap().as_slice(), path.is_symlink()), (&b"{\"a\":1}"[..], true));
+
+    // A folder behind a link, in which there is no file yet.
+    let real = world.home.folder().join("dotfiles/codex");
+    fs::create_dir(&real).unwrap();
+    symlink(&real, world.home.folder().join(".codex")).unwrap();
+    outcome(&install(&world, "install", "hooks", "codex"), "written");
+    assert!(real.join("hooks.json").is_file());
+    outcome(&install(&world, "uninstall", "hooks", "codex"), "written");
+    assert_eq!(fs::read_dir(&real).unwrap().count(), 0);
 }
 
 #[test]
@@ -211,6 +220,13 @@ fn a_file_that_shim_made_goes_again_and_clients_that_are_not_here_are_skipped() 
     assert!(path.exists());
     world.json(&["uninstall", "hooks"]);
     assert!(!path.exists());
+
+    // What the client itself would not read is told.
+    put(&path, b"{ // mine\n}");
+    let done = install(&world, "install", "hooks", "codex");
+    assert!(done["advice"][0].as_str().unwrap().contains("line 1"), "{done:#}");
+    install(&world, "uninstall", "hooks", "codex");
+    fs::remove_file(&path).unwrap();
 
     // With something of somebody else's in it, it stays.
     install(&world, "install", "hooks", "codex");
@@ -246,7 +262,7 @@ fn an_older_program_is_replaced_and_two_data_folders_live_side_by_side() {
     assert_eq!(both.matches(" hook SessionStart ").count(), 2, "{both}");
     install(&world, "uninstall", "hooks", "claude-code");
     let left = fs::read_to_string(&path).unwrap();
-    assert_eq!((left.matches(" hook ").count(), left.matches("other home").count()), (7, 7), "{left}");
+    assert_eq!((left.matches(" hook ").count(), left.matches("other home").count()), (6, 6), "{left}");
     with_other(&["uninstall", "hooks", "--client", "claude-code"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
 }

@@ -104,11 +104,48 @@ pub fn is_empty(text: &str) -> bool {
 }
 
 /// What a person should know about the text, where it keeps SHIM's entries from having an effect.
-pub fn hindrances(text: &str, wanted: &Wanted<'_>) -> Vec<&'static str> {
-    match wanted.part {
-        Part::Hooks => hooks::hindrances(text.trim_start_matches(MARK), wanted.client),
-        Part::Mcp => Vec::new(),
+pub fn hindrances(text: &str, wanted: &Wanted<'_>) -> Vec<String> {
+    let (client, part) = (wanted.client, wanted.part);
+    if (client, part) == (Client::Codex, Part::Mcp) {
+        return Vec::new();
     }
+    let (title, reads) = (client.title(), reads(client));
+    let plain = text.trim_start_matches(MARK);
+    let mut found = Vec::new();
+    if !reads.mark && plain.len() < text.len() {
+        found.push(format!("{title} reads no file that begins with a byte order mark: take it out"));
+    }
+    for (what, line) in [
+        ("comments", jsonc::line_beyond(plain, reads.comments, true)),
+        ("trailing commas", jsonc::line_beyond(plain, true, reads.trailing_commas)),
+    ] {
+        found.extend(line.map(|line| {
+            format!(
+                "{title} reads no file with {what}: until line {line} is mended, nothing in it has an effect"
+            )
+        }));
+    }
+    if part == Part::Hooks {
+        found.extend(hooks::hindrances(plain, client).into_iter().map(str::to_owned));
+    }
+    found
+}
+
+/// What a client takes in its own JSON beyond the standard; measured on the versions that the tests run.
+struct Reads {
+    comments: bool,
+    trailing_commas: bool,
+    mark: bool,
+}
+
+fn reads(client: Client) -> Reads {
+    let (comments, trailing_commas, mark) = match client {
+        Client::ClaudeCode => (false, false, true),
+        Client::Codex | Client::ClaudeDesktop => (false, false, false),
+        Client::Gemini => (true, false, false),
+        Client::Opencode => (true, true, true),
+    };
+    Reads { comments, trailing_commas, mark }
 }
 
 fn beyond_mark(text: &str, edit: impl FnOnce(&str) -> Result<String, Wrong>) -> Result<String, Wrong> {

@@ -132,7 +132,9 @@ fn attempt(
         with(&settings, record.as_ref(), wanted)
     };
     let change = change.map_err(|wrong| NotWritten::Refused(wrong.to_string()))?;
-    let done = Done::new(request.part, place, Outcome::Unchanged);
+    let hindrances = change.after.as_deref().filter(|_| !request.undo);
+    let hindrances = hindrances.map(|after| install::hindrances(after, wanted)).unwrap_or_default();
+    let done = Done { advice: hindrances, ..Done::new(request.part, place, Outcome::Unchanged) };
     if change.after.as_deref() == settings.text.as_deref() {
         let why = if request.undo { "nothing of SHIM's is in it" } else { "all is there already" };
         if request.undo && !request.dry_run {
@@ -144,9 +146,6 @@ fn attempt(
         desktop::is_closed()?;
     }
     let done = Done { diff: Some(diff(file, settings.text.as_deref(), change.after.as_deref())), ..done };
-    let hindrances =
-        change.after.as_deref().map(|after| install::hindrances(after, wanted)).unwrap_or_default();
-    let done = Done { advice: hindrances.into_iter().map(str::to_owned).collect(), ..done };
     settings.may_be_written()?;
     if request.dry_run {
         return Ok(Done { outcome: Outcome::WouldWrite, ..done });

@@ -7,8 +7,10 @@ use super::{Caller, Client, Wanted, Wrong, is_shim, jsonc, tree::Tree};
 
 /// The events that serve, by the client's own names. Each costs one start of SHIM, which the client waits
 /// for; hooks of single tool calls are left out.
-pub const EVENTS_CLAUDE_CODE: [&str; 7] =
-    ["SessionStart", "UserPromptSubmit", "PreCompact", "Notification", "Stop", "StopFailure", "SessionEnd"];
+///
+/// Claude Code warns at each start of an event it does not know, so only those that all its versions have.
+pub const EVENTS_CLAUDE_CODE: [&str; 6] =
+    ["SessionStart", "UserPromptSubmit", "PreCompact", "Notification", "Stop", "SessionEnd"];
 pub const EVENTS_CODEX: [&str; 5] = ["SessionStart", "UserPromptSubmit", "PreCompact", "Stop", "SessionEnd"];
 /// `PreCompress` is called before every request to the model and is left out.
 pub const EVENTS_GEMINI: [&str; 5] =

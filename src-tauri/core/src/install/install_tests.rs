@@ -246,15 +246,22 @@ fn a_table_of_codex_comes_and_goes() {
 }
 
 #[test]
-fn a_setting_that_turns_hooks_off_is_told() {
+fn what_keeps_entries_from_having_an_effect_is_told() {
     let caller = caller();
-    for (client, text, told) in [
-        (Client::ClaudeCode, "{\"disableAllHooks\": true}", 1),
-        (Client::ClaudeCode, "{\"disableAllHooks\": false}", 0),
-        (Client::Gemini, "{\"hooksConfig\": {\"enabled\": false}}", 1),
-        (Client::Gemini, "{}", 0),
+    for (client, part, text, told) in [
+        (Client::ClaudeCode, Part::Hooks, "{\"disableAllHooks\": true}", &["disableAllHooks"][..]),
+        (Client::ClaudeCode, Part::Mcp, "{\"disableAllHooks\": true}", &[]),
+        (Client::ClaudeCode, Part::Hooks, "\u{feff}{\"disableAllHooks\": false}", &[]),
+        (Client::Gemini, Part::Hooks, "{\"hooksConfig\": {\"enabled\": false}}", &["hooksConfig.enabled"]),
+        (Client::ClaudeCode, Part::Hooks, "{\n// c\n\"a\": [1,\n],\n}", &["line 2", "line 3"]),
+        (Client::Codex, Part::Hooks, "\u{feff}{\n}", &["byte order mark"]),
+        (Client::Gemini, Part::Mcp, "{ // c\n\"a\": 1,\n}", &["line 2"]),
+        (Client::Opencode, Part::Mcp, "{ // c\n\"a\": 1,\n}", &[]),
+        (Client::Codex, Part::Mcp, "# c\na = 1", &[]),
     ] {
-        assert_eq!(hindrances(text, &wanted(client, Part::Hooks, &caller)).len(), told, "{text}");
+        let found = hindrances(text, &wanted(client, part, &caller));
+        assert_eq!(found.len(), told.len(), "{text}: {found:?}");
+        assert!(found.iter().zip(told).all(|(found, words)| found.contains(words)), "{text}: {found:?}");
     }
 }
 

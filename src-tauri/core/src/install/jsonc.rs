@@ -16,11 +16,10 @@ use super::{
 /// Names from the top of the file to an object or list.
 pub type Path<'a> = &'a [&'a str];
 
-/// The value of a file; `None` where there is nothing but white space and comments.
-pub fn parse(text: &str) -> Result<Option<Value<'_>>, Wrong> {
-    let options = ParseOptions {
-        allow_comments: true,
-        allow_trailing_commas: true,
+const fn options(comments: bool, trailing_commas: bool) -> ParseOptions {
+    ParseOptions {
+        allow_comments: comments,
+        allow_trailing_commas: trailing_commas,
         allow_loose_object_property_names: false,
         allow_missing_commas: false,
         allow_single_quoted_strings: false,
@@ -29,8 +28,18 @@ pub fn parse(text: &str) -> Result<Option<Value<'_>>, Wrong> {
         allow_bare_decimal_point_numbers: false,
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
-    };
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| {
+    }
+}
+
+/// The line of the first comment or trailing comma, where those are not allowed.
+pub fn line_beyond(text: &str, comments: bool, trailing_commas: bool) -> Option<usize> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &options(comments, trailing_commas));
+    parsed.err().map(|error| error.line_display())
+}
+
+/// The value of a file; `None` where there is nothing but white space and comments.
+pub fn parse(text: &str) -> Result<Option<Value<'_>>, Wrong> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &options(true, true)).map_err(|error| {
         Wrong::Malformed { line: error.line_display(), why: error.kind().to_string().to_lowercase() }
     })?;
     match parsed.value {

@@ -46,7 +46,7 @@ impl SettingsFile {
                 );
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Self { path: named.to_owned(), text: None, meta: None });
+                return Ok(Self { path: real(named), text: None, meta: None });
             }
             Err(error) => return refused(format!("it cannot be read ({error}): make it readable")),
         };
@@ -139,6 +139,14 @@ impl SettingsFile {
             Err(NotWritten::Changed)
         }
     }
+}
+
+/// Where a file that is not there yet will be: behind the links that lead to it.
+fn real(named: &Path) -> PathBuf {
+    let there =
+        named.ancestors().skip(1).find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    let below = there.and_then(|(ancestor, real)| Some(real.join(named.strip_prefix(ancestor).ok()?)));
+    below.unwrap_or_else(|| named.to_owned())
 }
 
 fn unreadable(error: std::io::Error) -> NotWritten {
