@@ -214,11 +214,11 @@ impl Watch {
     /// Takes up what hooks left.
     pub fn hear_hooks(&mut self) {
         for note in take_notes(&self.home.path.clone()) {
-            self.hear(&note);
+            self.hear_note(&note);
         }
     }
 
-    fn hear(&mut self, note: &Note) {
+    fn hear_note(&mut self, note: &Note) {
         let Some(meaning) = Meaning::of(&note.event) else { return };
         let chat = ChatId::new(note.client, &note.session_id);
         tracing::debug!(%chat, event = note.event, "a hook told");

@@ -143,7 +143,7 @@ fn attempt(
         return Ok(Done { why: Some(why.to_owned()), ..done });
     }
     if place.client == Client::ClaudeDesktop {
-        desktop::is_closed()?;
+        desktop::is_closed(&settings.path)?;
     }
     let done = Done { diff: Some(diff(file, settings.text.as_deref(), change.after.as_deref())), ..done };
     settings.may_be_written()?;
