@@ -8,6 +8,8 @@ pub mod doctor;
 mod effects;
 mod git;
 mod home;
+pub mod hooks;
+pub mod install;
 mod journal;
 mod launch;
 mod paths;
