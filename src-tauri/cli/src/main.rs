@@ -14,6 +14,7 @@ mod crashes;
 mod doctor;
 mod engine;
 mod hook;
+mod mcp;
 mod print;
 mod restore;
 
@@ -141,6 +142,9 @@ enum Verb {
         #[command(subcommand)]
         event: hook::HookEvent,
     },
+    /// SHIM's tools for the model in a chat, over MCP; called by clients.
+    #[command(hide = true)]
+    Mcp,
     /// Becomes the client that a launch file names; not for people.
     #[command(hide = true)]
     Launch { file: PathBuf },
@@ -171,6 +175,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if matches!(cli.verb, Verb::Run) {
         return engine::run(&home);
     }
+    if matches!(cli.verb, Verb::Mcp) {
+        return mcp::run(&home);
+    }
     engine::with(&home, |engine| verb(cli.verb, engine))
 }
 
@@ -193,7 +200,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
-        Verb::Run | Verb::Settings | Verb::Hook { .. } | Verb::Launch { .. } => Ok(()),
+        Verb::Run | Verb::Settings | Verb::Hook { .. } | Verb::Mcp | Verb::Launch { .. } => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

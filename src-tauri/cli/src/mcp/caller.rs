@@ -1,0 +1,273 @@
+//! Which chat is calling: told by the request, by the process that started this server, or by the environment; else
+//! the client's one live chat in this directory. Never a guess among several.
+
+use std::path::{Path, PathBuf};
+
+use rmcp::{RoleServer, service::RequestContext};
+use serde_json::Value;
+use shim_api::chats::Chat;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+/// Launchers and shells between a client and this server; no chain is longer.
+const ANCESTORS_MAX: usize = 8;
+
+/// What clients call themselves when they connect, and what SHIM calls them.
+const CLIENT_NAMES: [(&str, &str); 5] = [
+    ("claude-code", "claude-code"),
+    ("codex-mcp-client", "codex"),
+    ("gemini-cli-mcp-client", "gemini"),
+    ("opencode", "opencode"),
+    ("claude-ai", "claude-desktop"),
+];
+
+/// Variables in which a client tells the programs it starts which chat they belong to.
+const SESSION_VARIABLES: [(&str, &str); 2] =
+    [("claude-code", "CLAUDE_CODE_SESSION_ID"), ("gemini", "GEMINI_SESSION_ID")];
+
+/// Where Codex names the chat in each request.
+const CODEX_METADATA: &str = "x-codex-turn-metadata";
+
+/// What this process knows of who started it.
+#[derive(Clone, Debug, Default)]
+pub struct Clues {
+    pub cwd: PathBuf,
+    /// The process that started this one, then that one's, and so on.
+    pub ancestors: Vec<u32>,
+    /// Client and its own id of the chat.
+    pub sessions: Vec<(&'static str, String)>,
+}
+
+/// Who asks, as the one request tells.
+#[derive(Clone, Debug, Default)]
+pub struct Asker {
+    /// SHIM's name of the client; none for a client SHIM does not know.
+    pub client: Option<&'static str>,
+    /// The name the client gives itself.
+    pub says: Option<String>,
+    /// The chat's ids as the request names them, the likeliest first.
+    pub sessions: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq)]
+pub enum Caller<'a> {
+    Found(&'a Chat, By),
+    /// The client names its chat, and SHIM has not seen it: it is new.
+    New {
+        session: String,
+    },
+    /// More than one may be meant.
+    Several(Vec<&'a Chat>),
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Request,
+    Process,
+    Environment,
+    Directory,
+}
+
+impl Clues {
+    pub fn of_this_process() -> Self {
+        let named = |(client, variable): (&'static str, &str)| {
+            std::env::var(variable).ok().filter(|id| !id.is_empty()).map(|id| (client, id))
+        };
+        let project = std::env::var_os("CLAUDE_PROJECT_DIR").map(PathBuf::from);
+        Self {
+            cwd: project.or_else(|| std::env::current_dir().ok()).unwrap_or_default(),
+            ancestors: ancestors(),
+            sessions: SESSION_VARIABLES.into_iter().filter_map(named).collect(),
+        }
+    }
+
+    pub fn is_here(&self, chat: &Chat) -> bool {
+        chat.cwd.as_deref().is_some_and(|cwd| same_directory(Path::new(cwd), &self.cwd))
+    }
+}
+
+pub fn same_directory(one: &Path, other: &Path) -> bool {
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+impl Asker {
+    pub fn of(context: &RequestContext<RoleServer>) -> Self {
+        let says = context.client_info().map(|client| client.name);
+        let known = CLIENT_NAMES.iter().find(|(name, _)| says.as_deref() == Some(name));
+        let codex = context.meta.get(CODEX_METADATA);
+        let sessions = codex.map(codex_sessions).unwrap_or_default();
+        let client = if sessions.is_empty() { known.map(|(_, client)| *client) } else { Some("codex") };
+        Self { client, says, sessions }
+    }
+}
+
+/// Codex writes its metadata as an object, or as text that holds one.
+fn codex_sessions(metadata: &Value) -> Vec<String> {
+    let read = metadata.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let metadata = read.as_ref().unwrap_or(metadata);
+    let ids = ["thread_id", "session_id"].into_iter().filter_map(|key| metadata.get(key)?.as_str());
+    ids.map(str::to_owned).collect()
+}
+
+/// Who calls, of all the chats SHIM knows.
+pub fn who<'a>(chats: &'a [Chat], clues: &Clues, asker: &Asker) -> Caller<'a> {
+    if let Some(session) = asker.sessions.first() {
+        let named = asker.sessions.iter().find_map(|session| by_session(chats, asker.client, session));
+        let new = Caller::New { session: session.clone() };
+        return named.map_or(new, |chat| Caller::Found(chat, By::Request));
+    }
+    // Within one process a client moves from chat to chat; its environment stays that of the first.
+    let behind = |chat: &&Chat| chat.pid.is_some_and(|pid| clues.ancestors.contains(&pid)) && of(asker, chat);
+    let behind: Vec<_> = chats.iter().filter(behind).collect();
+    if let [chat] = behind.as_slice() {
+        return Caller::Found(chat, By::Process);
+    }
+    if behind.is_empty()
+        && let Some((client, session)) =
+            clues.sessions.iter().find(|(client, _)| asker.client.is_none_or(|asker| asker == *client))
+    {
+        let new = Caller::New { session: session.clone() };
+        return by_session(chats, Some(client), session)
+            .map_or(new, |chat| Caller::Found(chat, By::Environment));
+    }
+    // One process may hold several chats; then only its own come into question.
+    let live = |chat: &&Chat| chat.state.is_live() && asker.client.is_some() && of(asker, chat);
+    let likely: Vec<_> = if behind.is_empty() { chats.iter().filter(live).collect() } else { behind };
+    let here: Vec<_> = likely.iter().copied().filter(|chat| clues.is_here(chat)).collect();
+    match (here.as_slice(), likely.as_slice()) {
+        ([chat], _) => Caller::Found(chat, By::Directory),
+        ([], []) => Caller::Unknown,
+        ([], _) => Caller::Several(likely),
+        _ => Caller::Several(here),
+    }
+}
+
+fn of(asker: &Asker, chat: &Chat) -> bool {
+    asker.client.is_none_or(|client| client == chat.client.name())
+}
+
+fn by_session<'a>(chats: &'a [Chat], client: Option<&str>, session: &str) -> Option<&'a Chat> {
+    let is_it =
+        |chat: &&Chat| chat.session_id == session && client.is_none_or(|client| client == chat.client.name());
+    chats.iter().find(is_it)
+}
+
+fn ancestors() -> Vec<u32> {
+    let mut found = Vec::new();
+    let Ok(mut system) = System::new() else { return found };
+    let mut at = Pid::from_u32(std::process::id());
+    while found.len() < ANCESTORS_MAX {
+        system.refresh_processes_specifics(
+            ProcessesToUpdate::Some(&[at]),
+            false,
+            ProcessRefreshKind::nothing().without_tasks(),
+        );
+        let Some(parent) = system.process(at).and_then(|process| process.parent()) else { break };
+        // The first process of a system is nobody's client.
+        if parent.as_u32() <= 1 {
+            break;
+        }
+        found.push(parent.as_u32());
+        at = parent;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shim_core::chats::ChatState;
+
+    use super::*;
+
+    fn chat(session: &str, cwd: &str, pid: Option<u32>, state: ChatState) -> Chat {
+        serde_json::from_value(json!({
+            "id": format!("claude-code:{session}"), "client": "claude-code", "session_id": session, "title": session,
+            "cwd": cwd, "pid": pid, "state": state, "last_activity": "2026-11-21T00:00:00.000Z", "turns": 1, "tokens": 1,
+            "context_used": null, "risk": null, "journal": {"bytes": 1, "lag_ms": null}, "model": null,
+            "permission_mode": null, "client_version": null, "open_crash": null,
+        }))
+        .unwrap()
+    }
+
+    fn chats() -> Vec<Chat> {
+        vec![
+            chat("a", "/p", Some(10), ChatState::Working),
+            chat("b", "/q", Some(20), ChatState::Idle),
+            chat("c", "/q", Some(30), ChatState::Idle),
+            chat("d", "/p", None, ChatState::Crashed),
+        ]
+    }
+
+    fn clues(cwd: &str, ancestors: &[u32], session: Option<&str>) -> Clues {
+        let sessions = session.map(|session| ("claude-code", session.to_owned())).into_iter().collect();
+        Clues { cwd: cwd.into(), ancestors: ancestors.to_vec(), sessions }
+    }
+
+    fn asks(client: Option<&'static str>) -> Asker {
+        Asker { client, ..Asker::default() }
+    }
+
+    fn found(caller: &Caller<'_>) -> Option<(String, By)> {
+        match caller {
+            Caller::Found(chat, by) => Some((chat.session_id.clone(), *by)),
+            Caller::New { .. } | Caller::Several(_) | Caller::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn the_surest_sign_decides() {
+        let chats = chats();
+        let claude = Some("claude-code");
+        for (clues, asker, want) in [
+            (clues("/x", &[5, 10], Some("b")), asks(claude), Some(("a", By::Process))),
+            (clues("/x", &[5], Some("b")), asks(claude), Some(("b", By::Environment))),
+            (clues("/p", &[5], None), asks(claude), Some(("a", By::Directory))),
+            (clues("/q", &[20], None), asks(claude), Some(("b", By::Process))),
+            (clues("/p", &[], Some("d")), asks(claude), Some(("d", By::Environment))),
+            (clues("/p", &[], Some("d")), asks(None), Some(("d", By::Environment))),
+            // Another client that was started from within a chat inherits that chat's environment.
+            (clues("/z", &[10], Some("a")), asks(Some("opencode")), None),
+            (clues("/q", &[], None), asks(claude), None),
+            (clues("/p", &[], None), asks(None), None),
+        ] {
+            let want = want.map(|(session, by)| (session.to_owned(), by));
+            assert_eq!(found(&who(&chats, &clues, &asker)), want, "{clues:?} {asker:?}");
+        }
+    }
+
+    #[test]
+    fn a_chat_that_is_named_and_not_known_is_new_whatever_else_lives_here() {
+        let chats = chats();
+        let new = Caller::New { session: "z".to_owned() };
+        assert_eq!(who(&chats, &clues("/p", &[], Some("z")), &asks(Some("claude-code"))), new);
+        let asker = Asker { client: Some("codex"), sessions: vec!["z".to_owned()], says: None };
+        assert_eq!(who(&chats, &clues("/p", &[10], Some("a")), &asker), new);
+    }
+
+    #[test]
+    fn several_are_listed_and_none_is_taken() {
+        let chats = chats();
+        let several = |caller| match caller {
+            Caller::Several(chats) => chats.iter().map(|chat| chat.session_id.as_str()).collect::<String>(),
+            other => panic!("{other:?}"),
+        };
+        let claude = asks(Some("claude-code"));
+        assert_eq!(several(who(&chats, &clues("/q", &[], None), &claude)), "bc");
+        assert_eq!(several(who(&chats, &clues("/x", &[], None), &claude)), "abc");
+        assert_eq!(several(who(&chats, &clues("/x", &[10, 20], Some("a")), &claude)), "ab");
+        assert_eq!(who(&chats, &clues("/x", &[], None), &asks(Some("gemini"))), Caller::Unknown);
+    }
+
+    #[test]
+    fn codex_names_its_thread_as_text_or_object() {
+        let object = json!({"session_id": "s", "thread_id": "t"});
+        for metadata in [object.clone(), Value::String(object.to_string())] {
+            assert_eq!(codex_sessions(&metadata), ["t", "s"]);
+        }
+        for other in [json!("torn {"), json!(5), json!({"thread_id": 5})] {
+            assert!(codex_sessions(&other).is_empty());
+        }
+    }
+}
