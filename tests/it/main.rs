@@ -13,6 +13,7 @@ mod hostile;
 mod kill_matrix;
 mod lost_files;
 mod many;
+mod mcp;
 mod refusals;
 mod states;
 mod world;

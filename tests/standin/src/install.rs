@@ -83,7 +83,7 @@ fn installed(folder: &Path) -> Option<PathBuf> {
 }
 
 /// The target folder this program was built into: cargo marks it.
-fn target_folder() -> Result<PathBuf> {
+pub(crate) fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_owned).with_context(
         || {

@@ -4,6 +4,7 @@
 #[cfg(target_os = "linux")]
 pub mod client;
 pub mod install;
+pub mod mcp_clients;
 pub mod requests;
 pub mod script;
 mod server;
