@@ -1,6 +1,7 @@
 //! `shim mcp`: the protocol's own clients and the real Claude Code list its tools and call each; every handshake there
 //! is; many servers at once; an engine that goes and comes back.
 
+mod bundle;
 mod chats;
 mod engine;
 mod handshakes;

@@ -15,7 +15,7 @@ const KEEP: &str = "@@tool mcp__shim__shim_checkpoint {\"note\": \"from within\"
 /// The JSON that the model was given as the result of its last tool call.
 fn last_result(request: &Request) -> Value {
     let blocks = request.messages().iter().filter_map(|message| message["content"].as_array()).flatten();
-    let result = blocks.filter(|block| block["type"] == "tool_result").last().expect("a tool was called");
+    let result = blocks.rev().find(|block| block["type"] == "tool_result").expect("a tool was called");
     let text = result["content"].as_str().or_else(|| result["content"][0]["text"].as_str());
     serde_json::from_str(text.unwrap_or_default()).unwrap_or_else(|_| result.clone())
 }

@@ -46,7 +46,7 @@ enum Other {
     /// Stands in for a client's process: waits until its input ends.
     #[command(hide = true)]
     FakeClient,
-    /// Fetches the pinned real client, unless it is there, and prints where it lies.
+    /// Fetches the pinned real client and the MCP clients, unless they are there, and prints where they lie.
     Client,
 }
 
@@ -85,6 +85,7 @@ fn main() -> Result<()> {
         Some(Other::FakeClient) => return chats::wait_for_end(),
         Some(Other::Client) => {
             println!("{}", shim_standin::install::program()?.display());
+            println!("{}", shim_standin::mcp_clients::folder()?.display());
             return Ok(());
         }
         None => {}
