@@ -6,6 +6,7 @@ mod chats;
 mod engine;
 mod handshakes;
 mod line;
+mod others;
 mod sdk;
 
 use std::{fs, path::Path};

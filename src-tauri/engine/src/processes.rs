@@ -78,9 +78,25 @@ pub struct Running {
     pub started: Started,
 }
 
-/// All processes whose program's name begins with `name`: by its file, by what it was started as, or by
-/// the script that an interpreter runs. Installers keep versions as files of other names.
-pub fn running_programs(name: &str) -> Option<Vec<Running>> {
+/// Words of a command line in which a program's name is looked for: an interpreter has flags of its own
+/// before the script.
+const NAME_WORDS_MAX: usize = 5;
+
+impl Running {
+    /// Whether its program's name begins with `name`: by its file, by what it was started as, or by the
+    /// script that an interpreter runs. Installers keep versions as files of other names.
+    pub fn is_of(&self, name: &str) -> bool {
+        let words = self.started.arguments.iter().take(NAME_WORDS_MAX).map(Path::new);
+        is_named(self.started.program.as_deref().into_iter().chain(words), name)
+    }
+}
+
+fn is_named<'a>(mut words: impl Iterator<Item = &'a Path>, name: &str) -> bool {
+    words.any(|word| word.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name)))
+}
+
+/// All processes whose program's name begins with one of `names`.
+pub fn running_programs(names: &[&str]) -> Option<Vec<Running>> {
     let mut system = System::new().ok()?;
     system.refresh_processes_specifics(
         ProcessesToUpdate::All,
@@ -91,10 +107,11 @@ pub fn running_programs(name: &str) -> Option<Vec<Running>> {
             .without_tasks(),
     );
     let is_ours = |process: &sysinfo::Process| {
-        let words = process.cmd().iter().take(2).map(Path::new);
-        let mut files = process.exe().into_iter().chain(words).filter_map(Path::file_name);
-        files.any(|file| file.to_string_lossy().starts_with(name))
-            || process.name().to_string_lossy().starts_with(name)
+        names.iter().any(|name| {
+            let words = process.cmd().iter().take(NAME_WORDS_MAX).map(Path::new);
+            is_named(process.exe().into_iter().chain(words), name)
+                || process.name().to_string_lossy().starts_with(name)
+        })
     };
     let pids: Vec<_> =
         system.processes().values().filter(|p| is_ours(p)).map(sysinfo::Process::pid).collect();
@@ -112,30 +129,51 @@ pub fn running_programs(name: &str) -> Option<Vec<Running>> {
 /// the system does not tell. Left out are this process
 /// and the clients of other chats, each with what it was started by and what it started: those inherited
 /// the mark and are somebody else's by now.
-pub fn tool_children(session_id: &str, clients: &[u32]) -> Option<Vec<Orphan>> {
+pub fn tool_children(marks: &[String], clients: &[u32]) -> Option<Vec<Orphan>> {
     let mut system = System::new().ok()?;
     let kind = ProcessRefreshKind::nothing()
         .with_environ(UpdateKind::Always)
         .with_cmd(UpdateKind::Always)
         .without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-    let wanted = OsString::from(format!("CLAUDE_CODE_SESSION_ID={session_id}"));
+    let marks: Vec<_> = marks.iter().map(OsString::from).collect();
     let heads: Vec<_> =
         clients.iter().copied().chain([std::process::id()]).map(sysinfo::Pid::from_u32).collect();
     let above: HashSet<_> = heads.iter().flat_map(|head| line_of(&system, *head)).collect();
     let is_others = |pid: sysinfo::Pid| {
         above.contains(&pid) || line_of(&system, pid).iter().any(|pid| heads.contains(pid))
     };
-    let children = system.processes().values().filter(|process| process.environ().contains(&wanted));
+    let children = system
+        .processes()
+        .values()
+        .filter(|process| marks.iter().any(|mark| process.environ().contains(mark)));
     let mut orphans: Vec<_> = children.filter(|process| !is_others(process.pid())).collect();
     // A shell before what it waits for: the other way round it would go on to its next command.
     orphans.sort_by_key(|process| line_of(&system, process.pid()).len());
-    let described = orphans.into_iter().filter_map(|process| {
-        let pid = process.pid().as_u32();
-        let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
-        Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
-    });
-    Some(described.collect())
+    Some(orphans.into_iter().filter_map(as_orphan).collect())
+}
+
+/// A process and all that it started, parents first: a launcher is not the client, and a client's tools are
+/// not the client either.
+pub fn tree(root: u32) -> Vec<Orphan> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    let root = sysinfo::Pid::from_u32(root);
+    let mut members: Vec<_> = system
+        .processes()
+        .values()
+        .map(|process| (line_of(&system, process.pid()), process))
+        .filter(|(line, _)| line.contains(&root))
+        .collect();
+    members.sort_by_key(|(line, _)| line.len());
+    members.into_iter().filter_map(|(_, process)| as_orphan(process)).collect()
+}
+
+fn as_orphan(process: &sysinfo::Process) -> Option<Orphan> {
+    let pid = process.pid().as_u32();
+    let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
+    Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
 }
 
 /// A process and those it was started by.

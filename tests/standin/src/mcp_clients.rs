@@ -3,13 +3,12 @@
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
-    process::Command,
+    path::PathBuf,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::install::target_folder;
+use crate::install::{npm_install, target_folder};
 
 /// Speaks the protocol up to 2025-11-25.
 const SDK: &str = "@modelcontextprotocol/sdk@1.32.2";
@@ -37,26 +36,11 @@ pub fn folder() -> Result<PathBuf> {
             fs::remove_dir_all(&part)?;
         }
         fs::create_dir_all(&part)?;
-        npm_install(&part)?;
+        eprintln!("fetching {SDK}, {CLIENT} and {BUNDLES} from npm");
+        npm_install(&part, &[SDK, CLIENT, BUNDLES])?;
         fs::rename(&part, &folder)?;
     }
     Ok(folder)
-}
-
-fn npm_install(folder: &Path) -> Result<()> {
-    eprintln!("fetching {SDK}, {CLIENT} and {BUNDLES} from npm");
-    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let status = Command::new(npm)
-        .args(["i", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
-        .arg(folder)
-        .args([SDK, CLIENT, BUNDLES])
-        .status()
-        .context("npm cannot be started: install Node 20 or later")?;
-    ensure!(
-        status.success(),
-        "npm could not install the MCP clients ({status}); is its registry within reach?"
-    );
-    Ok(())
 }
 
 /// Node, as the caller's search path has it: programs in a home of their own search elsewhere.

@@ -6,23 +6,24 @@ use std::path::{Path, PathBuf};
 use rmcp::{RoleServer, service::RequestContext};
 use serde_json::Value;
 use shim_api::chats::Chat;
+use shim_core::chats::Client;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Launchers and shells between a client and this server; no chain is longer.
 const ANCESTORS_MAX: usize = 8;
 
 /// What clients call themselves when they connect, and what SHIM calls them.
-const CLIENT_NAMES: [(&str, &str); 5] = [
-    ("claude-code", "claude-code"),
-    ("codex-mcp-client", "codex"),
-    ("gemini-cli-mcp-client", "gemini"),
-    ("opencode", "opencode"),
-    ("claude-ai", "claude-desktop"),
+const CLIENT_NAMES: [(&str, Client); 5] = [
+    ("claude-code", Client::ClaudeCode),
+    ("codex-mcp-client", Client::Codex),
+    ("gemini-cli-mcp-client", Client::Gemini),
+    ("opencode", Client::Opencode),
+    ("claude-ai", Client::ClaudeDesktop),
 ];
 
 /// Variables in which a client tells the programs it starts which chat they belong to.
-const SESSION_VARIABLES: [(&str, &str); 2] =
-    [("claude-code", "CLAUDE_CODE_SESSION_ID"), ("gemini", "GEMINI_SESSION_ID")];
+const SESSION_VARIABLES: [(Client, &str); 2] =
+    [(Client::ClaudeCode, "CLAUDE_CODE_SESSION_ID"), (Client::Gemini, "GEMINI_SESSION_ID")];
 
 /// Where Codex names the chat in each request.
 const CODEX_METADATA: &str = "x-codex-turn-metadata";
@@ -34,14 +35,14 @@ pub struct Clues {
     /// The process that started this one, then that one's, and so on.
     pub ancestors: Vec<u32>,
     /// Client and its own id of the chat.
-    pub sessions: Vec<(&'static str, String)>,
+    pub sessions: Vec<(Client, String)>,
 }
 
 /// Who asks, as the one request tells.
 #[derive(Clone, Debug, Default)]
 pub struct Asker {
     /// SHIM's name of the client; none for a client SHIM does not know.
-    pub client: Option<&'static str>,
+    pub client: Option<Client>,
     /// The name the client gives itself.
     pub says: Option<String>,
     /// The chat's ids as the request names them, the likeliest first.
@@ -71,7 +72,7 @@ pub enum By {
 
 impl Clues {
     pub fn of_this_process() -> Self {
-        let named = |(client, variable): (&'static str, &str)| {
+        let named = |(client, variable): (Client, &str)| {
             std::env::var(variable).ok().filter(|id| !id.is_empty()).map(|id| (client, id))
         };
         let project = std::env::var_os("CLAUDE_PROJECT_DIR").map(PathBuf::from);
@@ -97,7 +98,7 @@ impl Asker {
         let known = CLIENT_NAMES.iter().find(|(name, _)| says.as_deref() == Some(name));
         let codex = context.meta.get(CODEX_METADATA);
         let sessions = codex.map(codex_sessions).unwrap_or_default();
-        let client = if sessions.is_empty() { known.map(|(_, client)| *client) } else { Some("codex") };
+        let client = if sessions.is_empty() { known.map(|(_, client)| *client) } else { Some(Client::Codex) };
         Self { client, says, sessions }
     }
 }
@@ -128,7 +129,7 @@ pub fn who<'a>(chats: &'a [Chat], clues: &Clues, asker: &Asker) -> Caller<'a> {
             clues.sessions.iter().find(|(client, _)| asker.client.is_none_or(|asker| asker == *client))
     {
         let new = Caller::New { session: session.clone() };
-        return by_session(chats, Some(client), session)
+        return by_session(chats, Some(*client), session)
             .map_or(new, |chat| Caller::Found(chat, By::Environment));
     }
     // One process may hold several chats; then only its own come into question.
@@ -144,12 +145,12 @@ pub fn who<'a>(chats: &'a [Chat], clues: &Clues, asker: &Asker) -> Caller<'a> {
 }
 
 fn of(asker: &Asker, chat: &Chat) -> bool {
-    asker.client.is_none_or(|client| client == chat.client.name())
+    asker.client.is_none_or(|client| client == chat.client)
 }
 
-fn by_session<'a>(chats: &'a [Chat], client: Option<&str>, session: &str) -> Option<&'a Chat> {
+fn by_session<'a>(chats: &'a [Chat], client: Option<Client>, session: &str) -> Option<&'a Chat> {
     let is_it =
-        |chat: &&Chat| chat.session_id == session && client.is_none_or(|client| client == chat.client.name());
+        |chat: &&Chat| chat.session_id == session && client.is_none_or(|client| client == chat.client);
     chats.iter().find(is_it)
 }
 
@@ -201,11 +202,11 @@ mod tests {
     }
 
     fn clues(cwd: &str, ancestors: &[u32], session: Option<&str>) -> Clues {
-        let sessions = session.map(|session| ("claude-code", session.to_owned())).into_iter().collect();
+        let sessions = session.map(|session| (Client::ClaudeCode, session.to_owned())).into_iter().collect();
         Clues { cwd: cwd.into(), ancestors: ancestors.to_vec(), sessions }
     }
 
-    fn asks(client: Option<&'static str>) -> Asker {
+    fn asks(client: Option<Client>) -> Asker {
         Asker { client, ..Asker::default() }
     }
 
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn the_surest_sign_decides() {
         let chats = chats();
-        let claude = Some("claude-code");
+        let claude = Some(Client::ClaudeCode);
         for (clues, asker, want) in [
             (clues("/x", &[5, 10], Some("b")), asks(claude), Some(("a", By::Process))),
             (clues("/x", &[5], Some("b")), asks(claude), Some(("b", By::Environment))),
@@ -228,7 +229,7 @@ mod tests {
             (clues("/p", &[], Some("d")), asks(claude), Some(("d", By::Environment))),
             (clues("/p", &[], Some("d")), asks(None), Some(("d", By::Environment))),
             // Another client that was started from within a chat inherits that chat's environment.
-            (clues("/z", &[10], Some("a")), asks(Some("opencode")), None),
+            (clues("/z", &[10], Some("a")), asks(Some(Client::Opencode)), None),
             (clues("/q", &[], None), asks(claude), None),
             (clues("/p", &[], None), asks(None), None),
         ] {
@@ -241,8 +242,8 @@ mod tests {
     fn a_chat_that_is_named_and_not_known_is_new_whatever_else_lives_here() {
         let chats = chats();
         let new = Caller::New { session: "z".to_owned() };
-        assert_eq!(who(&chats, &clues("/p", &[], Some("z")), &asks(Some("claude-code"))), new);
-        let asker = Asker { client: Some("codex"), sessions: vec!["z".to_owned()], says: None };
+        assert_eq!(who(&chats, &clues("/p", &[], Some("z")), &asks(Some(Client::ClaudeCode))), new);
+        let asker = Asker { client: Some(Client::Codex), sessions: vec!["z".to_owned()], says: None };
         assert_eq!(who(&chats, &clues("/p", &[10], Some("a")), &asker), new);
     }
 
@@ -253,11 +254,11 @@ mod tests {
             Caller::Several(chats) => chats.iter().map(|chat| chat.session_id.as_str()).collect::<String>(),
             other => panic!("{other:?}"),
         };
-        let claude = asks(Some("claude-code"));
+        let claude = asks(Some(Client::ClaudeCode));
         assert_eq!(several(who(&chats, &clues("/q", &[], None), &claude)), "bc");
         assert_eq!(several(who(&chats, &clues("/x", &[], None), &claude)), "abc");
         assert_eq!(several(who(&chats, &clues("/x", &[10, 20], Some("a")), &claude)), "ab");
-        assert_eq!(who(&chats, &clues("/x", &[], None), &asks(Some("gemini"))), Caller::Unknown);
+        assert_eq!(who(&chats, &clues("/x", &[], None), &asks(Some(Client::Gemini))), Caller::Unknown);
     }
 
     #[test]
