@@ -114,27 +114,31 @@ fn codex_sessions(metadata: &Value) -> Vec<String> {
 /// Who calls, of all the chats SHIM knows.
 pub fn who<'a>(chats: &'a [Chat], clues: &Clues, asker: &Asker) -> Caller<'a> {
     if let Some(session) = asker.sessions.first() {
-        let named = asker.sessions.iter().find_map(|session| by_session(chats, asker.client, session));
+        let named = asker.sessions.iter().find_map(|session| by_session(chats, Client::Codex, session));
         let new = Caller::New { session: session.clone() };
         return named.map_or(new, |chat| Caller::Found(chat, By::Request));
     }
-    // Within one process a client moves from chat to chat; its environment stays that of the first.
-    let behind = |chat: &&Chat| chat.pid.is_some_and(|pid| clues.ancestors.contains(&pid)) && of(asker, chat);
-    let behind: Vec<_> = chats.iter().filter(behind).collect();
+    // A client that is not known may run within another one's chat, and has that one's environment.
+    let Some(client) = asker.client else { return Caller::Unknown };
+    let own: Vec<_> = chats.iter().filter(|chat| chat.client == client).collect();
+    let session =
+        clues.sessions.iter().find(|(named, _)| *named == client).map(|(_, session)| session.as_str());
+    let behind = behind(&own, &clues.ancestors, session);
     if let [chat] = behind.as_slice() {
         return Caller::Found(chat, By::Process);
     }
     if behind.is_empty()
-        && let Some((client, session)) =
-            clues.sessions.iter().find(|(client, _)| asker.client.is_none_or(|asker| asker == *client))
+        && let Some(session) = session
     {
-        let new = Caller::New { session: session.clone() };
-        return by_session(chats, Some(*client), session)
-            .map_or(new, |chat| Caller::Found(chat, By::Environment));
+        let new = Caller::New { session: session.to_owned() };
+        return by_session(chats, client, session).map_or(new, |chat| Caller::Found(chat, By::Environment));
     }
     // One process may hold several chats; then only its own come into question.
-    let live = |chat: &&Chat| chat.state.is_live() && asker.client.is_some() && of(asker, chat);
-    let likely: Vec<_> = if behind.is_empty() { chats.iter().filter(live).collect() } else { behind };
+    let likely: Vec<_> = if behind.is_empty() {
+        own.into_iter().filter(|chat| chat.state.is_live()).collect()
+    } else {
+        behind
+    };
     let here: Vec<_> = likely.iter().copied().filter(|chat| clues.is_here(chat)).collect();
     match (here.as_slice(), likely.as_slice()) {
         ([chat], _) => Caller::Found(chat, By::Directory),
@@ -144,14 +148,22 @@ pub fn who<'a>(chats: &'a [Chat], clues: &Clues, asker: &Asker) -> Caller<'a> {
     }
 }
 
-fn of(asker: &Asker, chat: &Chat) -> bool {
-    asker.client.is_none_or(|client| client == chat.client)
+/// The chats of the nearest process that started this server and holds any. Within one process a client moves from chat
+/// to chat, while its environment stays that of the first: of the very process that started this server, the process is
+/// believed. A farther one may be that of another chat, in which this one's client was started; there both must agree.
+fn behind<'a>(own: &[&'a Chat], ancestors: &[u32], session: Option<&str>) -> Vec<&'a Chat> {
+    for (far, pid) in ancestors.iter().enumerate() {
+        let held: Vec<_> = own.iter().copied().filter(|chat| chat.pid == Some(*pid)).collect();
+        if !held.is_empty() {
+            let agreed = session.is_none_or(|session| held.iter().any(|chat| chat.session_id == session));
+            return if far == 0 || agreed { held } else { Vec::new() };
+        }
+    }
+    Vec::new()
 }
 
-fn by_session<'a>(chats: &'a [Chat], client: Option<Client>, session: &str) -> Option<&'a Chat> {
-    let is_it =
-        |chat: &&Chat| chat.session_id == session && client.is_none_or(|client| client == chat.client);
-    chats.iter().find(is_it)
+fn by_session<'a>(chats: &'a [Chat], client: Client, session: &str) -> Option<&'a Chat> {
+    chats.iter().find(|chat| chat.client == client && chat.session_id == session)
 }
 
 fn ancestors() -> Vec<u32> {
@@ -222,14 +234,20 @@ mod tests {
         let chats = chats();
         let claude = Some(Client::ClaudeCode);
         for (clues, asker, want) in [
-            (clues("/x", &[5, 10], Some("b")), asks(claude), Some(("a", By::Process))),
+            (clues("/x", &[10, 5], Some("b")), asks(claude), Some(("a", By::Process))),
+            (clues("/x", &[5, 10], Some("a")), asks(claude), Some(("a", By::Process))),
+            (clues("/x", &[5, 10], None), asks(claude), Some(("a", By::Process))),
+            // A client started from within another chat of its kind.
+            (clues("/x", &[20, 5, 10], Some("b")), asks(claude), Some(("b", By::Process))),
+            (clues("/x", &[5, 6, 10], Some("b")), asks(claude), Some(("b", By::Environment))),
+            (clues("/x", &[5, 6, 10], Some("new")), asks(claude), None),
             (clues("/x", &[5], Some("b")), asks(claude), Some(("b", By::Environment))),
             (clues("/p", &[5], None), asks(claude), Some(("a", By::Directory))),
             (clues("/q", &[20], None), asks(claude), Some(("b", By::Process))),
             (clues("/p", &[], Some("d")), asks(claude), Some(("d", By::Environment))),
-            (clues("/p", &[], Some("d")), asks(None), Some(("d", By::Environment))),
             // Another client that was started from within a chat inherits that chat's environment.
             (clues("/z", &[10], Some("a")), asks(Some(Client::Opencode)), None),
+            (clues("/p", &[10], Some("a")), asks(None), None),
             (clues("/q", &[], None), asks(claude), None),
             (clues("/p", &[], None), asks(None), None),
         ] {
@@ -257,7 +275,13 @@ mod tests {
         let claude = asks(Some(Client::ClaudeCode));
         assert_eq!(several(who(&chats, &clues("/q", &[], None), &claude)), "bc");
         assert_eq!(several(who(&chats, &clues("/x", &[], None), &claude)), "abc");
-        assert_eq!(several(who(&chats, &clues("/x", &[10, 20], Some("a")), &claude)), "ab");
+        let mut shared = chats.clone();
+        shared[0].pid = Some(20);
+        assert_eq!(several(who(&shared, &clues("/x", &[20], None), &claude)), "ab");
+        assert_eq!(
+            found(&who(&shared, &clues("/p", &[20], None), &claude)),
+            Some(("a".to_owned(), By::Directory))
+        );
         assert_eq!(who(&chats, &clues("/x", &[], None), &asks(Some(Client::Gemini))), Caller::Unknown);
     }
 
