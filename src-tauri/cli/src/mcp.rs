@@ -5,6 +5,7 @@ mod answers;
 mod arguments;
 mod caller;
 mod calls;
+mod input;
 mod prompt;
 mod tools;
 mod words;
@@ -23,11 +24,11 @@ use rmcp::{
         GetPromptResponse, Implementation, JsonObject, ListPromptsResult, ListToolsResult,
         PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
     },
-    service::RequestContext,
+    service::{RequestContext, ServerInitializeError},
     transport::io::stdio_pipes,
 };
 
-use self::{answers::Answer, caller::Clues};
+use self::{answers::Answer, caller::Clues, input::Bounded};
 
 /// Calls that wait for the engine at once; further ones queue. One thread more reads the input where the system
 /// has no other way.
@@ -40,9 +41,16 @@ pub fn run(home: &Path) -> anyhow::Result<ExitCode> {
     let runtime = runtime.context("no threads are to be had")?;
     let server = Server { home: home.to_owned(), clues: Arc::new(Clues::of_this_process()) };
     runtime.block_on(async {
-        let serving = server.serve(stdio_pipes()).await;
-        let serving = serving.context("the client and SHIM could not agree on how to speak MCP")?;
-        serving.waiting().await.context("serving MCP broke off")
+        let (read, write) = stdio_pipes();
+        let serving = match server.serve((Bounded::new(read), write)).await {
+            Ok(serving) => serving,
+            // It only looked whether the program starts.
+            Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+            Err(error) => {
+                return Err(error).context("the client and SHIM could not agree on how to speak MCP");
+            }
+        };
+        serving.waiting().await.map(drop).context("serving MCP broke off")
     })?;
     // A call that still waits for the engine has nobody left to answer.
     runtime.shutdown_background();

@@ -10,6 +10,7 @@ mod idle;
 mod index;
 mod journal;
 mod machine;
+mod mcp;
 mod noticing;
 mod records;
 mod restore;
@@ -75,6 +76,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("index", index::measure),
     ("idle", idle::measure),
     ("hook", hook::measure),
+    ("mcp", mcp::measure),
     #[cfg(target_os = "linux")]
     ("tray", tray::measure),
 ];
