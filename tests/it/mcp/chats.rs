@@ -29,6 +29,18 @@ fn after_call(world: &World, session_id: &str, asked: u64, results: usize) -> Re
     world.standin.wait_for(WAIT, has).unwrap_or_else(|error| panic!("{error}\n{}", world.log()))
 }
 
+/// Types a message and sends it once the client shows it: until then it is still drawing, and Enter would be lost.
+fn say(terminals: &Terminals<'_>, window: &str, text: &str) {
+    terminals.type_text(window, text).unwrap();
+    wait(WAIT, "the client to show what was typed", || {
+        let screen = terminals.screen(window).unwrap();
+        let line = screen.lines().rfind(|line| line.starts_with('❯'))?;
+        line.contains(text).then_some(())
+    })
+    .unwrap();
+    terminals.press(window, &["Enter"]).unwrap();
+}
+
 #[test]
 fn a_model_calls_the_tools_and_its_own_chat_is_meant() {
     let world = World::new();
@@ -73,9 +85,9 @@ fn after_a_clear_the_new_chat_is_meant() {
     let start = Start::new(&cwd, "Hello\n@@text hello");
     let (terminals, window) = (Terminals::new(&world.home), &start.session_id);
     terminals.start(&start).unwrap();
+    wait(WAIT, "the turn to be over", || (world.chat(window)["turns"] == 1).then_some(())).unwrap();
     let first = world.wait_for_state(window, "idle");
-    terminals.type_text(window, "/clear").unwrap();
-    terminals.press(window, &["Enter"]).unwrap();
+    say(&terminals, window, "/clear");
     let second = wait(WAIT, "a new chat in the same process", || {
         let chats = world.json(&["chats"]);
         let new = |chat: &&Value| chat["pid"] == first["pid"] && chat["id"] != first["id"];
@@ -83,8 +95,7 @@ fn after_a_clear_the_new_chat_is_meant() {
     })
     .unwrap();
     let asked = world.asked();
-    terminals.type_text(window, CHECK).unwrap();
-    terminals.press(window, &["Enter"]).unwrap();
+    say(&terminals, window, CHECK);
     let session = second["session_id"].as_str().unwrap();
     let check = last_result(&after_call(&world, session, asked, 1));
     assert_eq!(
@@ -107,8 +118,7 @@ fn a_restored_chat_is_told_what_was_in_flight_until_it_has_dealt_with_it() {
     let ask = |results| {
         world.home.wait_for_status(WAIT, &chat, "idle").unwrap();
         let asked = world.asked();
-        terminals.type_text(&window, CHECK).unwrap();
-        terminals.press(&window, &["Enter"]).unwrap();
+        say(&terminals, &window, CHECK);
         last_result(&after_call(&world, &chat, asked, results))
     };
     let check = ask(1);
@@ -138,4 +148,20 @@ fn a_live_chat_is_not_restored_from_within() {
     let told = after_call(&world, &start.session_id, 0, 1).text();
     assert!(told.contains("Refused") && told.contains(&pid.to_string()), "{told}");
     assert!(chat.wait_for_exit(WAIT).unwrap().success());
+}
+
+#[test]
+fn the_prompt_tells_a_chat_that_goes_on_what_was_cut() {
+    let world = World::new();
+    register(&world);
+    let cwd = world.home.project("p").unwrap();
+    let mut start = Start::new(&cwd, "/mcp__shim__resume");
+    start.session_id = cut_chat(&world, &cwd);
+    start.resume = true;
+    let mut chat = Headless::start(&world.home, &start).unwrap();
+    assert!(chat.wait_for_exit(WAIT).unwrap().success(), "{}", chat.complaints());
+    let prompt = world.standin.requests_of(&start.session_id).last().unwrap().prompt();
+    for words in ["This chat was cut", CUT_COMMAND, "Do not repeat"] {
+        assert!(prompt.contains(words), "{words}: {prompt}");
+    }
 }
