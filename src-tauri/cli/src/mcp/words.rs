@@ -42,7 +42,7 @@ pub fn recognised(by: By) -> &'static str {
 }
 
 pub fn not_seen() -> String {
-    "SHIM has not seen this chat before, so nothing of it was cut.".to_owned()
+    "SHIM has not seen this chat: it is new, or kept where SHIM does not watch. Nothing is known to have been cut.".to_owned()
 }
 
 /// The client is one whose chats SHIM does not know.
