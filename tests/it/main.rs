@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod codex;
 mod forks;
 mod hostile;
 mod kill_matrix;

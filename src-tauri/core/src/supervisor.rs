@@ -50,6 +50,8 @@ pub enum Event<'a> {
         happened_at: Option<Timestamp>,
         digest: &'a Digest,
     },
+    /// A process that was gone again before it was seen went on with the chat.
+    WentOn { chat: &'a ChatId },
     /// The transcript grew by this many completed turns.
     TurnsCompleted { chat: &'a ChatId, turns: u64 },
     /// A restore is asked for. `fork` begins a chat of its own and needs nobody to be dead.
@@ -152,6 +154,7 @@ impl Supervisor {
                 let death = Death { process, gone, last_words: &last_words, digest };
                 self.gone(chat, &death, happened_at.unwrap_or(now))
             }
+            Event::WentOn { chat } => self.went_on(chat),
             Event::TurnsCompleted { chat, turns: 0 } => changed(chat),
             Event::TurnsCompleted { chat, .. } => vec![
                 Effect::TakeCheckpoint { chat: chat.clone(), trigger: Trigger::Turn },
@@ -225,6 +228,12 @@ impl Supervisor {
         }
         effects.push(Effect::ChatChanged { chat: chat.clone() });
         effects
+    }
+
+    fn went_on(&mut self, chat: &ChatId) -> Vec<Effect> {
+        let crashed = self.seats.get_mut(chat).is_some_and(|seat| std::mem::take(&mut seat.crashed));
+        let resolved = crashed.then(|| Effect::ResolveCrashes { chat: chat.clone() });
+        resolved.into_iter().chain(changed(chat)).collect()
     }
 
     fn unknowable(&mut self, chat: &ChatId, process: &ProcessKey) -> Vec<Effect> {

@@ -2,6 +2,7 @@
 //! and describes; it starts nothing, ends nothing, and decides nothing.
 
 mod claude_code;
+mod codex;
 
 use std::{
     cell::OnceCell,
@@ -69,6 +70,10 @@ pub struct Start<'a> {
     /// A tool call was cut, or left something running: it must not be repeated.
     pub tool_in_doubt: bool,
     pub model: Option<&'a str>,
+    /// Who serves the model, where the client has several.
+    pub provider: Option<&'a str>,
+    /// The client's version that wrote the chat last.
+    pub version: Option<&'a str>,
     pub permission_mode: Option<&'a str>,
     /// Flags that are given again.
     pub flags: &'a [String],
@@ -201,11 +206,12 @@ pub trait Port: Sync {
 pub fn port(client: Client) -> &'static dyn Port {
     match client {
         Client::ClaudeCode => &claude_code::ClaudeCode,
-        Client::Codex | Client::Gemini | Client::Opencode | Client::ClaudeDesktop => &claude_code::ClaudeCode,
+        Client::Codex => &codex::Codex,
+        Client::Gemini | Client::Opencode | Client::ClaudeDesktop => &claude_code::ClaudeCode,
     }
 }
 
-pub const PORTS: [&dyn Port; 1] = [&claude_code::ClaudeCode];
+pub const PORTS: [&dyn Port; 2] = [&claude_code::ClaudeCode, &codex::Codex];
 
 /// A look at the machine's processes, taken when it is first asked for, however many ask.
 #[derive(Default)]

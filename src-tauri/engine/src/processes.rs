@@ -55,6 +55,20 @@ pub fn boot_time() -> Timestamp {
     Timestamp::from_ms(seconds.saturating_mul(1000))
 }
 
+/// When a process was started: to the hundredth of a second where the system tells it so finely, else to the second.
+pub fn started_at(pid: u32) -> Option<Timestamp> {
+    #[cfg(target_os = "linux")]
+    if let Some(at) = system::started_at(pid) {
+        return Some(at);
+    }
+    let mut system = System::new().ok()?;
+    let pid = sysinfo::Pid::from_u32(pid);
+    let kind = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+    let seconds = i64::try_from(system.process(pid)?.start_time()).ok()?;
+    Timestamp::checked_ms(seconds.saturating_mul(1000))
+}
+
 /// How a process was started.
 #[derive(Clone, Debug, Default)]
 pub struct Started {

@@ -43,6 +43,8 @@ use crate::{
 pub const RESTORES_MAX: usize = 4;
 /// How often the client's registry is looked at while it starts, beside file events.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a worker that holds its chat no more may take to be gone.
+const ENDING_WAIT: Duration = Duration::from_secs(2);
 /// Output of a worker that is read back when it fails to start, in bytes.
 const OUTPUT_BYTES_MAX: u64 = 2000;
 
@@ -78,6 +80,8 @@ struct Work<'a> {
     orphans_found: bool,
     /// What the chat is told.
     context: String,
+    /// The client answered and ended by itself.
+    went_on: bool,
     child_said: Option<PathBuf>,
     begun: Instant,
     client_wait: Duration,
@@ -129,6 +133,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         started: false,
         orphans_found: false,
         context: String::new(),
+        went_on: false,
         child_said: None,
         begun,
         client_wait: Duration::ZERO,
@@ -294,7 +299,7 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
         let launch = launch.or_else(|| chat.map(|chat| chat.launch.clone())).unwrap_or_default();
         let known = chat.map(|chat| chat.transcripts.iter().cloned().collect::<Vec<_>>()).unwrap_or_default();
         Subject {
-            cwd: launch.cwd.clone().or_else(|| chat.and_then(|chat| chat.digest.cwd.clone())),
+            cwd: directory(&id, &launch, chat.and_then(|chat| chat.digest.cwd.clone())),
             digest: watch.digest_at_rest(&id),
             flags: watch.flags_of(&id, &launch),
             started: chat.and_then(|chat| chat.started.clone()),
@@ -315,6 +320,16 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
     let crash = crash.map_err(views::store_error)?.flatten();
     subject.dead = crash.map(|crash| crash.process.pid);
     Ok(subject)
+}
+
+/// Where the chat works. A client without a registry was asked by nobody which directory it is: one that was resumed
+/// from elsewhere says it in its transcript only.
+fn directory(chat: &ChatId, launch: &shim_store::Launch, written: Option<String>) -> Option<String> {
+    if port(chat.client()).keeps_registry() {
+        launch.cwd.clone().or(written)
+    } else {
+        written.or_else(|| launch.cwd.clone())
+    }
 }
 
 /// Where the chat was cut: for a fork at its checkpoint, for a crash as its verdict says, else as it stands.
@@ -430,6 +445,7 @@ impl Work<'_> {
                 Effect::StartClient => Event::Started(self.start()),
                 Effect::AwaitClient { at_most } => self.await_client(at_most),
                 Effect::CountProcesses => match self.count() {
+                    Ok(processes) if processes.is_empty() && self.has_just_ended() => self.note_went_on(),
                     Ok(processes) => Event::Counted { processes },
                     Err(error) => return self.unprovable(&error),
                 },
@@ -518,7 +534,7 @@ impl Work<'_> {
             }
             if let Some(Ok(Some(status))) = self.worker.as_mut().map(Child::try_wait) {
                 if status.success() && self.job.then == Then::Continue {
-                    break Event::CameAndWent;
+                    break self.note_went_on();
                 }
                 break Event::NotAppeared(format!(
                     "the client ended at once ({status}): {}",
@@ -535,6 +551,30 @@ impl Work<'_> {
         };
         self.client_wait = since.elapsed();
         event
+    }
+
+    /// Whether a worker that was asked to go on has answered and ended between two looks.
+    fn has_just_ended(&mut self) -> bool {
+        let asked = self.job.then == Then::Continue && !self.went_on;
+        let Some(worker) = self.worker.as_mut().filter(|_| asked) else { return false };
+        let until = Instant::now() + ENDING_WAIT;
+        loop {
+            match worker.try_wait() {
+                Ok(Some(status)) => return status.success(),
+                Ok(None) if Instant::now() < until => std::thread::sleep(LOOK_EVERY),
+                Ok(None) | Err(_) => return false,
+            }
+        }
+    }
+
+    fn note_went_on(&mut self) -> Event {
+        self.went_on = true;
+        let chat = self.goes_on().clone();
+        let noted = self.handle.call(move |watch| watch.decide(supervisor::Event::WentOn { chat: &chat }));
+        match noted {
+            Ok(()) => Event::CameAndWent,
+            Err(error) => Event::NotAppeared(error.message),
+        }
     }
 
     fn last_words(&self) -> String {

@@ -6,6 +6,7 @@ pub mod client;
 pub mod install;
 pub mod mcp_clients;
 pub mod requests;
+mod responses;
 pub mod script;
 mod server;
 mod stream;
