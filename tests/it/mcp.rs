@@ -3,6 +3,7 @@
 
 mod bundle;
 mod chats;
+mod codex;
 mod engine;
 mod handshakes;
 mod line;
