@@ -14,9 +14,10 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
@@ -33,6 +34,8 @@ use self::{answers::Answer, caller::Clues, input::Bounded};
 /// Calls that wait for the engine at once; further ones queue. One thread more reads the input where the system
 /// has no other way.
 const CALLS_MAX: usize = 8;
+/// Longest wait for an engine that does not answer. A restore waits as long as the client does.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 /// Serves until the client closes the input.
 pub fn run(home: &Path) -> anyhow::Result<ExitCode> {
@@ -92,7 +95,8 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(message, None));
         };
         let arguments = request.arguments.unwrap_or_default();
-        let answer = self.off_thread(&context, move |desk| calls::answer(&desk, tool, arguments)).await?;
+        let wait = if tool == tools::Name::Restore { Duration::MAX } else { ANSWER_WAIT };
+        let answer = self.off_thread(&context, wait, move |desk| calls::answer(&desk, tool, arguments)).await;
         Ok(CallToolResponse::from(tool_result(answer)))
     }
 
@@ -114,7 +118,7 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(message, None));
         }
         let arguments: JsonObject = request.arguments.unwrap_or_default();
-        let said = self.off_thread(&context, move |desk| prompt::resume(&desk, arguments)).await?;
+        let said = self.off_thread(&context, ANSWER_WAIT, move |desk| prompt::resume(&desk, arguments)).await;
         said.map(GetPromptResponse::from).map_err(|error| ErrorData::invalid_params(words::why(&error), None))
     }
 }
@@ -124,15 +128,19 @@ impl Server {
     async fn off_thread<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
-        call: impl FnOnce(calls::Desk) -> T + Send + 'static,
-    ) -> Result<T, ErrorData> {
+        wait: Duration,
+        call: impl FnOnce(calls::Desk) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
         let desk = calls::Desk {
             home: self.home.clone(),
             clues: Arc::clone(&self.clues),
             asker: caller::Asker::of(context),
         };
-        let done = tokio::task::spawn_blocking(move || call(desk)).await;
-        done.map_err(|error| ErrorData::internal_error(format!("the call failed inside SHIM: {error}"), None))
+        let done = tokio::task::spawn_blocking(move || call(desk));
+        match tokio::time::timeout(wait, done).await {
+            Ok(done) => done.context("the call failed inside SHIM")?,
+            Err(_) => bail!(words::no_answer(wait)),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tools' answers as text, for a model and for the person who reads along. What other chats said is quoted, never
 //! spoken as SHIM's own words.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use shim_api::{ApiError, chats::Chat, crashes::Crash, error::ErrorCode, restore::Receipt};
 use shim_core::crashes::InTurn;
@@ -30,6 +30,14 @@ pub fn why(error: &anyhow::Error) -> String {
         ),
         Some(_) | None => format!("{error:#}"),
     }
+}
+
+pub fn no_answer(wait: Duration) -> String {
+    format!(
+        "SHIM's engine runs and did not answer within {} s. Tell the user once: starting SHIM again \
+         helps. This chat itself is not affected: go on with your work.",
+        wait.as_secs()
+    )
 }
 
 pub fn recognised(by: By) -> &'static str {
