@@ -11,11 +11,13 @@
 mod claude_desktop;
 mod codex;
 mod forks;
+mod gemini;
 mod hostile;
 mod kill_matrix;
 mod lost_files;
 mod many;
 mod mcp;
+mod opencode;
 mod refusals;
 mod states;
 mod world;

@@ -5,8 +5,10 @@ mod bundle;
 mod chats;
 mod codex;
 mod engine;
+mod gemini;
 mod handshakes;
 mod line;
+mod opencode;
 mod others;
 mod sdk;
 

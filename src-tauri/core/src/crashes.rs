@@ -193,8 +193,7 @@ pub fn verdict(death: &Death<'_>) -> Verdict {
     let turn = &death.digest.turn;
     let ended = match death.last_words.leave {
         Leave::LeftBehind => false,
-        Leave::Orderly => !is_open(turn) || was_at_prompt(death.last_words, turn),
-        Leave::Unsaid => !is_open(turn),
+        Leave::Orderly | Leave::Unsaid => !is_open(turn) || was_at_prompt(death.last_words, turn),
     };
     if ended {
         return Verdict::CleanEnd;

@@ -14,6 +14,7 @@ mod paths;
 mod processes;
 mod restore;
 mod retention;
+mod rows;
 mod run;
 mod search;
 mod serve;

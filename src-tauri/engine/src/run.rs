@@ -118,6 +118,8 @@ pub struct Watch {
     pub backlog: BTreeSet<Transcript>,
     pub took: Vec<(i64, u64)>,
     pub boot: Timestamp,
+    /// Clients' databases, opened read-only, with the number of the file that was opened.
+    pub databases: HashMap<PathBuf, (u64, shim_store::Opencode)>,
     pub file_events: Option<notify::RecommendedWatcher>,
     pub watched_folders: HashSet<PathBuf>,
     pub sweeps: u64,
@@ -215,6 +217,7 @@ impl Watch {
             backlog: BTreeSet::new(),
             took: Vec::new(),
             boot: crate::processes::boot_time(),
+            databases: HashMap::new(),
             file_events: None,
             watched_folders: HashSet::new(),
             sweeps: 0,
@@ -329,6 +332,10 @@ impl Watch {
                 Some(Change::Transcript(transcript)) => {
                     self.catch_up(&transcript);
                     others.extend(self.is_unattended(&transcript.chat).then(|| transcript.chat.client()));
+                }
+                Some(Change::Rows) => {
+                    let unattended = home.as_ref().is_some_and(|home| self.read_database(home));
+                    others.extend(home.filter(|_| unattended).map(|home| home.client));
                 }
                 Some(Change::Processes) => others.extend(home.map(|home| home.client)),
                 Some(Change::App) => app_spoke = true,

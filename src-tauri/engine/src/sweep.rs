@@ -11,7 +11,7 @@ use notify::{RecursiveMode, Watcher};
 use shim_core::{
     chats::{ChatId, ChatState, Client, ProcessKey},
     clients::Registration,
-    crashes::{Gone, LastWords, Leave, RegistryStatus},
+    crashes::{Gone, LastWords, Leave, RegistryStatus, ToolCall},
     digest::{Digest, Turn},
     supervisor::Event,
     time::Timestamp,
@@ -277,6 +277,8 @@ impl Watch {
             let quiet = chat.digest.last_at.map(|last| at.since(last));
             matches!(chat.digest.turn, Turn::Open { .. })
                 && quiet.is_some_and(|quiet| (UNATTENDED_QUIET..UNATTENDED_MAX).contains(&quiet))
+                // A process that was met since saw the cut turn, and ended without going on with it.
+                && chat.digest.last_at.is_some_and(|last| chat.last_activity <= last)
                 && self.is_unattended(id)
                 && self.supervisor.state(id) == ChatState::Ended
         });
@@ -413,8 +415,12 @@ impl Watch {
         for transcript in &transcripts {
             self.catch_up_wholly(transcript);
         }
-        let digest = self.digest_at_rest(chat);
+        let mut digest = self.digest_at_rest(chat);
         let keeps_registry = port(registration.client).keeps_registry();
+        let unfinished = self.unfinished_calls(chat, registration);
+        if !unfinished.is_empty() {
+            digest.reopen(unfinished);
+        }
         let happened_at = match gone {
             Gone::Exited(_) => Some(at),
             Gone::Absent | Gone::PidReused | Gone::BeforeBoot => {
@@ -440,6 +446,23 @@ impl Watch {
             digest: &digest,
             host_updating,
         });
+    }
+
+    /// Calls that a dead process left running and that its transcript does not have.
+    fn unfinished_calls(&self, chat: &ChatId, dead: &Registration) -> Vec<ToolCall> {
+        let port = port(chat.client());
+        let Some(known) = self.chats.get(chat).filter(|_| !port.tool_marks_name_the_chat()) else {
+            return Vec::new();
+        };
+        let living = self.supervisor.living().into_iter().filter(|(_, process)| *process != dead.process);
+        let others: Vec<_> = living.map(|(_, process)| process.pid).collect();
+        let cwd = known.launch.cwd.as_deref().or(known.digest.cwd.as_deref());
+        let left = clients::tool_children(chat, &known.launch, cwd, &[dead.process.pid], &others);
+        let mut calls: Vec<_> =
+            left.unwrap_or_default().iter().filter_map(|orphan| port.unfinished_call(orphan)).collect();
+        // A shell and the one it became two of show the same call.
+        calls.dedup();
+        calls
     }
 
     /// The home that a path lies in; where one lies in another, the inner one.
