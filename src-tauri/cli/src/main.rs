@@ -15,6 +15,7 @@ mod doctor;
 mod engine;
 mod hook;
 mod install;
+mod mcp;
 mod print;
 mod restore;
 
@@ -152,6 +153,9 @@ enum Verb {
         #[command(subcommand)]
         event: hook::HookEvent,
     },
+    /// SHIM's tools for the model in a chat, over MCP; called by clients.
+    #[command(hide = true)]
+    Mcp,
     /// Becomes the client that a launch file names; not for people.
     #[command(hide = true)]
     Launch { file: PathBuf },
@@ -186,6 +190,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Run => return engine::run(&home),
         Verb::Install { what } => return install::run(&home, what, false),
         Verb::Uninstall { what } => return install::run(&home, what, true),
+        Verb::Mcp => return mcp::run(&home),
         _ => {}
     }
     engine::with(&home, |engine| verb(cli.verb, engine))
@@ -210,8 +215,13 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
-        Verb::Run | Verb::Settings | Verb::Hook { .. } | Verb::Launch { .. } => Ok(()),
-        Verb::Install { .. } | Verb::Uninstall { .. } => Ok(()),
+        Verb::Run
+        | Verb::Settings
+        | Verb::Hook { .. }
+        | Verb::Install { .. }
+        | Verb::Uninstall { .. }
+        | Verb::Mcp
+        | Verb::Launch { .. } => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

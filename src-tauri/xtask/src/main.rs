@@ -2,6 +2,7 @@
 //! says what it does; it changes nothing of a person's chats or settings.
 
 mod bench;
+mod bundle;
 mod packages;
 mod process;
 mod repository;
@@ -20,6 +21,8 @@ usage: cargo xtask <what>
   test [STAGE…]      install what tests need and run every check, or only these stages:
                      STAGES
   check-windows      on Debian: type-check every crate for Windows
+  bundle-mcpb [--debug] [--program SHIM] [-o FILE]
+                     pack `shim mcp` for Claude Desktop's one-click install
   bench [--quick]    measure every budget that can be measured here
 ";
 
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         ["run", "--release"] => run::run(true),
         ["test", stages @ ..] if stages.iter().all(|name| test::is_stage(name)) => test::run(stages),
         ["check-windows"] => windows::check(),
+        ["bundle-mcpb", rest @ ..] => bundle::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{}", USAGE.replace("STAGES", &test::stage_names().join(" ")));
