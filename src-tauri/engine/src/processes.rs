@@ -5,15 +5,24 @@
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as system;
-#[cfg(not(target_os = "linux"))]
-mod portable;
-#[cfg(not(target_os = "linux"))]
-use portable as system;
+#[cfg(not(any(target_os = "linux", windows)))]
+mod macos;
+#[cfg(not(any(target_os = "linux", windows)))]
+use macos as system;
+#[cfg(any(test, not(target_os = "linux")))]
+mod marks;
+#[cfg(test)]
+mod tests;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
 
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsString,
     path::{Path, PathBuf},
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
@@ -25,6 +34,8 @@ use shim_core::{
 };
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
+#[cfg(windows)]
+pub use system::{in_a_window, interrupt};
 pub use system::{exited, is_our_pid_domain, start_mark};
 
 /// How long a process that was asked to end may take before it is ended by force.
@@ -150,13 +161,64 @@ fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
     line
 }
 
+/// A process and all that it started and that still runs, parents first. Empty when it does not run itself,
+/// or where the system does not tell.
+pub fn tree(pid: u32) -> Vec<Orphan> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    let root = sysinfo::Pid::from_u32(pid);
+    let mut below: Vec<_> = system
+        .processes()
+        .values()
+        .filter(|process| process.pid() == root || is_below(&system, process, root))
+        .collect();
+    below.sort_by_key(|process| line_of(&system, process.pid()).len());
+    let described = below.into_iter().filter_map(|process| {
+        let pid = process.pid().as_u32();
+        let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
+        Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
+    });
+    described.collect()
+}
+
+/// A parent's pid may be another's by now: one that was started after its child is not its parent.
+fn is_below(system: &System, process: &sysinfo::Process, root: sysinfo::Pid) -> bool {
+    let line: Vec<_> =
+        line_of(system, process.pid()).into_iter().map_while(|pid| system.process(pid)).collect();
+    let above = line.windows(2).map_while(|pair| match pair {
+        [child, parent] if parent.start_time() <= child.start_time() => Some(parent.pid()),
+        _ => None,
+    });
+    above.into_iter().any(|pid| pid == root)
+}
+
+/// Sets a program apart from SHIM's own terminal or console, so that what ends SHIM does not end the chat.
+pub fn stand_alone(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(windows)]
+    system::stand_alone(command);
+}
+
+/// Keeps what SHIM started together with all that it will start, where the system can.
+pub fn contain(child: &Child) -> std::io::Result<()> {
+    #[cfg(windows)]
+    return system::contain(child);
+    #[cfg(not(windows))]
+    {
+        let _ = child;
+        Ok(())
+    }
+}
+
 /// Asks each to end, in the order given, then ends by force what is left. Returns those that would not go. Each is looked at
 /// again before each signal: a pid may have become another's.
 pub fn end(processes: &[Orphan]) -> Vec<Orphan> {
     let alive = |orphan: &&Orphan| probe(&orphan.process) == Liveness::Alive;
     for (force, patience) in [(false, END_GRACE), (true, KILL_WAIT)] {
         for orphan in processes.iter().filter(alive) {
-            system::signal(orphan.process.pid, force);
+            system::signal(&orphan.process, force);
         }
         let until = Instant::now() + patience;
         while processes.iter().any(|orphan| alive(&orphan)) && Instant::now() < until {
