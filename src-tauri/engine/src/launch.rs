@@ -208,10 +208,21 @@ pub fn run_launch_file(path: &Path) -> io::Result<ExitCode> {
         use std::os::unix::process::CommandExt;
         Err(command.exec())
     }
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     {
+        use_console(&mut command);
+        crate::processes::leave_interrupts_to_children();
         let status = command.status()?;
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// The console's own input and output: an engine without a console hands down none that a person sees.
+#[cfg(windows)]
+fn use_console(command: &mut Command) {
+    let open = |name| std::fs::File::options().read(true).write(true).open(name);
+    if let (Ok(input), Ok(output), Ok(errors)) = (open("CONIN$"), open("CONOUT$"), open("CONOUT$")) {
+        command.stdin(input).stdout(output).stderr(errors);
     }
 }
 

@@ -34,9 +34,9 @@ use shim_core::{
 };
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-#[cfg(windows)]
-pub use system::{in_a_window, interrupt};
 pub use system::{exited, is_our_pid_domain, start_mark};
+#[cfg(windows)]
+pub use system::{interrupt, leave_interrupts_to_children};
 
 /// How long a process that was asked to end may take before it is ended by force.
 const END_GRACE: Duration = Duration::from_secs(2);
@@ -172,6 +172,8 @@ pub fn tree(pid: u32) -> Vec<Orphan> {
         .processes()
         .values()
         .filter(|process| process.pid() == root || is_below(&system, process, root))
+        // Windows gives each console a process of its own, which ends with those that use it.
+        .filter(|process| !cfg!(windows) || !process.name().eq_ignore_ascii_case("conhost.exe"))
         .collect();
     below.sort_by_key(|process| line_of(&system, process.pid()).len());
     let described = below.into_iter().filter_map(|process| {
@@ -199,6 +201,14 @@ pub fn stand_alone(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
     #[cfg(windows)]
     system::stand_alone(command);
+}
+
+/// The same for a terminal. On Windows a program without a window gets a console in a window.
+pub fn in_a_window(command: &mut Command) {
+    #[cfg(unix)]
+    stand_alone(command);
+    #[cfg(windows)]
+    system::in_a_window(command);
 }
 
 /// Keeps what SHIM started together with all that it will start, where the system can.

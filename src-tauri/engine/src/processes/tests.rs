@@ -5,11 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use shim_core::{
-    chats::ProcessKey,
-    crashes::Gone,
-    restore::Orphan,
-};
+use shim_core::{chats::ProcessKey, crashes::Gone, restore::Orphan};
 
 use super::{Liveness, contain, end, exited, probe, stand_alone, start_mark, started, tool_children, tree};
 

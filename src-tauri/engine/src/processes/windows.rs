@@ -20,15 +20,15 @@ use windows_sys::{
         },
         System::{
             Console::{
-                AttachConsole, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent, GetConsoleProcessList,
-                SetConsoleCtrlHandler,
+                AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent,
+                GetConsoleProcessList, SetConsoleCtrlHandler,
             },
             JobObjects::{AssignProcessToJobObject, CreateJobObjectW, OpenJobObjectW, TerminateJobObject},
             Threading::{
                 CREATE_NEW_CONSOLE, CREATE_NO_WINDOW, DETACHED_PROCESS, GetCurrentProcess,
                 GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess,
-                PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE,
-                TerminateProcess, WaitForSingleObject,
+                PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess,
+                WaitForSingleObject,
             },
         },
         UI::WindowsAndMessaging::{
@@ -232,6 +232,20 @@ fn end_job(key: &ProcessKey) -> bool {
 
 fn job_name(key: &ProcessKey) -> Vec<u16> {
     format!("shim-{}-{}", key.pid, key.start).encode_utf16().chain([0]).collect()
+}
+
+/// A Ctrl-C is for the child that runs in the same console, and leaves this process waiting for it. Unlike
+/// other ways to pass over it, this one is not handed down to the child.
+#[allow(unsafe_code)]
+pub fn leave_interrupts_to_children() {
+    // SAFETY: a plain call with a function that lives as long as the process.
+    unsafe { SetConsoleCtrlHandler(Some(is_for_children), 1) };
+}
+
+/// The end of the console, of the session and of the machine are for all.
+#[allow(unsafe_code)]
+unsafe extern "system" fn is_for_children(event: u32) -> BOOL {
+    BOOL::from(event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT)
 }
 
 /// A console of its own that nobody sees, so that a Ctrl-C or the end of SHIM's own does not reach it.

@@ -16,7 +16,7 @@ use crate::{
     claude_code,
     launch::{LaunchFile, environment},
     paths::write_whole,
-    terminal,
+    processes, terminal,
 };
 
 impl Work<'_> {
@@ -207,13 +207,11 @@ impl Work<'_> {
         let path = self.launch_path();
         write_whole(&path, &serde_json::to_vec(launch)?)?;
         let shim = &self.handle.home.program;
-        let line = terminal::shell_line(&[&shim.to_string_lossy(), "launch", &path.to_string_lossy()]);
-        let words = terminal::fill(terminal, &line, &launch.cwd);
-        let (program, arguments) =
-            words.split_first().ok_or_else(|| anyhow::anyhow!("no terminal is known"))?;
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        own_group(&mut command);
+        let words = [&*shim.to_string_lossy(), "launch", &*path.to_string_lossy()];
+        let mut command = terminal::command(terminal, &words, &launch.cwd)
+            .ok_or_else(|| anyhow::anyhow!("no terminal is known"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        processes::in_a_window(&mut command);
         Ok(command.spawn()?)
     }
 
@@ -234,24 +232,9 @@ impl Work<'_> {
         });
         let message = message.map(|message| format!("{message}\n")).unwrap_or_default();
         command.stdout(out.try_clone()?).stderr(out);
-        own_group(&mut command);
+        processes::stand_alone(&mut command);
         self.child_said = Some(output);
         spawn_worker(command, &folder.join(format!("{}.in", self.number)), message.as_bytes())
-    }
-}
-
-/// A group of its own, so that ending SHIM or its terminal does not end the chat.
-fn own_group(command: &mut Command) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        command.process_group(0);
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::process::CommandExt;
-        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
     }
 }
 
@@ -275,6 +258,7 @@ fn spawn_worker(mut command: Command, path: &Path, first: &[u8]) -> anyhow::Resu
 #[cfg(not(target_os = "linux"))]
 fn spawn_worker(mut command: Command, _path: &Path, first: &[u8]) -> anyhow::Result<Child> {
     let mut child = command.stdin(Stdio::piped()).spawn()?;
+    processes::contain(&child)?;
     if let Some(input) = &mut child.stdin {
         input.write_all(first)?;
     }
