@@ -36,7 +36,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// Run the engine in the foreground, without a window.
-    Run,
+    Run {
+        /// Where another engine runs, take over when it ends instead of giving up.
+        #[arg(long)]
+        wait: bool,
+    },
     /// The engine, the clients found, chats by state, and what SHIM itself uses.
     Status {
         #[arg(long)]
@@ -144,6 +148,10 @@ enum Verb {
     /// Becomes the client that a launch file names; not for people.
     #[command(hide = true)]
     Launch { file: PathBuf },
+    /// Sends a Ctrl-C to the console of a process; not for people.
+    #[cfg(windows)]
+    #[command(hide = true)]
+    Interrupt { pid: u32 },
 }
 
 fn main() -> ExitCode {
@@ -161,6 +169,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
         Verb::Hook { event } => return Ok(hook::run(&event)),
         Verb::Launch { file } => return Ok(shim_engine::run_launch_file(&file)?),
+        #[cfg(windows)]
+        Verb::Interrupt { pid } => {
+            let sent = shim_engine::interrupt_console(pid);
+            return Ok(if sent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Verb::Settings => {
             doctor::settings();
             return Ok(ExitCode::SUCCESS);
@@ -168,8 +181,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
-    if matches!(cli.verb, Verb::Run) {
-        return engine::run(&home);
+    if let Verb::Run { wait } = cli.verb {
+        return engine::run(&home, wait);
     }
     engine::with(&home, |engine| verb(cli.verb, engine))
 }
@@ -193,7 +206,9 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
-        Verb::Run | Verb::Settings | Verb::Hook { .. } | Verb::Launch { .. } => Ok(()),
+        Verb::Run { .. } | Verb::Settings | Verb::Hook { .. } | Verb::Launch { .. } => Ok(()),
+        #[cfg(windows)]
+        Verb::Interrupt { .. } => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
 }
