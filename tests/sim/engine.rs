@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
-    claude_code::{Registration, read_registration},
-    crashes::{ExitStatus, Gone, LastWords},
+    clients::{Registration, claude_code::read_registration},
+    crashes::{ExitStatus, Gone, LastWords, Leave},
     digest::{Digest, Reader},
     journal::{Known, Plan, Seen, plan},
     supervisor::{Effect, Event, NewCrash, RestoreWindow, Supervisor},
@@ -50,6 +50,10 @@ pub struct Hands<'a> {
     pub promises: &'a mut Promises,
 }
 
+fn new_reader() -> Reader {
+    Reader::new(Client::ClaudeCode)
+}
+
 pub fn id(chat: &str) -> ChatId {
     ChatId::new(Client::ClaudeCode, chat)
 }
@@ -74,7 +78,7 @@ impl Engine {
             engine.supervisor.recall_restore(id(&row.chat), row.at);
         }
         for chat in hands.store.journals.keys() {
-            let mut reader = Reader::default();
+            let mut reader = new_reader();
             reader.feed(hands.store.journaled(chat));
             engine.readers.insert(chat.clone(), reader);
         }
@@ -233,8 +237,8 @@ impl Engine {
     fn process_gone(&mut self, hands: &mut Hands<'_>, words: &Registration, gone: Gone, left_behind: bool) {
         self.catch_up(hands, &words.session_id);
         let digest = self.digest_now(hands, &words.session_id);
-        let last_words =
-            LastWords { status: words.status.clone(), updated_at: words.updated_at, left_behind };
+        let leave = if left_behind { Leave::LeftBehind } else { Leave::Orderly };
+        let last_words = LastWords { status: words.status.clone(), updated_at: words.updated_at, leave };
         let chat = id(&words.session_id);
         let process = &words.process;
         self.decide(
@@ -248,11 +252,11 @@ impl Engine {
         let Some(file) = hands.world.files.get(chat) else {
             return self.readers.get(chat).map(Reader::at_rest).unwrap_or_default();
         };
-        let mut reader = self.readers.get(chat).cloned().unwrap_or_default();
+        let mut reader = self.readers.get(chat).cloned().unwrap_or_else(new_reader);
         match file.bytes.strip_prefix(hands.store.journaled(chat)) {
             Some(rest) => drop(reader.feed(rest)),
             None => {
-                reader = Reader::default();
+                reader = new_reader();
                 reader.feed(&file.bytes);
             }
         }
@@ -287,7 +291,7 @@ impl Engine {
             Plan::Append { .. } | Plan::Compare if file.bytes.starts_with(had) => had.len(),
             Plan::Append { .. } | Plan::Compare | Plan::NewGeneration => {
                 hands.store.begin_generation(chat)?;
-                self.readers.insert(chat.to_owned(), Reader::default());
+                self.readers.insert(chat.to_owned(), new_reader());
                 0
             }
         };
@@ -298,7 +302,7 @@ impl Engine {
         }
         let generation = hands.store.append(chat, from, &file.bytes[from..], known)?;
         hands.promises.acknowledged(chat, generation, from, &file.bytes[from..]);
-        Ok(self.readers.entry(chat.to_owned()).or_default().feed(&file.bytes[from..]))
+        Ok(self.readers.entry(chat.to_owned()).or_insert_with(new_reader).feed(&file.bytes[from..]))
     }
 }
 

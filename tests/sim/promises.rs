@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shim_core::{
-    chats::{ChatState, ProcessKey},
-    claude_code::{Registration, read_registration},
+    chats::{ChatState, Client, ProcessKey},
+    clients::{Registration, claude_code::read_registration},
     crashes::CrashKind,
     digest::Reader,
 };
@@ -197,7 +197,7 @@ impl Promises {
             if let Some(file) = world.files.get(&chat).filter(|file| !file.bytes.is_empty()) {
                 assert!(journaled == file.bytes, "the journal of {chat} is not its file");
             }
-            let mut reader = Reader::default();
+            let mut reader = Reader::new(Client::ClaudeCode);
             reader.feed(journaled);
             if let Some(known) = engine.readers.get(&chat) {
                 assert_eq!(known.digest, reader.digest, "{chat}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shim_core::{
-    chats::ProcessKey,
+    chats::{Client, ProcessKey},
     crashes::InTurn,
     digest::{Digest, LastMessage, Reader, Turn},
     restore::{
@@ -118,7 +118,7 @@ impl Engine {
             }
             None => hands.store.journaled(&wish.chat).to_vec(),
         };
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(Client::ClaudeCode);
         reader.feed(&expected);
         let digest = reader.at_rest();
         let goes_on = if checkpoint.is_some() { format!("f{number}") } else { wish.chat.clone() };
@@ -226,6 +226,7 @@ impl Engine {
             client: found(!hands.world.dice.one_in(30), "/bin/claude"),
             terminal: found(!hands.world.dice.one_in(30), "xterm"),
             transcript,
+            cannot: None,
         }
     }
 
@@ -345,9 +346,9 @@ fn start(hands: &mut Hands<'_>, run: &mut Run) -> Result<String, StepFailed> {
 
 /// What the journal had against what the client's file has.
 fn compare(hands: &Hands<'_>, run: &Run) -> Comparison {
-    let mut before = Reader::comparing(None);
+    let mut before = Reader::comparing(Client::ClaudeCode, None);
     before.feed(&run.expected);
-    let mut after = Reader::comparing(run.last.as_ref().map(|last| last.uuid.as_str()));
+    let mut after = Reader::comparing(Client::ClaudeCode, run.last.as_ref().map(|last| last.uuid.as_str()));
     after.feed(hands.world.files.get(&run.goes_on).map_or(&[], |file| file.bytes.as_slice()));
     let lost = before.turn_ends().iter().filter(|end| !after.turn_ends().contains(end)).count();
     Comparison {

@@ -25,6 +25,10 @@ export const STATE_MEANINGS: Record<ChatState, string> = {
 
 export const CLIENT_NAMES: Record<Client, string> = {
   'claude-code': 'Claude Code',
+  codex: 'Codex',
+  gemini: 'Gemini CLI',
+  opencode: 'opencode',
+  'claude-desktop': 'Claude Desktop',
 };
 
 export const KIND_WORDS: Record<CrashKind, string> = {
@@ -57,6 +61,7 @@ export const REFUSAL_WORDS: Record<RefusalReason, string> = {
   nothing_to_restore: 'there is nothing to restore',
   orphans_alive: 'tools of the dead process still run',
   checkpoint_gone: 'the checkpoint is gone',
+  unsupported: 'the client cannot do that',
 };
 
 export const TRIGGER_WORDS: Record<Trigger, string> = {

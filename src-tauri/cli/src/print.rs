@@ -47,7 +47,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 pub fn cut(text: &str, characters: usize) -> String {
-    shim_core::claude_code::shorten(text, characters)
+    shim_core::clients::shorten(text, characters)
 }
 
 #[cfg(test)]

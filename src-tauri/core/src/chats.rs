@@ -11,14 +11,34 @@ use ts_rs::TS;
 #[ts(export, export_to = "core.ts")]
 pub enum Client {
     ClaudeCode,
+    Codex,
+    Gemini,
+    Opencode,
+    ClaudeDesktop,
 }
 
 impl Client {
-    pub const ALL: [Self; 1] = [Self::ClaudeCode];
+    pub const ALL: [Self; 5] =
+        [Self::ClaudeCode, Self::Codex, Self::Gemini, Self::Opencode, Self::ClaudeDesktop];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::ClaudeCode => "claude-code",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::ClaudeDesktop => "claude-desktop",
+        }
+    }
+
+    /// As its makers write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "Claude Code",
+            Self::Codex => "Codex",
+            Self::Gemini => "Gemini CLI",
+            Self::Opencode => "opencode",
+            Self::ClaudeDesktop => "Claude Desktop",
         }
     }
 

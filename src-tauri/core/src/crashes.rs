@@ -87,8 +87,19 @@ pub struct Evidence {
 pub struct LastWords {
     pub status: RegistryStatus,
     pub updated_at: Option<Timestamp>,
-    /// The file is still there after the death.
-    pub left_behind: bool,
+    pub leave: Leave,
+}
+
+/// How a dead process took its leave, by the mark that its client keeps of a running chat: a registry
+/// file, a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The mark is still there: it went without a word.
+    LeftBehind,
+    /// It took its mark away.
+    Orderly,
+    /// The client keeps no mark: only the transcript speaks.
+    Unsaid,
 }
 
 /// `status` in a client's registry.
@@ -165,15 +176,21 @@ pub enum Verdict {
 /// Judges a process that is gone.
 pub fn verdict(death: &Death<'_>) -> Verdict {
     let turn = &death.digest.turn;
-    let orderly = !death.last_words.left_behind;
-    if orderly && (!is_open(turn) || was_at_prompt(death.last_words, turn)) {
+    let ended = match death.last_words.leave {
+        Leave::LeftBehind => false,
+        Leave::Orderly => !is_open(turn) || was_at_prompt(death.last_words, turn),
+        Leave::Unsaid => !is_open(turn),
+    };
+    if ended {
         return Verdict::CleanEnd;
     }
     let (in_turn, in_flight) = cut(death);
-    let kind = match (death.gone, orderly) {
+    let kind = match (death.gone, death.last_words.leave) {
         (Gone::BeforeBoot, _) => CrashKind::Shutdown,
-        (Gone::Exited(_) | Gone::Absent | Gone::PidReused, true) => CrashKind::Exited,
-        (Gone::Exited(_) | Gone::Absent | Gone::PidReused, false) => CrashKind::Killed,
+        (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::Orderly) => CrashKind::Exited,
+        (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::LeftBehind | Leave::Unsaid) => {
+            CrashKind::Killed
+        }
     };
     Verdict::Crash { kind, in_turn, in_flight, evidence: evidence(death, in_turn) }
 }
@@ -200,12 +217,14 @@ fn was_at_prompt(words: &LastWords, turn: &Turn) -> bool {
 /// after the last answer are written by the client itself.
 fn cut(death: &Death<'_>) -> (InTurn, Vec<ToolCall>) {
     let in_flight = death.digest.in_flight();
-    match (&death.last_words.status, death.last_words.left_behind) {
-        (RegistryStatus::Idle, true) => (InTurn::None, Vec::new()),
+    match (&death.last_words.status, death.last_words.leave) {
+        (RegistryStatus::Idle, Leave::LeftBehind) => (InTurn::None, Vec::new()),
         // Closed after its last word: somebody went on with the chat.
-        (_, true) if !is_open(&death.digest.turn) && went_on(death) => (InTurn::None, Vec::new()),
+        (_, Leave::LeftBehind) if !is_open(&death.digest.turn) && went_on(death) => {
+            (InTurn::None, Vec::new())
+        }
         _ if !in_flight.is_empty() && is_open(&death.digest.turn) => (InTurn::Tool, in_flight),
-        (RegistryStatus::Busy | RegistryStatus::Waiting, true) => (InTurn::Answer, Vec::new()),
+        (RegistryStatus::Busy | RegistryStatus::Waiting, Leave::LeftBehind) => (InTurn::Answer, Vec::new()),
         _ if is_open(&death.digest.turn) => (InTurn::Answer, Vec::new()),
         _ => (InTurn::None, Vec::new()),
     }
@@ -228,15 +247,17 @@ fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
         Gone::Exited(Some(ExitStatus::Signal(signal))) => {
             format!("process {pid} was ended by signal {signal}")
         }
+        Gone::Absent if pid == 0 => "no process holds this chat".to_owned(),
         Gone::Absent => format!("no process {pid} exists"),
         Gone::PidReused => format!("pid {pid} belongs to another process, started later"),
         Gone::BeforeBoot => format!("process {pid} ran before the machine last started"),
     };
     let words = death.last_words;
-    let registry = if words.left_behind {
-        format!("the client left its registry file behind, status {}", words.status.name())
-    } else {
-        format!("the client removed its registry file, last status {}", words.status.name())
+    let status = words.status.name();
+    let registry = match words.leave {
+        Leave::LeftBehind => format!("the client left its registry file behind, status {status}"),
+        Leave::Orderly => format!("the client removed its registry file, last status {status}"),
+        Leave::Unsaid => format!("this client keeps no note of a running chat; it was last seen {status}"),
     };
     let transcript = match (in_turn, &death.digest.turn) {
         (InTurn::Tool, _) => {

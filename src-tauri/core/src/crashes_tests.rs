@@ -4,11 +4,11 @@
 use serde_json::json;
 
 use super::{
-    CrashKind, Death, Evidence, ExitStatus, Gone, InTurn, LastWords, RegistryStatus, ToolCall, Verdict,
-    verdict,
+    CrashKind, Death, Evidence, ExitStatus, Gone, InTurn, LastWords, Leave, RegistryStatus, ToolCall,
+    Verdict, verdict,
 };
 use crate::{
-    chats::ProcessKey,
+    chats::{Client, ProcessKey},
     digest::{Digest, Reader},
     time::Timestamp,
 };
@@ -28,7 +28,7 @@ enum Words {
 use Words::{Answers, Asked, BashSays137, CallsBash, GivesUp, IsStopped, Stops};
 
 fn transcript(words: &[Words]) -> Digest {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(Client::ClaudeCode);
     for (second, word) in words.iter().enumerate() {
         let at = Timestamp::from_ms(1_000 * second as i64).to_string();
         let assistant = |stop: Option<&str>, content| json!({ "type": "assistant", "timestamp": at, "message": { "id": at, "stop_reason": stop, "content": [content] } });
@@ -63,10 +63,11 @@ fn transcript(words: &[Words]) -> Digest {
 
 /// `updated` in seconds, on the clock of the transcript.
 fn words(status: &str, left_behind: bool, updated: Option<i64>) -> LastWords {
+    let leave = if left_behind { Leave::LeftBehind } else { Leave::Orderly };
     LastWords {
         status: RegistryStatus::from_name(status),
         updated_at: updated.map(|second| Timestamp::from_ms(1_000 * second)),
-        left_behind,
+        leave,
     }
 }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    chats::Client,
     checkpoints::Todo,
-    claude_code::{Unreadable, read_line, shorten},
+    clients::{Unreadable, read_line, shorten},
     crashes::ToolCall,
     lines::{Line, Lines},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, What},
@@ -209,9 +210,10 @@ fn keep(slot: &mut Option<String>, new: Option<String>) {
 }
 
 /// Folds a transcript as its bytes come.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     pub digest: Digest,
+    client: Client,
     lines: Lines,
     /// The record looked for, and the hash of its message once it was seen.
     sought: Option<(String, Option<String>)>,
@@ -220,17 +222,21 @@ pub struct Reader {
 }
 
 impl Reader {
+    pub fn new(client: Client) -> Self {
+        Self { digest: Digest::default(), client, lines: Lines::default(), sought: None, turn_ends: None }
+    }
+
     /// Goes on where a stored digest stopped: the next bytes fed are those at `digest.offset`.
-    pub fn resume(digest: Digest) -> Self {
-        Self { lines: Lines::from_offset(digest.offset), digest, ..Self::default() }
+    pub fn resume(client: Client, digest: Digest) -> Self {
+        Self { lines: Lines::from_offset(digest.offset), digest, ..Self::new(client) }
     }
 
     /// Also looks for one record and lists the ends of turns: to compare a file with a journal.
-    pub fn comparing(uuid: Option<&str>) -> Self {
+    pub fn comparing(client: Client, uuid: Option<&str>) -> Self {
         Self {
             sought: uuid.map(|uuid| (uuid.to_owned(), None)),
             turn_ends: Some(Vec::new()),
-            ..Self::default()
+            ..Self::new(client)
         }
     }
 
@@ -259,7 +265,7 @@ impl Reader {
     /// Takes the next bytes. Returns how many turns they completed.
     pub fn feed(&mut self, bytes: &[u8]) -> u64 {
         let turns = self.digest.turns;
-        let Self { digest, lines, sought, turn_ends } = self;
+        let Self { digest, client, lines, sought, turn_ends } = self;
         // Only the last message of a batch is hashed: hashing each would halve the speed of indexing.
         let mut last: Option<(String, String)> = None;
         lines.feed(bytes, |line| {
@@ -267,7 +273,7 @@ impl Reader {
                 digest.unreadable += 1;
                 return;
             };
-            let Unreadable(unreadable) = read_line(line, |record| {
+            let Unreadable(unreadable) = read_line(*client, line, |record| {
                 let uuid = record.observed.uuid.clone();
                 let is_message = !matches!(record.observed.what, What::CutTurnClosed | What::ApiError { .. });
                 if let (Some(uuid), Some(message)) = (&uuid, record.message) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Digest, LastMessage, Reader, TODOS_MAX, Turn, sha256};
-use crate::{checkpoints::Todo, crashes::ToolCall, time::Timestamp};
+use crate::{chats::Client, checkpoints::Todo, crashes::ToolCall, time::Timestamp};
 
 macro_rules! sample {
     ($name:literal) => {
@@ -25,7 +25,7 @@ const SAMPLES: [&[u8]; 9] = [
 ];
 
 fn read(bytes: &[u8]) -> Digest {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(Client::ClaudeCode);
     reader.feed(bytes);
     reader.digest
 }
@@ -383,7 +383,7 @@ fn broken_lines_hide_nothing_else() {
 fn at_rest_a_record_without_its_line_feed_counts() {
     let (ask, run) = (lines(&[prompt("hi")]), call("t", "Bash", json!({})).to_string());
     for (tail, calls) in [(run.as_str(), 1), (&run[..run.len() - 1], 0), ("", 0), ("\0\0", 0)] {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(Client::ClaudeCode);
         reader.feed(&ask);
         reader.feed(tail.as_bytes());
         let (growing, at_rest) = (reader.digest.clone(), reader.at_rest());
@@ -413,12 +413,12 @@ fn the_last_message_is_hashed_as_it_stands() {
 #[test]
 fn a_comparison_finds_a_message_and_the_ends_of_turns() {
     let last = read(sample!("kill9-in-tool")).last_message.unwrap();
-    let mut reader = Reader::comparing(Some(&last.uuid));
+    let mut reader = Reader::comparing(Client::ClaudeCode, Some(&last.uuid));
     assert_eq!(reader.feed(sample!("kill9-in-tool-resumed")), 1);
     assert_eq!(reader.found(), Some(last.sha256.as_str()));
     assert_eq!(reader.turn_ends(), ["fa887714-d217-408e-bc79-5ef695667dbb"]);
 
-    let mut other = Reader::comparing(Some("not there"));
+    let mut other = Reader::comparing(Client::ClaudeCode, Some("not there"));
     other.feed(sample!("kill9-in-tool-resumed"));
     assert_eq!(other.found(), None);
 }
@@ -442,7 +442,7 @@ fn chunked(bytes: &[u8], mut cuts: Vec<usize>) -> (Reader, u64) {
     cuts.extend([0, bytes.len()]);
     cuts.iter_mut().for_each(|cut| *cut = (*cut).min(bytes.len()));
     cuts.sort_unstable();
-    let (mut reader, mut turns) = (Reader::default(), 0);
+    let (mut reader, mut turns) = (Reader::new(Client::ClaudeCode), 0);
     for pair in cuts.windows(2) {
         turns += reader.feed(&bytes[pair[0]..pair[1]]);
     }
@@ -466,7 +466,7 @@ proptest! {
         let stored = serde_json::to_vec(&read(&bytes[..cut.min(bytes.len())])).unwrap();
         let digest: Digest = serde_json::from_slice(&stored).unwrap();
         let rest = &bytes[digest.offset as usize..];
-        let mut reader = Reader::resume(digest);
+        let mut reader = Reader::resume(Client::ClaudeCode, digest);
         reader.feed(rest);
         prop_assert_eq!(reader.digest, read(&bytes));
     }

@@ -3,7 +3,7 @@
 
 pub mod chats;
 pub mod checkpoints;
-pub mod claude_code;
+pub mod clients;
 pub mod crashes;
 pub mod digest;
 pub mod journal;

@@ -7,7 +7,7 @@ use ts_rs::TS;
 
 use crate::{
     chats::{ChatId, ProcessKey},
-    claude_code::shorten,
+    clients::shorten,
     crashes::{InTurn, ToolCall},
 };
 
@@ -58,6 +58,8 @@ pub enum RefusalReason {
     OrphansAlive,
     /// The checkpoint does not belong to the chat, or its bytes were dropped.
     CheckpointGone,
+    /// The client has no way to do what was asked for.
+    Unsupported,
 }
 
 /// One step and its outcome.
@@ -124,6 +126,8 @@ pub struct Findings {
     /// The terminal to start it in; `None` when none was found. Not asked for when headless.
     pub terminal: Option<String>,
     pub transcript: Transcript,
+    /// Why this client cannot do what was asked for, and what to do.
+    pub cannot: Option<String>,
 }
 
 /// How the client's file compares with the journal.
@@ -163,6 +167,8 @@ pub enum Event {
     Appeared(ProcessKey),
     /// It does not, for this reason.
     NotAppeared(String),
+    /// It took the chat up, answered, and ended by itself before it was seen.
+    CameAndWent,
     Counted {
         processes: Vec<u32>,
     },
@@ -269,11 +275,18 @@ impl Restore {
                 self.step("registered", false, why);
                 self.finish(false, None)
             }
+            Event::CameAndWent => {
+                self.step("registered", true, "the client took the chat up, answered, and ended by itself");
+                Effect::CountProcesses
+            }
             Event::Counted { processes } if !self.started => self.still_dead(&processes),
             Event::Counted { processes } => {
                 self.processes = u32::try_from(processes.len()).ok();
                 let ours = self.process.as_ref().map(|process| process.pid);
-                let only_ours = processes.len() == 1 && processes.first().copied() == ours;
+                let only_ours = match ours {
+                    Some(pid) => processes == [pid],
+                    None => processes.is_empty(),
+                };
                 self.step(
                     "count",
                     only_ours,
@@ -363,10 +376,17 @@ impl Restore {
             );
             return Some(("directory", RefusalReason::DirectoryGone, message));
         }
+        if let Some(cannot) = &findings.cannot {
+            return Some(("client", RefusalReason::Unsupported, cannot.clone()));
+        }
         if findings.client.is_none() {
-            let message = "the program `claude` was not found: install it, or name it in config.toml as \
-                           clients.claude-code.command";
-            return Some(("client", RefusalReason::ClientMissing, message.to_owned()));
+            let client = self.job.chat.client();
+            let message = format!(
+                "the program of {} was not found: install it, or name it in config.toml as clients.{}.command",
+                client.title(),
+                client.name()
+            );
+            return Some(("client", RefusalReason::ClientMissing, message));
         }
         if findings.terminal.is_none() && !self.job.headless {
             let message = "no terminal program was found: name one in config.toml as terminal.command, or restore \

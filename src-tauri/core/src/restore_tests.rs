@@ -42,6 +42,7 @@ fn findings() -> Findings {
         client: Some("/bin/claude".to_owned()),
         terminal: Some("xterm".to_owned()),
         transcript: Transcript::Same,
+        cannot: None,
     }
 }
 

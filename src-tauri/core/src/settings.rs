@@ -5,13 +5,13 @@ use std::{path::PathBuf, time::Duration};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::{restore::OrphanPolicy, supervisor::RestoreWindow};
+use crate::{chats::Client, restore::OrphanPolicy, supervisor::RestoreWindow};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub api_port: u16,
-    /// Claude Code folders to watch beside the ones found.
-    pub watch_homes: Vec<PathBuf>,
+    /// What is set for single clients, in the order of `Client::ALL`.
+    pub clients: [ClientSettings; Client::ALL.len()],
     /// Watch only what lies below one of these; empty means anywhere.
     pub watch_within: Vec<PathBuf>,
     /// Find further homes from running clients.
@@ -25,15 +25,46 @@ pub struct Settings {
     pub restore_orphans: OrphanPolicy,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
-    /// The program to start for Claude Code; empty means: find it.
-    pub claude_code_command: String,
+}
+
+/// What is set for one client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// The program to start; empty means: find it.
+    pub command: String,
+    /// Folders of its own to watch beside the ones found.
+    pub homes: Vec<PathBuf>,
+}
+
+impl Settings {
+    pub fn of(&self, client: Client) -> &ClientSettings {
+        let [claude_code, codex, gemini, opencode, claude_desktop] = &self.clients;
+        match client {
+            Client::ClaudeCode => claude_code,
+            Client::Codex => codex,
+            Client::Gemini => gemini,
+            Client::Opencode => opencode,
+            Client::ClaudeDesktop => claude_desktop,
+        }
+    }
+
+    pub fn of_mut(&mut self, client: Client) -> &mut ClientSettings {
+        let [claude_code, codex, gemini, opencode, claude_desktop] = &mut self.clients;
+        match client {
+            Client::ClaudeCode => claude_code,
+            Client::Codex => codex,
+            Client::Gemini => gemini,
+            Client::Opencode => opencode,
+            Client::ClaudeDesktop => claude_desktop,
+        }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             api_port: 47_615,
-            watch_homes: Vec::new(),
+            clients: Default::default(),
             watch_within: Vec::new(),
             watch_discover: true,
             watch_sweep: Duration::from_secs(10),
@@ -44,7 +75,6 @@ impl Default for Settings {
             restore_start_timeout: Duration::from_secs(60),
             restore_orphans: OrphanPolicy::End,
             terminal_command: Vec::new(),
-            claude_code_command: String::new(),
         }
     }
 }
@@ -96,7 +126,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "watch.homes",
         about: "Claude Code folders (such as \"~/.claude\") to watch beside the ones found. Default [].",
-        kind: Kind::Texts(|s, list| s.watch_homes = list.into_iter().map(PathBuf::from).collect()),
+        kind: Kind::Texts(|s, list| s.of_mut(Client::ClaudeCode).homes = paths(list)),
     },
     Key {
         name: "watch.within",
@@ -166,9 +196,53 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "clients.claude-code.command",
         about: "The program to start for Claude Code. Default \"\": the one that died, else the one on PATH.",
-        kind: Kind::Text(|s, text| s.claude_code_command = text),
+        kind: Kind::Text(|s, text| s.of_mut(Client::ClaudeCode).command = text),
+    },
+    Key {
+        name: "clients.codex.command",
+        about: "The program to start for Codex. Default \"\": the one that died, else the one on PATH.",
+        kind: Kind::Text(|s, text| s.of_mut(Client::Codex).command = text),
+    },
+    Key {
+        name: "clients.codex.homes",
+        about: "Codex folders (such as \"~/.codex\") to watch beside the ones found. Default [].",
+        kind: Kind::Texts(|s, list| s.of_mut(Client::Codex).homes = paths(list)),
+    },
+    Key {
+        name: "clients.gemini.command",
+        about: "The program to start for Gemini CLI. Default \"\": the one that died, else the one on PATH.",
+        kind: Kind::Text(|s, text| s.of_mut(Client::Gemini).command = text),
+    },
+    Key {
+        name: "clients.gemini.homes",
+        about: "Gemini folders (such as \"~/.gemini\") to watch beside the ones found. Default [].",
+        kind: Kind::Texts(|s, list| s.of_mut(Client::Gemini).homes = paths(list)),
+    },
+    Key {
+        name: "clients.opencode.command",
+        about: "The program to start for opencode. Default \"\": the one that died, else the one on PATH.",
+        kind: Kind::Text(|s, text| s.of_mut(Client::Opencode).command = text),
+    },
+    Key {
+        name: "clients.opencode.homes",
+        about: "opencode data folders (such as \"~/.local/share/opencode\") to watch beside the ones found. Default [].",
+        kind: Kind::Texts(|s, list| s.of_mut(Client::Opencode).homes = paths(list)),
+    },
+    Key {
+        name: "clients.claude-desktop.command",
+        about: "The program to start for Claude Desktop. Default \"\": the one that was installed.",
+        kind: Kind::Text(|s, text| s.of_mut(Client::ClaudeDesktop).command = text),
+    },
+    Key {
+        name: "clients.claude-desktop.homes",
+        about: "Claude Desktop data folders (such as \"~/.config/Claude\") to watch beside the ones found. Default [].",
+        kind: Kind::Texts(|s, list| s.of_mut(Client::ClaudeDesktop).homes = paths(list)),
     },
 ];
+
+fn paths(list: Vec<String>) -> Vec<PathBuf> {
+    list.into_iter().map(PathBuf::from).collect()
+}
 
 /// Reads the file's text. Either every key is right, or all that is wrong is told.
 pub fn parse(text: &str) -> Result<Settings, Vec<Wrong>> {
@@ -277,7 +351,7 @@ mod tests {
     use std::{path::PathBuf, time::Duration};
 
     use super::{KEYS, Settings, parse};
-    use crate::restore::OrphanPolicy;
+    use crate::{chats::Client, restore::OrphanPolicy};
 
     #[test]
     fn empty_text_gives_the_defaults() {
@@ -297,6 +371,8 @@ mod tests {
             command = ["xterm", "-e", "{command}"]
             [clients.claude-code]
             command = "/opt/claude"
+            [clients.codex]
+            homes = ["/x"]
         "#;
         let expected = Settings {
             watch_within: vec![PathBuf::from("/tmp/a b")],
@@ -304,9 +380,11 @@ mod tests {
             watch_sweep: Duration::from_secs(5),
             restore_orphans: OrphanPolicy::Refuse,
             terminal_command: ["xterm", "-e", "{command}"].map(String::from).to_vec(),
-            claude_code_command: "/opt/claude".to_owned(),
             ..Settings::default()
         };
+        let mut expected = expected;
+        expected.of_mut(Client::ClaudeCode).command = "/opt/claude".to_owned();
+        expected.of_mut(Client::Codex).homes = vec![PathBuf::from("/x")];
         assert_eq!(parse(text), Ok(expected));
     }
 

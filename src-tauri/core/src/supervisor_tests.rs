@@ -6,7 +6,7 @@ use super::{Effect, Event, JUDGED_MAX, NewCrash, RestoreWindow, Supervisor};
 use crate::{
     chats::{ChatId, ChatState, Client, ProcessKey},
     checkpoints::Trigger,
-    crashes::{CrashKind, Gone, InTurn, LastWords, RegistryStatus},
+    crashes::{CrashKind, Gone, InTurn, LastWords, Leave, RegistryStatus},
     digest::{Digest, Turn},
     restore::RefusalReason,
     time::Timestamp,
@@ -51,7 +51,8 @@ impl Desk {
     fn gone(&mut self, pid: u32, left_behind: bool) -> Vec<Effect> {
         let mut digest = Digest::default();
         digest.turn = if left_behind { Turn::Open { since: None } } else { Turn::Done };
-        let last_words = LastWords { status: BUSY, updated_at: None, left_behind };
+        let leave = if left_behind { Leave::LeftBehind } else { Leave::Orderly };
+        let last_words = LastWords { status: BUSY, updated_at: None, leave };
         let gone = Gone::Exited(None);
         self.tell(Event::Gone {
             chat: &chat(),
@@ -183,7 +184,7 @@ fn a_crash_is_recorded_checkpointed_and_shown() {
 fn a_crash_that_happened_earlier_keeps_its_time() {
     let mut supervisor = Supervisor::default();
     let digest = Digest::default();
-    let last_words = LastWords { status: BUSY, updated_at: None, left_behind: true };
+    let last_words = LastWords { status: BUSY, updated_at: None, leave: Leave::LeftBehind };
     let event = Event::Gone {
         chat: &chat(),
         process: &process(7),

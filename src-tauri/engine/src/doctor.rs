@@ -4,9 +4,14 @@ use shim_api::{
     ApiError,
     doctor::{Finding, Level},
 };
+use shim_core::chats::Client;
 use shim_store::Verified;
 
-use crate::{claude_code, run::Handle, terminal, views};
+use crate::{
+    clients::{ClientHome, PORTS, program},
+    run::Handle,
+    terminal, views,
+};
 
 /// Notes of dropped chats shown.
 const DROPPED_SHOWN_MAX: usize = 10;
@@ -21,15 +26,6 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
             "data folder",
             format!("{} ({} bytes)", handle.home.path.display(), handle.home.store.bytes_on_disk()),
         ),
-        match claude_code::program(settings, None) {
-            Some(program) => finding(Level::Ok, "claude-code", program.display().to_string()),
-            None => advice(
-                Level::Problem,
-                "claude-code",
-                "the program `claude` was not found",
-                "install it, or name it in config.toml as clients.claude-code.command",
-            ),
-        },
         match terminal::find(settings) {
             Some(words) => finding(Level::Ok, "terminal", words.join(" ")),
             None => advice(
@@ -40,11 +36,29 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
             ),
         },
     ];
-    if homes.is_empty() {
-        let found = "no folder of Claude Code was found".to_owned();
-        findings.push(advice(Level::Note, "homes", found, "start a chat, or name its folder in watch.homes"));
+    for port in PORTS {
+        let client = port.client();
+        let watched: Vec<_> = homes.iter().filter(|home| home.client == client).collect();
+        findings.push(match program(settings, client, None) {
+            Some(program) => finding(Level::Ok, client.name(), program.display().to_string()),
+            // Chats that nobody could bring back.
+            None if !watched.is_empty() => program_missing(Level::Problem, client),
+            None => program_missing(Level::Note, client),
+        });
+        let shown = |home: &&ClientHome| {
+            finding(Level::Ok, "home", format!("{} ({})", home.folder.display(), client.title()))
+        };
+        findings.extend(watched.iter().map(shown));
     }
-    findings.extend(homes.iter().map(|home| finding(Level::Ok, "home", home.display().to_string())));
+    if homes.is_empty() {
+        let found = "no folder of any client was found".to_owned();
+        findings.push(advice(
+            Level::Note,
+            "homes",
+            found,
+            "start a chat, or name its folder in config.toml (`shim settings` lists the keys)",
+        ));
+    }
     findings.push(finding(Level::Ok, "chats", format!("{chats} are kept")));
     findings.extend(warnings.into_iter().map(|warning| finding(Level::Problem, "warning", warning)));
     let dropped = handle.home.store.read(|store| store.dropped()).map_err(views::store_error)?;
@@ -60,6 +74,12 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
         findings.extend(verdict(&verified));
     }
     Ok(findings)
+}
+
+fn program_missing(level: Level, client: Client) -> Finding {
+    let what = format!("install it, or name it in config.toml as clients.{}.command", client.name());
+    let found = format!("the program of {} was not found", client.title());
+    advice(level, client.name(), found, &what)
 }
 
 fn verdict(verified: &Verified) -> Vec<Finding> {

@@ -100,10 +100,12 @@ fn with_home(mut settings: Settings) -> Settings {
         Ok(rest) => user.join(rest),
         Err(_) => path.to_owned(),
     };
-    for path in settings.watch_homes.iter_mut().chain(&mut settings.watch_within) {
+    let homes = settings.clients.iter_mut().flat_map(|client| &mut client.homes);
+    for path in homes.chain(&mut settings.watch_within) {
         *path = expanded(path);
     }
-    let program = expanded(Path::new(&settings.claude_code_command));
-    settings.claude_code_command = program.to_string_lossy().into_owned();
+    for client in &mut settings.clients {
+        client.command = expanded(Path::new(&client.command)).to_string_lossy().into_owned();
+    }
     settings
 }

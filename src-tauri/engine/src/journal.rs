@@ -17,7 +17,7 @@ use shim_core::{
 use shim_store::{CHUNK_BYTES_MAX, Piece, StoreError, Stream, StreamId, Urgency};
 
 use crate::{
-    claude_code::{Transcript, transcript_at},
+    clients::{Transcript, port},
     paths,
     run::{Input, Watch, now},
 };
@@ -77,10 +77,10 @@ impl Watch {
     /// Reads what is new in a file, at most one slice; more goes to the backlog.
     pub fn catch_up(&mut self, transcript: &Transcript) {
         match self.read_slice(transcript) {
-            Ok(true) => drop(self.backlog.insert(transcript.path.clone())),
-            Ok(false) => drop(self.backlog.remove(&transcript.path)),
+            Ok(true) => drop(self.backlog.insert(transcript.clone())),
+            Ok(false) => drop(self.backlog.remove(transcript)),
             Err(error) => {
-                self.backlog.remove(&transcript.path);
+                self.backlog.remove(transcript);
                 if error.kind() != io::ErrorKind::NotFound {
                     let path = transcript.path.display();
                     self.warn(format!("{path} cannot be kept ({error}); it is tried again with each sweep"));
@@ -98,7 +98,7 @@ impl Watch {
                 self.settle();
             }
             self.catch_up(transcript);
-            if !self.backlog.contains(&transcript.path) {
+            if !self.backlog.contains(transcript) {
                 return;
             }
         }
@@ -117,7 +117,7 @@ impl Watch {
         if self.outstanding >= OUTSTANDING_MAX {
             self.settle();
         }
-        if let Some(transcript) = self.backlog.pop_first().and_then(|path| transcript_at(&path)) {
+        if let Some(transcript) = self.backlog.pop_first() {
             self.catch_up(&transcript);
         }
     }
@@ -230,6 +230,9 @@ impl Watch {
         chat.last_activity = digest.last_at.unwrap_or_else(now).max(chat.last_activity);
         chat.digest = digest;
         chat.dirty = true;
+        if !port(id.client()).keeps_registry() {
+            self.status_grew(id);
+        }
         self.decide(Event::TurnsCompleted { chat: id, turns });
     }
 
@@ -306,8 +309,8 @@ impl Watch {
         })?;
         let fits = |offset: u64| offset <= stream.known.bytes;
         let mut reader = match stored {
-            Some(digest) if fits(digest.offset) => Reader::resume(digest),
-            _ => Reader::default(),
+            Some(digest) if fits(digest.offset) => Reader::resume(stream.chat.client(), digest),
+            _ => Reader::new(stream.chat.client()),
         };
         let from = reader.digest.offset;
         self.home.store.read(|store| {
@@ -350,7 +353,7 @@ impl Watch {
         tracked.stream.known = Known::default();
         tracked.tail.clear();
         tracked.durable = 0;
-        tracked.reader = tracked.reader.as_ref().map(|_| Reader::default());
+        tracked.reader = tracked.reader.as_ref().map(|_| Reader::new(transcript.chat.client()));
         if tracked.reader.is_some() {
             let chat = self.chats.entry(transcript.chat.clone()).or_default();
             (chat.digest, chat.durable) = (Digest::default(), 0);

@@ -11,93 +11,35 @@ use std::{
 use serde::{Deserialize, Serialize};
 use shim_store::Launch;
 
-use crate::processes::Started;
+use crate::{
+    clients::{Flags, PORTS, Port},
+    processes::Started,
+};
 
-/// Flags that take a value and are given again.
-const FLAGS_WITH_VALUE: &[&str] = &[
-    "--add-dir",
-    "--agent",
-    "--agents",
-    "--allowed-tools",
-    "--allowedTools",
-    "--append-system-prompt",
-    "--betas",
-    "--disallowed-tools",
-    "--disallowedTools",
-    "--effort",
-    "--fallback-model",
-    "--mcp-config",
-    "--plugin-dir",
-    "--setting-sources",
-    "--settings",
-    "--system-prompt",
-    "--tools",
-];
-/// Flags without a value that are given again. Permission flags are not among them: the mode that was in
-/// force last is given instead.
-const SWITCHES: &[&str] = &["--bare", "--chrome", "--ide", "--strict-mcp-config"];
+/// What every client is started with again, beside its own settings. None of them is a key or a token.
+const ENVIRONMENT_STORED: &[&str] = &["HOME", "NODE_EXTRA_CA_CERTS", "PATH", "USERPROFILE"];
 
-/// Settings in the environment that are stored with a chat. None of them is a key or a token.
-const ENVIRONMENT_STORED: &[&str] = &[
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
-    "ANTHROPIC_DEFAULT_OPUS_MODEL",
-    "ANTHROPIC_DEFAULT_SONNET_MODEL",
-    "ANTHROPIC_MODEL",
-    "ANTHROPIC_VERTEX_PROJECT_ID",
-    "AWS_PROFILE",
-    "AWS_REGION",
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_VERTEX",
-    "CLAUDE_CONFIG_DIR",
-    "CLOUD_ML_REGION",
-    "DISABLE_AUTOUPDATER",
-    "DISABLE_ERROR_REPORTING",
-    "DISABLE_TELEMETRY",
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-    "HOME",
-    "IS_SANDBOX",
-    "NODE_EXTRA_CA_CERTS",
-    "PATH",
-];
-
-/// What belonged to the dead process, or to a client that SHIM itself runs under.
-fn belongs_to_one_process(name: &str) -> bool {
-    name.starts_with("CLAUDE_CODE_RESUME_")
-        || matches!(
-            name,
-            "CLAUDECODE"
-                | "CLAUDE_PID"
-                | "CLAUDE_ENV_FILE"
-                | "CLAUDE_PROJECT_DIR"
-                | "CLAUDE_CODE_ENTRYPOINT"
-                | "CLAUDE_CODE_SESSION_ID"
-                | "CLAUDE_CODE_SESSION_ATTENDED"
-                | "CLAUDE_CODE_CHILD_SESSION"
-                | "CLAUDE_CODE_CHILD_NOTES_DIR"
-                | "CLAUDE_CODE_MESSAGING_TOKEN"
-                | "TMUX"
-                | "TMUX_PANE"
-                | "WINDOWID"
-                | "SHIM_HOME"
-        )
-}
+/// What belonged to the dead process's terminal, or to SHIM itself.
+const OF_ITS_TERMINAL: &[&str] = &["SHIM_HOME", "TMUX", "TMUX_PANE", "WINDOWID"];
 
 /// What is kept of how a process was started.
-pub fn describe(started: Option<&Started>, client_home: Option<PathBuf>, cwd: Option<String>) -> Launch {
+pub fn describe(
+    port: &dyn Port,
+    started: Option<&Started>,
+    client_home: Option<PathBuf>,
+    cwd: Option<String>,
+) -> Launch {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let environment = started.map(|started| &started.environment).into_iter().flatten();
     let stored =
         environment.filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
     Launch {
-        program: started.and_then(|started| started.program.as_deref()).map(text),
+        program: started.and_then(|started| port.program_of(started)).as_deref().map(text),
         flags: started
-            .map(|started| without_inline_settings(kept_flags(&started.arguments)))
+            .map(|started| without_inline_settings(kept_flags(port.flags(), &started.arguments)))
             .unwrap_or_default(),
         // An address may hold a user's name and password.
-        environment: stored
-            .filter(|(name, value)| ENVIRONMENT_STORED.contains(&name.as_str()) && !value.contains('@'))
-            .collect(),
+        environment: stored.filter(|(name, value)| is_stored(port, name) && !value.contains('@')).collect(),
         client_home: client_home.as_deref().map(text),
         cwd: cwd.or_else(|| started.and_then(|started| started.cwd.as_deref()).map(text)),
     }
@@ -118,12 +60,19 @@ pub fn environment(started: Option<&Started>, launch: &Launch) -> Vec<(String, S
         environment.retain(|(known, _)| known != name);
         environment.push((name.clone(), value.clone()));
     }
-    environment.retain(|(name, _)| !belongs_to_one_process(name));
+    environment.retain(|(name, _)| {
+        !OF_ITS_TERMINAL.contains(&name.as_str())
+            && !PORTS.iter().any(|port| port.belongs_to_one_process(name))
+    });
     environment
 }
 
+fn is_stored(port: &dyn Port, name: &str) -> bool {
+    ENVIRONMENT_STORED.contains(&name) || port.environment_stored().contains(&name)
+}
+
 /// The flags that are given again, each followed by its values.
-pub fn kept_flags(arguments: &[OsString]) -> Vec<String> {
+pub fn kept_flags(known: &Flags, arguments: &[OsString]) -> Vec<String> {
     let mut flags = Vec::new();
     let mut arguments = arguments.iter().skip(1).filter_map(|argument| argument.to_str()).peekable();
     while let Some(argument) = arguments.next() {
@@ -131,14 +80,14 @@ pub fn kept_flags(arguments: &[OsString]) -> Vec<String> {
             argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
         if argument == "--" {
             break;
-        } else if SWITCHES.contains(&argument) {
+        } else if known.switches.contains(&argument) {
             flags.push(argument.to_owned());
-        } else if FLAGS_WITH_VALUE.contains(&name) {
+        } else if known.with_value.contains(&name) {
             flags.push(name.to_owned());
             flags.extend(value.map(str::to_owned));
             while let Some(value) = arguments.next_if(|next| value.is_none() && !next.starts_with('-')) {
                 flags.push(value.to_owned());
-                if !takes_several(name) {
+                if !known.with_values.contains(&name) {
                     break;
                 }
             }
@@ -158,20 +107,6 @@ fn without_inline_settings(flags: Vec<String>) -> Vec<String> {
         }
     }
     stored
-}
-
-fn takes_several(flag: &str) -> bool {
-    matches!(
-        flag,
-        "--add-dir"
-            | "--allowed-tools"
-            | "--allowedTools"
-            | "--betas"
-            | "--disallowed-tools"
-            | "--disallowedTools"
-            | "--mcp-config"
-            | "--tools"
-    )
 }
 
 /// A start that another process carries out: read once, then gone.
@@ -231,6 +166,8 @@ mod tests {
     use std::ffi::OsString;
 
     use super::kept_flags;
+    use crate::clients::port;
+    use shim_core::chats::Client;
 
     #[test]
     fn flags_are_given_again_and_prompts_are_not() {
@@ -247,7 +184,11 @@ mod tests {
             ("claude --resume 1 --permission-mode plan -- --ide", ""),
         ] {
             let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert_eq!(kept_flags(&arguments).join(" "), expected, "{line}");
+            assert_eq!(
+                kept_flags(port(Client::ClaudeCode).flags(), &arguments).join(" "),
+                expected,
+                "{line}"
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 //! are `shim_core`'s; what is decided is carried out here.
 
 pub mod checkpoints;
-pub mod claude_code;
+mod clients;
 pub mod doctor;
 mod effects;
 mod git;

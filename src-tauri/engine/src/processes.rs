@@ -89,9 +89,25 @@ pub struct Running {
     pub started: Started,
 }
 
-/// All processes whose program's name begins with `name`: by its file, by what it was started as, or by
-/// the script that an interpreter runs. Installers keep versions as files of other names.
-pub fn running_programs(name: &str) -> Option<Vec<Running>> {
+/// Words of a command line in which a program's name is looked for: an interpreter has flags of its own
+/// before the script.
+const NAME_WORDS_MAX: usize = 5;
+
+impl Running {
+    /// Whether its program's name begins with `name`: by its file, by what it was started as, or by the
+    /// script that an interpreter runs. Installers keep versions as files of other names.
+    pub fn is_of(&self, name: &str) -> bool {
+        let words = self.started.arguments.iter().take(NAME_WORDS_MAX).map(Path::new);
+        is_named(self.started.program.as_deref().into_iter().chain(words), name)
+    }
+}
+
+fn is_named<'a>(mut words: impl Iterator<Item = &'a Path>, name: &str) -> bool {
+    words.any(|word| word.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name)))
+}
+
+/// All processes whose program's name begins with one of `names`.
+pub fn running_programs(names: &[&str]) -> Option<Vec<Running>> {
     let mut system = System::new().ok()?;
     system.refresh_processes_specifics(
         ProcessesToUpdate::All,
@@ -102,10 +118,11 @@ pub fn running_programs(name: &str) -> Option<Vec<Running>> {
             .without_tasks(),
     );
     let is_ours = |process: &sysinfo::Process| {
-        let words = process.cmd().iter().take(2).map(Path::new);
-        let mut files = process.exe().into_iter().chain(words).filter_map(Path::file_name);
-        files.any(|file| file.to_string_lossy().starts_with(name))
-            || process.name().to_string_lossy().starts_with(name)
+        names.iter().any(|name| {
+            let words = process.cmd().iter().take(NAME_WORDS_MAX).map(Path::new);
+            is_named(process.exe().into_iter().chain(words), name)
+                || process.name().to_string_lossy().starts_with(name)
+        })
     };
     let pids: Vec<_> =
         system.processes().values().filter(|p| is_ours(p)).map(sysinfo::Process::pid).collect();
@@ -123,37 +140,63 @@ pub fn running_programs(name: &str) -> Option<Vec<Running>> {
 /// the system does not tell. Left out are this process
 /// and the clients of other chats, each with what it was started by and what it started: those inherited
 /// the mark and are somebody else's by now.
-pub fn tool_children(session_id: &str, clients: &[u32]) -> Option<Vec<Orphan>> {
+pub fn tool_children(marks: &[String], clients: &[u32]) -> Option<Vec<Orphan>> {
     let mut system = System::new().ok()?;
     let kind = ProcessRefreshKind::nothing()
         .with_environ(UpdateKind::Always)
         .with_cmd(UpdateKind::Always)
         .without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-    let wanted = OsString::from(format!("CLAUDE_CODE_SESSION_ID={session_id}"));
+    let marks: Vec<_> = marks.iter().map(OsString::from).collect();
     let heads: Vec<_> =
         clients.iter().copied().chain([std::process::id()]).map(sysinfo::Pid::from_u32).collect();
     let above: HashSet<_> = heads.iter().flat_map(|head| line_of(&system, *head)).collect();
     let is_others = |pid: sysinfo::Pid| {
         above.contains(&pid) || line_of(&system, pid).iter().any(|pid| heads.contains(pid))
     };
-    let children = system.processes().values().filter(|process| process.environ().contains(&wanted));
+    let children = system
+        .processes()
+        .values()
+        .filter(|process| marks.iter().any(|mark| process.environ().contains(mark)));
     let mut orphans: Vec<_> = children.filter(|process| !is_others(process.pid())).collect();
     // A shell before what it waits for: the other way round it would go on to its next command.
     orphans.sort_by_key(|process| line_of(&system, process.pid()).len());
-    let described = orphans.into_iter().filter_map(|process| {
-        let pid = process.pid().as_u32();
-        let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
-        Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
-    });
-    Some(described.collect())
+    Some(orphans.into_iter().filter_map(as_orphan).collect())
+}
+
+/// A process and all that it started, parents first: a launcher is not the client, and a client's tools are
+/// not the client either.
+pub fn tree(root: u32) -> Vec<Orphan> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    let root = sysinfo::Pid::from_u32(root);
+    let mut members: Vec<_> = system
+        .processes()
+        .values()
+        .map(|process| (line_of(&system, process.pid()), process))
+        .filter(|(line, process)| line.contains(&root) && !is_of_the_system(process))
+        .collect();
+    members.sort_by_key(|(line, _)| line.len());
+    members.into_iter().filter_map(|(_, process)| as_orphan(process)).collect()
+}
+
+fn as_orphan(process: &sysinfo::Process) -> Option<Orphan> {
+    let pid = process.pid().as_u32();
+    let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
+    Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
+}
+
+/// Windows gives each console a process of its own, which ends with those that use it.
+fn is_of_the_system(process: &sysinfo::Process) -> bool {
+    cfg!(windows) && process.name().eq_ignore_ascii_case("conhost.exe")
 }
 
 /// A process and those it was started by.
 fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
     let mut line = vec![pid];
     while let Some(parent) =
-        line.last().and_then(|pid| system.process(*pid)).and_then(sysinfo::Process::parent)
+        line.last().and_then(|pid| system.process(*pid)).and_then(|child| parent_of(system, child))
         && !line.contains(&parent)
     {
         line.push(parent);
@@ -161,38 +204,11 @@ fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
     line
 }
 
-/// A process and all that it started and that still runs, parents first. Empty when it does not run itself,
-/// or where the system does not tell.
-pub fn tree(pid: u32) -> Vec<Orphan> {
-    let Ok(mut system) = System::new() else { return Vec::new() };
-    let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-    let root = sysinfo::Pid::from_u32(pid);
-    let mut below: Vec<_> = system
-        .processes()
-        .values()
-        .filter(|process| process.pid() == root || is_below(&system, process, root))
-        // Windows gives each console a process of its own, which ends with those that use it.
-        .filter(|process| !cfg!(windows) || !process.name().eq_ignore_ascii_case("conhost.exe"))
-        .collect();
-    below.sort_by_key(|process| line_of(&system, process.pid()).len());
-    let described = below.into_iter().filter_map(|process| {
-        let pid = process.pid().as_u32();
-        let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
-        Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
-    });
-    described.collect()
-}
-
 /// A parent's pid may be another's by now: one that was started after its child is not its parent.
-fn is_below(system: &System, process: &sysinfo::Process, root: sysinfo::Pid) -> bool {
-    let line: Vec<_> =
-        line_of(system, process.pid()).into_iter().map_while(|pid| system.process(pid)).collect();
-    let above = line.windows(2).map_while(|pair| match pair {
-        [child, parent] if parent.start_time() <= child.start_time() => Some(parent.pid()),
-        _ => None,
-    });
-    above.into_iter().any(|pid| pid == root)
+fn parent_of(system: &System, child: &sysinfo::Process) -> Option<sysinfo::Pid> {
+    let parent = child.parent()?;
+    let is_later = |known: &sysinfo::Process| known.start_time() > child.start_time();
+    (!system.process(parent).is_some_and(is_later)).then_some(parent)
 }
 
 /// Sets a program apart from SHIM's own terminal or console, so that what ends SHIM does not end the chat.

@@ -19,18 +19,19 @@ use shim_api::{
     restore::{Receipt, RestoreRequest, Step},
 };
 use shim_core::{
-    chats::{ChatId, Client, ProcessKey},
+    chats::{ChatId, Client},
     crashes::{InTurn, ToolCall},
     digest::{Digest, Reader, Turn},
     restore::{
         Effect, Event, Findings, Fork, Job, Orphan, Outcome, Refusal, RefusalReason, Restore, StepFailed,
+        Then,
     },
     supervisor,
 };
 use shim_store::{CheckpointRow, StoreError, Stream, Urgency};
 
 use crate::{
-    claude_code,
+    clients::{self, port},
     home::Home,
     paths::to_bytes,
     processes::{self, Liveness, Started},
@@ -57,6 +58,8 @@ struct Subject {
     /// Existing transcripts of the chat.
     transcripts: Vec<PathBuf>,
     stream: Option<Stream>,
+    /// The process of the crash.
+    dead: Option<u32>,
 }
 
 struct Work<'a> {
@@ -73,6 +76,8 @@ struct Work<'a> {
     started: bool,
     /// Tool children were left running.
     orphans_found: bool,
+    /// What the chat is told.
+    context: String,
     child_said: Option<PathBuf>,
     begun: Instant,
     client_wait: Duration,
@@ -92,7 +97,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         None => None,
     };
     let fork = request.checkpoint.map(|checkpoint| Fork {
-        chat: ChatId::new(chat.client(), &uuid::Uuid::new_v4().to_string()),
+        chat: ChatId::new(chat.client(), &port(chat.client()).new_session_id()),
         checkpoint,
     });
     let (for_row, crash, at) = (chat.clone(), subject.crash, now());
@@ -123,6 +128,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         worker: None,
         started: false,
         orphans_found: false,
+        context: String::new(),
         child_said: None,
         begun,
         client_wait: Duration::ZERO,
@@ -192,7 +198,9 @@ fn refuse_ambiguous(
     candidates: &[ChatId],
     begun: Instant,
 ) -> Result<Receipt, ApiError> {
-    let chat = ChatId::new(Client::ClaudeCode, request.target.trim_start_matches("claude-code:"));
+    let client = candidates.first().map_or(Client::ClaudeCode, ChatId::client);
+    let named = request.target.split_once(':').map_or(request.target.as_str(), |(_, id)| id);
+    let chat = ChatId::new(client, named);
     let (for_row, at) = (chat.clone(), now());
     let number = handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, None, at));
     let message = which_of(&request.target, candidates);
@@ -294,6 +302,7 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
             crash: crash.or_else(|| watch.open_crashes.get(&id).copied()),
             transcripts: known.into_iter().filter(|path| path.exists()).collect(),
             stream: None,
+            dead: None,
         }
     })?;
     // Only now: bringing the journal up to date may have begun a new generation.
@@ -302,6 +311,9 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
         _ => store.main_stream(chat),
     });
     subject.stream = stream.map_err(views::store_error)?;
+    let crash = subject.crash.map(|id| handle.home.store.read(|store| store.crash(id))).transpose();
+    let crash = crash.map_err(views::store_error)?.flatten();
+    subject.dead = crash.map(|crash| crash.process.pid);
     Ok(subject)
 }
 
@@ -313,7 +325,7 @@ fn where_cut(
 ) -> Result<(InTurn, Vec<ToolCall>), ApiError> {
     let store = &handle.home.store;
     if let Some(row) = checkpoint {
-        let (mut reader, point) = (Reader::default(), &row.checkpoint);
+        let (mut reader, point) = (Reader::new(row.checkpoint.chat.client()), &row.checkpoint);
         let read = store.read(|store| {
             store.read_journal(point.stream, point.generation, 0, point.offset, |bytes| {
                 reader.feed(bytes);
@@ -411,7 +423,10 @@ impl Work<'_> {
                 Effect::PrepareTranscript => {
                     Event::TranscriptReady(self.prepare_transcript().map_err(|e| StepFailed(e.to_string())))
                 }
-                Effect::WriteContext(text) => Event::ContextWritten(self.write_context(&text)),
+                Effect::WriteContext(text) => {
+                    self.context = text;
+                    Event::ContextWritten(self.write_context())
+                }
                 Effect::StartClient => Event::Started(self.start()),
                 Effect::AwaitClient { at_most } => self.await_client(at_most),
                 Effect::CountProcesses => match self.count() {
@@ -451,8 +466,9 @@ impl Work<'_> {
     }
 
     fn look_around(&mut self) -> Result<Findings, ApiError> {
-        self.program = claude_code::program(
+        self.program = clients::program(
             &self.handle.home.settings,
+            self.job.chat.client(),
             self.subject.launch.program.as_deref().map(Path::new),
         );
         self.terminal = if self.job.headless { None } else { terminal::find(&self.handle.home.settings) };
@@ -467,6 +483,7 @@ impl Work<'_> {
             client: self.program.as_deref().map(|program| program.display().to_string()),
             terminal: self.terminal.as_ref().map(|words| words.join(" ")),
             transcript: self.compare_with_journal(),
+            cannot: self.port().cannot(&self.start_asked(), self.job.fork.is_some()),
         })
     }
 
@@ -477,7 +494,9 @@ impl Work<'_> {
             living.map(|(_, process)| process.pid).collect::<Vec<_>>()
         })?;
         // The client itself carries its chat's id only in what it starts.
-        processes::tool_children(self.job.chat.session_id(), &clients).ok_or_else(no_processes)
+        let dead: Vec<_> = self.subject.dead.into_iter().collect();
+        let marks = self.port().tool_marks(self.job.chat.session_id(), &dead);
+        processes::tool_children(&marks, &clients).ok_or_else(no_processes)
     }
 
     /// Waits until the client's registry shows the chat under a new process.
@@ -486,7 +505,7 @@ impl Work<'_> {
         let event = loop {
             let chat = self.goes_on().clone();
             let live = self.handle.call(move |watch| {
-                watch.read_registries();
+                watch.read_registries_of(chat.client());
                 watch.supervisor.live_processes(&chat)
             });
             match live {
@@ -498,6 +517,9 @@ impl Work<'_> {
                 Err(error) => break Event::NotAppeared(error.message),
             }
             if let Some(Ok(Some(status))) = self.worker.as_mut().map(Child::try_wait) {
+                if status.success() && self.job.then == Then::Continue {
+                    break Event::CameAndWent;
+                }
                 break Event::NotAppeared(format!(
                     "the client ended at once ({status}): {}",
                     self.last_words()
@@ -529,7 +551,7 @@ impl Work<'_> {
     fn count(&self) -> Result<Vec<u32>, ApiError> {
         let chat = self.goes_on().clone();
         let look = move |watch: &mut crate::run::Watch| {
-            watch.read_registries();
+            watch.read_registries_of(chat.client());
             let live = watch.supervisor.live_processes(&chat);
             let mut possible = watch.supervisor.possible_processes(&chat);
             // One that died a moment ago is no process; one that cannot be judged from here may be.
@@ -543,13 +565,16 @@ impl Work<'_> {
         let names = |running: &processes::Running| {
             running.started.arguments.iter().any(|argument| argument == session_id)
         };
-        let mut named = processes::running_programs("claude").ok_or_else(no_processes)?;
-        named.retain(names);
+        let running = processes::running_programs(&[self.port().program_name()]).ok_or_else(no_processes)?;
+        let named: Vec<_> = running.iter().filter(|running| names(running)).collect();
         let clients: Vec<u32> = named.iter().map(|running| running.pid).chain(pids.iter().copied()).collect();
+        // A launcher waits for the client it started.
+        let launchers: Vec<u32> =
+            running.iter().filter(|r| pids.contains(&r.pid)).filter_map(|r| r.parent).collect();
         for running in named {
             // What a client is about to start looks like the client itself until it has become another program.
             let is_a_fork = running.parent.is_some_and(|parent| clients.contains(&parent));
-            if !is_a_fork && !pids.contains(&running.pid) {
+            if !is_a_fork && !launchers.contains(&running.pid) && !pids.contains(&running.pid) {
                 pids.push(running.pid);
             }
         }
@@ -560,9 +585,7 @@ impl Work<'_> {
     fn wind_up(&mut self, outcome: Outcome) -> Outcome {
         if let Some(mut worker) = self.worker.take() {
             if outcome.process.is_none() {
-                let start = processes::start_mark(worker.id()).unwrap_or_default();
-                let process = ProcessKey { pid: worker.id(), start };
-                processes::end(&[Orphan { process, command: "worker".to_owned() }]);
+                processes::end(&processes::tree(worker.id()));
                 let _ = worker.wait();
             } else if let Err(error) = self.handle.call(move |watch| watch.adopt(worker)) {
                 tracing::warn!("a worker could not be adopted: {error}");

@@ -43,7 +43,7 @@ impl Watch {
         let mut total = self.home.store.bytes_on_disk();
         // Of a chat without a time nothing was read yet: it may be the youngest of all.
         let settled = self.chats.iter().filter(|(id, chat)| {
-            let is_read = !chat.transcripts.iter().any(|path| self.backlog.contains(path));
+            let is_read = !self.backlog.iter().any(|waiting| waiting.chat == **id);
             is_read
                 && chat.last_activity > Timestamp::default()
                 && self.supervisor.state(id) == ChatState::Ended

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Child,
     sync::{
         Arc, Mutex,
@@ -15,7 +15,7 @@ use std::{
 use shim_api::{ApiError, error::ErrorCode, events::Event};
 use shim_core::{
     chats::{ChatId, ProcessKey},
-    claude_code::Registration,
+    clients::Registration,
     crashes::Gone,
     digest::Digest,
     supervisor::{NewCrash, Supervisor},
@@ -26,6 +26,7 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    clients::{Change, ClientHome, Transcript},
     home::Home,
     journal::{Kept, Tracked},
     processes::{Exit, Started, exited},
@@ -99,7 +100,7 @@ pub struct Watch {
     pub files: HashMap<PathBuf, Tracked>,
     /// Registry files by path, as last read.
     pub registry: HashMap<PathBuf, Registration>,
-    pub homes: BTreeSet<PathBuf>,
+    pub homes: BTreeSet<ClientHome>,
     pub open_crashes: BTreeMap<ChatId, i64>,
     /// Crashes that a full disk kept from being recorded; tried again with each sweep.
     pub unrecorded: Vec<NewCrash>,
@@ -111,7 +112,7 @@ pub struct Watch {
     pub watched_bytes: u64,
     pub outstanding: usize,
     /// Files with more to read than one slice.
-    pub backlog: BTreeSet<PathBuf>,
+    pub backlog: BTreeSet<Transcript>,
     pub took: Vec<(i64, u64)>,
     pub boot: Timestamp,
     pub file_events: Option<notify::RecommendedWatcher>,
@@ -316,19 +317,22 @@ impl Watch {
         if changed.overflowed {
             self.sweep();
         }
-        let (mut registry_changed, mut folder_came) = (false, false);
+        let (mut others, mut folder_came) = (BTreeSet::new(), false);
         for path in changed.paths {
-            match crate::claude_code::transcript_at(&path) {
-                Some(transcript) if self.is_of_a_home(&path) => self.catch_up(&transcript),
-                Some(_) => {}
-                None if path.parent().and_then(Path::file_name) == Some("sessions".as_ref()) => {
-                    registry_changed = true
+            let home = self.home_holding(&path).cloned();
+            match home.as_ref().map(|home| home.port().change(&home.folder, &path)) {
+                Some(Change::Transcript(transcript)) => {
+                    self.catch_up(&transcript);
+                    others.extend(self.is_unattended(&transcript.chat).then(|| transcript.chat.client()));
                 }
-                None => folder_came |= !self.watched_folders.contains(&path) && path.is_dir(),
+                Some(Change::Processes) => others.extend(home.map(|home| home.client)),
+                Some(Change::Nothing) | None => {
+                    folder_came |= !self.watched_folders.contains(&path) && path.is_dir()
+                }
             }
         }
-        if registry_changed {
-            self.read_registries();
+        for client in others {
+            self.read_registries_of(client);
         }
         if folder_came {
             self.sweep();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use shim_api::{ApiError, search::Hit};
 use shim_core::{
-    claude_code::shorten,
+    clients::shorten,
     lines::{Line, Lines},
     time::Timestamp,
 };

@@ -3,21 +3,23 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use notify::{RecursiveMode, Watcher};
 use shim_core::{
-    chats::{ChatId, Client, ProcessKey},
-    claude_code::Registration,
-    crashes::{Gone, LastWords},
+    chats::{ChatId, ChatState, Client, ProcessKey},
+    clients::Registration,
+    crashes::{Gone, LastWords, Leave, RegistryStatus},
+    digest::{Digest, Turn},
     supervisor::Event,
     time::Timestamp,
 };
 use shim_store::Urgency;
 
 use crate::{
-    claude_code::{self, Transcript},
+    clients::{self, ClientHome, Look, PORTS, Transcript, port},
     paths,
     processes::{self, Liveness, probe},
     run::{Watch, now},
@@ -27,6 +29,11 @@ use crate::{
 const DISCOVER_EVERY: u64 = 3;
 /// Retention runs with every so many sweeps.
 const RETAIN_EVERY: u64 = 360;
+/// A chat with an open turn and without a process is judged when nothing was written for this long: its
+/// process may not have been found yet.
+const UNATTENDED_QUIET: Duration = Duration::from_secs(20);
+/// What was cut longer ago than this is history, not a crash to come back from.
+const UNATTENDED_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A registry written this long before the machine started is of the time before.
 const BOOT_SLACK_MS: i64 = 2000;
 
@@ -46,7 +53,7 @@ impl Watch {
         let mut unreadable = Vec::new();
         let homes: Vec<_> = self.homes.iter().cloned().collect();
         let transcripts: Vec<_> =
-            homes.iter().flat_map(|home| claude_code::transcripts(home, &mut unreadable)).collect();
+            homes.iter().flat_map(|home| home.port().transcripts(&home.folder, &mut unreadable)).collect();
         for warning in unreadable {
             self.warn(warning);
         }
@@ -59,6 +66,7 @@ impl Watch {
         }
         self.read_registries();
         self.look_after_the_living();
+        self.look_after_the_unattended();
         self.record_what_waits();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
             self.retain();
@@ -72,20 +80,20 @@ impl Watch {
 
     fn find_homes(&mut self) {
         let look = self.sweeps.is_multiple_of(DISCOVER_EVERY);
-        let stored = self.home.store.read(|store| store.homes(Client::ClaudeCode)).unwrap_or_default();
-        let remembered = stored.iter().map(|bytes| paths::from_bytes(bytes)).collect();
-        let homes = claude_code::homes(&self.home.settings, remembered, look);
-        let missing: Vec<_> =
-            self.home.settings.watch_homes.iter().filter(|home| !home.is_dir()).cloned().collect();
+        let stored: Vec<_> = PORTS.iter().flat_map(|port| self.stored_homes(port.client())).collect();
+        let taken = look.then(Look::default);
+        let homes = clients::homes(&self.home.settings, stored.clone(), taken.as_ref());
+        let set = self.home.settings.clients.iter().flat_map(|client| &client.homes);
+        let missing: Vec<_> = set.filter(|home| !home.is_dir()).cloned().collect();
         for home in missing {
-            self.warn(format!("{} of watch.homes in config.toml is no folder (yet)", home.display()));
+            self.warn(format!("{}, a home in config.toml, is no folder (yet)", home.display()));
         }
-        let new: Vec<_> = homes.difference(&self.homes).map(|home| paths::to_bytes(home)).collect();
+        let new: Vec<_> = homes.difference(&self.homes).cloned().collect();
         self.homes.extend(homes);
         let new: Vec<_> = new.into_iter().filter(|home| !stored.contains(home)).collect();
         if !new.is_empty() {
             let kept = self.home.store.write(Urgency::Gathered, move |store| {
-                new.iter().try_for_each(|home| store.put_home(Client::ClaudeCode, home))
+                new.iter().try_for_each(|home| store.put_home(home.client, &paths::to_bytes(&home.folder)))
             });
             if let Err(error) = kept {
                 self.warn(error.to_string());
@@ -93,19 +101,23 @@ impl Watch {
         }
     }
 
+    fn stored_homes(&self, client: Client) -> Vec<ClientHome> {
+        let stored = self.home.store.read(|store| store.homes(client)).unwrap_or_default();
+        stored.iter().map(|bytes| ClientHome { client, folder: paths::from_bytes(bytes) }).collect()
+    }
+
     /// Asks for file events below every home. Where that fails the sweep still finds all, only later.
     fn watch_folders(&mut self) {
         if self.file_events.is_none() {
             self.file_events = self.new_file_events();
         }
-        let mut wanted: Vec<_> = claude_code::awaited(&self.home.settings)
+        let mut wanted: Vec<_> = clients::awaited(&self.home.settings)
             .into_iter()
             .map(|folder| (folder, RecursiveMode::NonRecursive))
             .collect();
         for home in &self.homes {
-            wanted.push((home.clone(), RecursiveMode::NonRecursive));
-            wanted.push((claude_code::sessions_folder(home), RecursiveMode::NonRecursive));
-            wanted.push((claude_code::projects_folder(home), RecursiveMode::Recursive));
+            wanted.push((home.folder.clone(), RecursiveMode::NonRecursive));
+            wanted.extend(home.port().folders(&home.folder));
         }
         self.watched_folders.retain(|folder| folder.is_dir());
         let mut failures = Vec::new();
@@ -144,53 +156,139 @@ impl Watch {
         }
     }
 
-    /// Reads all registries and judges each process that they name.
+    /// Finds which processes hold which chats, of all clients.
     pub fn read_registries(&mut self) {
+        let look = Look::default();
+        for port in PORTS {
+            self.read_registries_with(port.client(), &look);
+        }
+    }
+
+    /// Finds which processes hold which chats of one client.
+    pub fn read_registries_of(&mut self, client: Client) {
+        self.read_registries_with(client, &Look::default());
+    }
+
+    /// Judges each process that is named.
+    fn read_registries_with(&mut self, client: Client, look: &Look) {
         let mut found = HashMap::new();
-        let homes: Vec<_> = self.homes.iter().cloned().collect();
+        let homes: Vec<_> = self.homes.iter().filter(|home| home.client == client).cloned().collect();
         for home in &homes {
-            match claude_code::registrations(home) {
+            match home.port().registrations(&home.folder, look) {
                 Ok(registrations) => found.extend(registrations),
                 Err(error) => {
-                    let folder = claude_code::sessions_folder(home);
+                    let folder = home.folder.display();
                     self.warn(format!(
-                        "{} cannot be read ({error}); deaths there are not noticed",
-                        folder.display()
+                        "which processes hold the chats of {folder} cannot be told ({error}); deaths there are not noticed"
                     ));
+                    // What could not be looked at is not gone.
+                    found.extend(self.known_of(client));
                 }
             }
+        }
+        if !port(client).keeps_registry() {
+            found.values_mut().for_each(|registration| self.fill_in_status(registration));
         }
         for (path, registration) in &found {
             let before = self.registry.get(path);
             match before.cloned() {
                 Some(before) if changed_its_chat(&before, registration) => {
-                    self.decide(Event::Left { chat: &chat_of(&before), process: &before.process });
+                    self.decide(Event::Left { chat: &before.chat(), process: &before.process });
                 }
                 // A later process of the same pid wrote over what a dead one left.
                 Some(before) if before.process != registration.process => {
-                    let chat = chat_of(&before);
+                    let chat = before.chat();
                     if self.supervisor.is_watched(&chat, &before.process) {
-                        self.process_gone(&chat, &before, Gone::PidReused, true, now());
+                        self.process_gone(&before, Gone::PidReused, Leave::LeftBehind, now());
                     }
                 }
                 Some(_) | None => {}
             }
             self.registered(path, registration);
         }
-        // A file that is gone says what its process said last, until the process is gone too.
-        let waiting: Vec<_> = self.registry.iter().filter(|(path, _)| !found.contains_key(*path)).collect();
-        let lost: Vec<_> = waiting
+        // A file that is gone says what its process said last, until the process is gone too. Where no file
+        // is kept, a process that lives and was not found has left the chat.
+        let is_gone = |registration: &Registration| probe(&registration.process) != Liveness::Alive;
+        let lost: Vec<_> = self
+            .known_of(client)
             .into_iter()
-            .filter(|(_, registration)| probe(&registration.process) != Liveness::Alive)
-            .map(|(path, registration)| (path.clone(), chat_of(registration), registration.process.clone()))
+            .filter(|(path, known)| {
+                !found.contains_key(path) && (!port(client).keeps_registry() || is_gone(known))
+            })
+            .map(|(path, known)| (path, known.chat(), is_gone(&known), known.process))
             .collect();
         self.registry.extend(found);
-        for (path, chat, process) in lost {
+        for (path, chat, is_gone, process) in lost {
             // The exit watch is about to say so, and knows more; a later sweep finds what it missed.
-            if !self.supervisor.is_watched(&chat, &process) {
+            if !is_gone || !self.supervisor.is_watched(&chat, &process) {
                 // One that could not be judged from here is taken away by removing its file.
                 self.decide(Event::Left { chat: &chat, process: &process });
                 self.registry.remove(&path);
+            }
+        }
+    }
+
+    fn known_of(&self, client: Client) -> Vec<(PathBuf, Registration)> {
+        let known = self.registry.iter().filter(|(_, known)| known.client == client);
+        known.map(|(path, known)| (path.clone(), known.clone())).collect()
+    }
+
+    /// The status of a chat whose client keeps none: as its transcript tells.
+    fn fill_in_status(&self, registration: &mut Registration) {
+        let Some(chat) = self.chats.get(&registration.chat()) else { return };
+        registration.status = status_by(&chat.digest);
+        registration.updated_at = chat.digest.last_at.or(registration.updated_at);
+    }
+
+    /// A transcript grew that also tells the chat's status.
+    pub fn status_grew(&mut self, id: &ChatId) {
+        let Some(chat) = self.chats.get(id) else { return };
+        let (status, at) = (status_by(&chat.digest), chat.digest.last_at);
+        let ours = self.registry.values_mut().filter(|known| known.chat() == *id);
+        for registration in ours {
+            registration.status = status.clone();
+            registration.updated_at = at.or(registration.updated_at);
+        }
+        for process in self.supervisor.live_processes(id) {
+            self.decide(Event::Alive { chat: id, process: &process, status: status.clone() });
+        }
+    }
+
+    /// Whether the process that writes a chat is not known yet.
+    pub fn is_unattended(&self, id: &ChatId) -> bool {
+        !port(id.client()).keeps_registry() && self.supervisor.possible_processes(id).is_empty()
+    }
+
+    /// Chats that were cut while nobody watched, of clients that keep no registry: their turn is open and
+    /// no process holds them.
+    fn look_after_the_unattended(&mut self) {
+        let at = now();
+        let cut = self.chats.iter().filter(|(id, chat)| {
+            let quiet = chat.digest.last_at.map(|last| at.since(last));
+            matches!(chat.digest.turn, Turn::Open { .. })
+                && quiet.is_some_and(|quiet| (UNATTENDED_QUIET..UNATTENDED_MAX).contains(&quiet))
+                && self.is_unattended(id)
+                && self.supervisor.state(id) == ChatState::Ended
+        });
+        let cut: Vec<_> = cut.map(|(id, chat)| (id.clone(), chat.digest.last_at.unwrap_or(at))).collect();
+        for (id, last_at) in cut {
+            let registration = Registration {
+                client: id.client(),
+                // No process has the number 0: it stands for the one that was never seen.
+                process: ProcessKey { pid: 0, start: last_at.ms().to_string() },
+                session_id: id.session_id().to_owned(),
+                cwd: None,
+                version: None,
+                status: RegistryStatus::Busy,
+                started_at: None,
+                updated_at: Some(last_at),
+                pid_domain: None,
+                name: None,
+            };
+            if !self.supervisor.was_judged(&id, &registration.process) {
+                let before_boot = self.is_from_before_boot(&registration);
+                let gone = if before_boot { Gone::BeforeBoot } else { Gone::Absent };
+                self.process_gone(&registration, gone, Leave::Unsaid, at);
             }
         }
     }
@@ -205,7 +303,7 @@ impl Watch {
     }
 
     fn registered(&mut self, path: &Path, registration: &Registration) {
-        let (chat, process) = (chat_of(registration), &registration.process);
+        let (chat, process) = (registration.chat(), &registration.process);
         if self.supervisor.was_judged(&chat, process) {
             return;
         }
@@ -219,7 +317,8 @@ impl Watch {
             }
             Liveness::Dead(gone) if !self.supervisor.is_watched(&chat, process) => {
                 let gone = if self.is_from_before_boot(registration) { Gone::BeforeBoot } else { gone };
-                self.process_gone(&chat, registration, gone, true, now());
+                let (words, leave) = port(registration.client).last_words(path, registration);
+                self.process_gone(&words, gone, leave, now());
             }
             // The exit watch is about to say so, and knows more.
             Liveness::Dead(_) => {}
@@ -232,8 +331,9 @@ impl Watch {
             return;
         }
         let started = processes::started(registration.process.pid);
-        let client_home = registry_file.parent().and_then(Path::parent).map(Path::to_owned);
-        let mut launch = crate::launch::describe(started.as_ref(), client_home, registration.cwd.clone());
+        let client_home = self.home_holding(registry_file).map(|home| home.folder.clone());
+        let cwd = registration.cwd.clone();
+        let mut launch = crate::launch::describe(port(id.client()), started.as_ref(), client_home, cwd);
         if self.are_of_a_restore(&launch.flags) {
             let before = self.home.store.read(|store| store.launch(id)).ok().flatten();
             launch.flags = before.map(|before| before.flags).unwrap_or_default();
@@ -261,8 +361,9 @@ impl Watch {
 
     /// The flags to start a chat with again: as its process was given them, where that is remembered.
     pub fn flags_of(&self, chat: &ChatId, stored: &shim_store::Launch) -> Vec<String> {
-        let started = self.chats.get(chat).and_then(|chat| chat.started.as_ref());
-        let given = started.map(|started| crate::launch::kept_flags(&started.arguments));
+        let started = self.chats.get(chat).and_then(|known| known.started.as_ref());
+        let given =
+            started.map(|started| crate::launch::kept_flags(port(chat.client()).flags(), &started.arguments));
         given.filter(|flags| !self.are_of_a_restore(flags)).unwrap_or_else(|| stored.flags.clone())
     }
 
@@ -287,28 +388,21 @@ impl Watch {
             .map(|(path, known)| (path.clone(), known.clone()));
         let Some((path, last)) = entry else { return };
         // What it wrote last, where it is still there to be read.
-        let left = claude_code::registration(&path).filter(|left| left.process == *process);
-        let left_behind = left.is_some();
-        let words = left.unwrap_or(last);
-        self.process_gone(&chat_of(&words), &words, gone, left_behind, at);
-        if !left_behind {
+        let (words, leave) = port(last.client).last_words(&path, &last);
+        self.process_gone(&words, gone, leave, at);
+        if leave != Leave::LeftBehind {
             self.registry.remove(&path);
         }
     }
 
-    fn process_gone(
-        &mut self,
-        chat: &ChatId,
-        registration: &Registration,
-        gone: Gone,
-        left_behind: bool,
-        at: Timestamp,
-    ) {
+    fn process_gone(&mut self, registration: &Registration, gone: Gone, leave: Leave, at: Timestamp) {
+        let chat = &registration.chat();
         let transcripts: Vec<_> = self.transcripts_of(chat);
         for transcript in &transcripts {
             self.catch_up_wholly(transcript);
         }
         let digest = self.digest_at_rest(chat);
+        let keeps_registry = port(registration.client).keeps_registry();
         let happened_at = match gone {
             Gone::Exited(_) => Some(at),
             Gone::Absent | Gone::PidReused | Gone::BeforeBoot => {
@@ -316,9 +410,9 @@ impl Watch {
             }
         };
         let last_words = LastWords {
-            status: registration.status.clone(),
-            updated_at: registration.updated_at,
-            left_behind,
+            status: if keeps_registry { registration.status.clone() } else { status_by(&digest) },
+            updated_at: if keeps_registry { registration.updated_at } else { digest.last_at },
+            leave,
         };
         self.decide(Event::Gone {
             chat,
@@ -330,22 +424,22 @@ impl Watch {
         });
     }
 
-    /// Whether a path is where a home keeps transcripts, and not merely named like one.
-    pub fn is_of_a_home(&self, path: &Path) -> bool {
-        self.homes.iter().any(|home| {
-            let below = path.strip_prefix(claude_code::projects_folder(home)).ok();
-            below.is_some_and(|below| matches!(below.components().count(), 2 | 4))
-        })
+    /// The home that a path lies in; where one lies in another, the inner one.
+    pub fn home_holding(&self, path: &Path) -> Option<&ClientHome> {
+        let holding = self.homes.iter().filter(|home| path.starts_with(&home.folder));
+        holding.max_by_key(|home| home.folder.components().count())
     }
 
     /// The chat's own transcripts that are known, or where a new one would be.
     pub fn transcripts_of(&self, chat: &ChatId) -> Vec<Transcript> {
         let known = self.chats.get(chat).map(|chat| chat.transcripts.clone()).unwrap_or_default();
         if !known.is_empty() {
-            return known.iter().filter_map(|path| claude_code::transcript_at(path)).collect();
+            let own = |path| Transcript { path, chat: chat.clone(), sub_agent: String::new() };
+            return known.into_iter().map(own).collect();
         }
         let mut unreadable = Vec::new();
-        let all = self.homes.iter().flat_map(|home| claude_code::transcripts(home, &mut unreadable));
+        let homes = self.homes.iter().filter(|home| home.client == chat.client());
+        let all = homes.flat_map(|home| home.port().transcripts(&home.folder, &mut unreadable));
         all.filter(|transcript| transcript.chat == *chat && transcript.sub_agent.is_empty()).collect()
     }
 
@@ -378,8 +472,11 @@ fn changed_its_chat(before: &Registration, after: &Registration) -> bool {
     before.process == after.process && before.session_id != after.session_id
 }
 
-pub fn chat_of(registration: &Registration) -> ChatId {
-    ChatId::new(Client::ClaudeCode, &registration.session_id)
+fn status_by(digest: &Digest) -> RegistryStatus {
+    match digest.turn {
+        Turn::Open { .. } => RegistryStatus::Busy,
+        Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => RegistryStatus::Idle,
+    }
 }
 
 /// Paths that are not UTF-8 are shown with replacement marks.

@@ -140,7 +140,11 @@ fn line(reader: Reader, words: &[&str]) -> String {
         Reader::PowerShell => for_powershell,
         Reader::Words => for_words,
     };
-    let quoted: Vec<_> = words.iter().map(|word| quote(word)).collect();
+    let mut quoted: Vec<_> = words.iter().map(|word| quote(word)).collect();
+    // `cmd` wants its program in one pair of quotes; no file of Windows has a quote in its name.
+    if let (Reader::Cmd, Some(first), Some(program)) = (reader, quoted.first_mut(), words.first()) {
+        *first = for_words(program);
+    }
     // PowerShell would only print a word in quotes.
     let call = if reader == Reader::PowerShell { "& " } else { "" };
     format!("{call}{}", quoted.join(" "))
@@ -250,14 +254,14 @@ mod tests {
         let words = [r"C:\R&D 100%\shim.exe", r#"a"b"#, r"c:\", "it\u{2019}s 'x'"];
         for (reader, expected) in [
             (Reader::Words, "\"C:\\R&D 100%\\shim.exe\" \"a\\\"b\" \"c:\\\\\" \"it\u{2019}s 'x'\""),
-            (Reader::Cmd, "\"C:\\R&D 100\"^%\"\\shim.exe\" \"a\"\\^\"\"b\" \"c:\\\\\" \"it\u{2019}s 'x'\""),
+            (Reader::Cmd, "\"C:\\R&D 100%\\shim.exe\" \"a\"\\^\"\"b\" \"c:\\\\\" \"it\u{2019}s 'x'\""),
             (Reader::PowerShell, "& 'C:\\R&D 100%\\shim.exe' 'a\\\"b' 'c:\\' 'it\u{2019}\u{2019}s ''x'''"),
             (Reader::Shell, "'C:\\R&D 100%\\shim.exe' 'a\"b' 'c:\\' 'it\u{2019}s '\\''x'\\'''"),
         ] {
             assert_eq!(line(reader, &words), expected, "{reader:?}");
         }
         // Backslashes before a quote that is put in are doubled as well.
-        assert_eq!(line(Reader::Cmd, &[r"a\%PATH%"]), r#""a\\"^%"PATH"^%"""#);
+        assert_eq!(line(Reader::Cmd, &["x", r"a\%PATH%"]), r#""x" "a\\"^%"PATH"^%"""#);
     }
 
     /// Prints the words it was started with. It is no test: only a test starts it.

@@ -9,7 +9,7 @@ use shim_api::{
 };
 use shim_core::{
     chats::ChatId,
-    claude_code::{read_line, shorten},
+    clients::{read_line, shorten},
     lines::{Line, Lines},
     observations::{Observed, What},
     time::Timestamp,
@@ -51,7 +51,7 @@ fn from_journal(store: &Batch<'_>, chat: &ChatId) -> Result<(Vec<Entry>, u64), s
     store.read_journal(stream.id, stream.generation, 0, u64::MAX, |bytes| {
         lines.feed(bytes, |line| {
             let Line::Whole(line) = line else { return };
-            read_line(line, |record| {
+            read_line(stream.chat.client(), line, |record| {
                 last_at = record.observed.at.unwrap_or(last_at);
                 for entry in entries_of(record.observed, last_at) {
                     if entries.len() == ENTRIES_MAX {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shim_core::claude_code::{project_slug, read_registration};
+use shim_core::clients::claude_code::{project_slug, read_registration};
 
 fuzz_target!(|data: &[u8]| {
     if let Some(read) = read_registration(data) {

@@ -3,7 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shim_core::digest::{Digest, Reader};
+use shim_core::{
+    chats::Client,
+    digest::{Digest, Reader},
+};
 
 fuzz_target!(|data: &[u8]| {
     let Some((cut, text)) = data.split_first() else { return };
@@ -18,13 +21,13 @@ fuzz_target!(|data: &[u8]| {
     // Read on from what was stored at the end of the last whole line before the cut.
     let stored = read(&[head]);
     let offset = usize::try_from(stored.offset).unwrap();
-    let mut resumed = Reader::resume(stored);
+    let mut resumed = Reader::resume(Client::ClaudeCode, stored);
     resumed.feed(&text[offset..]);
     assert_eq!(whole, resumed.digest, "resumed at {offset}");
 });
 
 fn read(chunks: &[&[u8]]) -> Digest {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(Client::ClaudeCode);
     for chunk in chunks {
         reader.feed(chunk);
     }

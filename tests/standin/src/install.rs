@@ -1,4 +1,4 @@
-//! The one version of Claude Code that tests run, and where it lies: below the build's target folder, by npm.
+//! The one version of each client that tests run, and where it lies: below the build's target folder, by npm.
 
 use std::{
     fs::{self, File},
@@ -8,89 +8,129 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// Always named: with an older Node, npm gives an older client without a word.
-pub const CLAUDE_CODE_VERSION: &str = "2.1.329";
-const PACKAGE: &str = "@anthropic-ai/claude-code";
-/// Names a client that is there already, so that nothing is fetched.
-pub const PROGRAM_VARIABLE: &str = "SHIM_TEST_CLAUDE";
+/// A client as npm gives it. The version is always named: with an older Node, npm gives an older client
+/// without a word.
+#[derive(Debug)]
+pub struct Package {
+    /// As SHIM names the client.
+    pub name: &'static str,
+    pub package: &'static str,
+    pub version: &'static str,
+    /// Names a program that is there already, so that nothing is fetched.
+    pub variable: &'static str,
+}
 
-/// The client that tests run: the one `SHIM_TEST_CLAUDE` names, else the one below the target folder, fetched
-/// from npm when it is not there.
-pub fn program() -> Result<PathBuf> {
-    match std::env::var_os(PROGRAM_VARIABLE) {
+pub const CLAUDE_CODE: Package = Package {
+    name: "claude-code",
+    package: "@anthropic-ai/claude-code",
+    version: "2.1.329",
+    variable: "SHIM_TEST_CLAUDE",
+};
+pub const CODEX: Package =
+    Package { name: "codex", package: "@openai/codex", version: "0.169.0", variable: "SHIM_TEST_CODEX" };
+pub const GEMINI: Package = Package {
+    name: "gemini",
+    package: "@google/gemini-cli",
+    version: "0.61.0",
+    variable: "SHIM_TEST_GEMINI",
+};
+pub const OPENCODE: Package =
+    Package { name: "opencode", package: "opencode-ai", version: "1.18.33", variable: "SHIM_TEST_OPENCODE" };
+pub const ALL: [&Package; 4] = [&CLAUDE_CODE, &CODEX, &GEMINI, &OPENCODE];
+
+/// The client that tests run: the one its variable names, else the one below the target folder, fetched from
+/// npm when it is not there.
+pub fn program(package: &Package) -> Result<PathBuf> {
+    match std::env::var_os(package.variable) {
         Some(named) if Path::new(&named).is_file() => Ok(PathBuf::from(named)),
-        Some(named) => bail!("{PROGRAM_VARIABLE} names {}, which is not a file", Path::new(&named).display()),
-        None => install(&target_folder()?),
+        Some(named) => {
+            bail!("{} names {}, which is not a file", package.variable, Path::new(&named).display())
+        }
+        None => install(package, &target_folder()?),
     }
 }
 
 /// Installs the client below `target` unless it is there, and gives its program.
-pub fn install(target: &Path) -> Result<PathBuf> {
+pub fn install(package: &Package, target: &Path) -> Result<PathBuf> {
     let clients = target.join("clients");
-    let folder = clients.join(format!("claude-code-{CLAUDE_CODE_VERSION}"));
-    if let Some(program) = installed(&folder) {
+    let folder = clients.join(format!("{}-{}", package.name, package.version));
+    if let Some(program) = installed(package, &folder) {
         return Ok(program);
     }
     fs::create_dir_all(&clients).with_context(|| format!("cannot make {}", clients.display()))?;
     // Several test programs may want the client at once: one fetches it, the others wait.
     let lock = File::create(clients.join("install.lock"))?;
     lock.lock()?;
-    if let Some(program) = installed(&folder) {
+    if let Some(program) = installed(package, &folder) {
         return Ok(program);
     }
-    eprintln!("fetching {PACKAGE} {CLAUDE_CODE_VERSION} from npm into {}", folder.display());
-    let part = folder.with_extension("part");
+    eprintln!("fetching {} {} from npm into {}", package.package, package.version, folder.display());
+    let part = clients.join(format!("{}-{}.part", package.name, package.version));
     if part.exists() {
         fs::remove_dir_all(&part)?;
     }
     fs::create_dir_all(&part)?;
-    npm_install(&part)?;
+    npm_install(package, &part)?;
     fs::rename(&part, &folder)?;
-    installed(&folder)
+    installed(package, &folder)
         .with_context(|| format!("npm put no program for this platform into {}", folder.display()))
 }
 
-fn npm_install(folder: &Path) -> Result<()> {
+fn npm_install(package: &Package, folder: &Path) -> Result<()> {
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    let named = format!("{}@{}", package.package, package.version);
     // The platform's package holds the program itself, so no install script has to run.
     let status = Command::new(npm)
         .args(["i", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
         .arg(folder)
-        .arg(format!("{PACKAGE}@{CLAUDE_CODE_VERSION}"))
+        .arg(&named)
         .status()
         .context("npm cannot be started: install Node 20 or later")?;
     if !status.success() {
-        bail!(
-            "npm could not install {PACKAGE}@{CLAUDE_CODE_VERSION} ({status}); is its registry within reach?"
-        );
+        bail!("npm could not install {named} ({status}); is its registry within reach?");
     }
     Ok(())
 }
 
-fn installed(folder: &Path) -> Option<PathBuf> {
-    let (system, name) = match std::env::consts::OS {
-        "macos" => ("darwin", "claude"),
-        "windows" => ("win32", "claude.exe"),
-        other => (other, "claude"),
+fn installed(package: &Package, folder: &Path) -> Option<PathBuf> {
+    let modules = folder.join("node_modules");
+    let program = match package.name {
+        // Their launchers need an install script; the platform's package holds the program itself.
+        "claude-code" => {
+            modules.join(format!("{}-{}", package.package, platform("win32"))).join(executable("claude"))
+        }
+        "opencode" => {
+            let own = modules.join(format!("opencode-{}", platform("windows")));
+            own.join("bin").join(executable("opencode"))
+        }
+        name => modules.join(".bin").join(name),
+    };
+    program.is_file().then_some(program)
+}
+
+/// The system and machine as npm packages name them; they differ in what they call Windows.
+fn platform(windows: &str) -> String {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        "windows" => windows,
+        other => other,
     };
     let machine = match std::env::consts::ARCH {
         "x86_64" => "x64",
         "aarch64" => "arm64",
         other => other,
     };
-    let program = folder.join("node_modules").join(format!("{PACKAGE}-{system}-{machine}")).join(name);
-    program.is_file().then_some(program)
+    format!("{system}-{machine}")
+}
+
+fn executable(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
 
 /// The target folder this program was built into: cargo marks it.
 fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_owned).with_context(
-        || {
-            format!(
-                "{} lies in no cargo target folder: set {PROGRAM_VARIABLE} to the client's program",
-                program.display()
-            )
-        },
+        || format!("{} lies in no cargo target folder: name the clients by SHIM_TEST_…", program.display()),
     )
 }

@@ -14,7 +14,7 @@ export type ChatState = "working" | "waiting" | "idle" | "ended" | "crashed" | "
 /**
  * A program people chat with an AI in.
  */
-export type Client = "claude-code";
+export type Client = "claude-code" | "codex" | "gemini" | "opencode" | "claude-desktop";
 
 /**
  * What kind of death. The other kinds of the restore contract join with their detectors.
@@ -44,7 +44,7 @@ export type Refusal = { reason: RefusalReason,
  */
 message: string, };
 
-export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone";
+export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported";
 
 /**
  * One step and its outcome.

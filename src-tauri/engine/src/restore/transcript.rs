@@ -14,7 +14,7 @@ use shim_core::{
 use shim_store::{Stream, StreamId};
 
 use super::Work;
-use crate::{journal::differs_at, paths::from_bytes};
+use crate::{clients::port, journal::differs_at, paths::from_bytes};
 
 impl Work<'_> {
     pub(super) fn compare_with_journal(&mut self) -> Transcript {
@@ -75,7 +75,7 @@ impl Work<'_> {
                 let new = fork.chat.session_id();
                 let session = Some((self.job.chat.session_id().to_owned(), new.to_owned()));
                 (
-                    original.with_file_name(format!("{new}.jsonl")),
+                    port(self.job.chat.client()).fork_path(&original, self.job.chat.session_id(), new),
                     (point.stream, point.generation, point.offset),
                     session,
                 )
@@ -112,7 +112,8 @@ impl Work<'_> {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
-        let mut renamed = session.map(|(old, new)| Renaming::new(&old, &new));
+        let fields = port(self.job.chat.client()).id_fields();
+        let mut renamed = session.map(|(old, new)| Renaming::new(fields, &old, &new));
         let mut failed = None;
         let reached = self.handle.home.store.read(|store| {
             store.read_journal(stream, generation, 0, until, |bytes| {
@@ -137,7 +138,8 @@ impl Work<'_> {
     /// What the journal had against what the client's file has.
     pub(super) fn compare(&mut self) -> Comparison {
         let (mut before, last) = (self.reader_of_journal(), self.expected_last());
-        let mut after = Reader::comparing(last.as_ref().map(|(uuid, _)| uuid.as_str()));
+        let mut after =
+            Reader::comparing(self.job.chat.client(), last.as_ref().map(|(uuid, _)| uuid.as_str()));
         let read =
             self.file.as_ref().and_then(|path| File::open(path).ok()).map(|file| feed(&mut after, file));
         if !matches!(read, Some(Ok(()))) {
@@ -158,7 +160,7 @@ impl Work<'_> {
     fn expected_last(&self) -> Option<(String, String)> {
         let last = match (&self.job.fork, &self.checkpoint) {
             (Some(_), Some(row)) => {
-                let mut reader = Reader::default();
+                let mut reader = Reader::new(self.job.chat.client());
                 self.feed_journal(
                     &mut reader,
                     row.checkpoint.stream,
@@ -174,7 +176,7 @@ impl Work<'_> {
 
     /// Ids of the records that ended a turn in the journal.
     fn reader_of_journal(&self) -> Option<Vec<String>> {
-        let mut reader = Reader::comparing(None);
+        let mut reader = Reader::comparing(self.job.chat.client(), None);
         match (&self.job.fork, &self.checkpoint, &self.subject.stream) {
             (Some(_), Some(row), _) => {
                 self.feed_journal(
@@ -196,7 +198,7 @@ impl Work<'_> {
             self.handle.home.store.read(|store| store.generations(stream.id)).unwrap_or_default();
         let mut ends = HashSet::new();
         for kept in generations {
-            let mut reader = Reader::comparing(None);
+            let mut reader = Reader::comparing(self.job.chat.client(), None);
             self.feed_journal(&mut reader, stream.id, kept.generation, u64::MAX);
             ends.extend(reader.turn_ends().iter().cloned());
         }
@@ -230,30 +232,41 @@ fn feed(reader: &mut Reader, mut file: File) -> std::io::Result<()> {
 /// Writes the same records under another session id, across the borders of pieces. Both ids have the
 /// same length, so offsets stay.
 struct Renaming {
-    old: Vec<u8>,
-    new: Vec<u8>,
+    /// What stands for the old id, and what is written in its place.
+    pairs: Vec<(Vec<u8>, Vec<u8>)>,
     carry: Vec<u8>,
 }
 
 impl Renaming {
-    fn new(old: &str, new: &str) -> Self {
-        let field = |id: &str| format!("\"sessionId\":\"{id}\"").into_bytes();
-        Self { old: field(old), new: field(new), carry: Vec::new() }
+    fn new(fields: &[&str], old: &str, new: &str) -> Self {
+        let pair = |field: &&str| {
+            (format!("\"{field}\":\"{old}\"").into_bytes(), format!("\"{field}\":\"{new}\"").into_bytes())
+        };
+        Self { pairs: fields.iter().map(pair).collect(), carry: Vec::new() }
     }
 
     fn write(&mut self, bytes: &[u8], out: &mut impl Write) -> std::io::Result<()> {
         self.carry.extend_from_slice(bytes);
         let mut from = 0;
-        while let Some(at) = memchr::memmem::find(self.carry.get(from..).unwrap_or_default(), &self.old) {
-            out.write_all(self.carry.get(from..from + at).unwrap_or_default())?;
-            out.write_all(&self.new)?;
-            from += at + self.old.len();
+        while let Some((at, old, new)) = self.first_from(from) {
+            out.write_all(self.carry.get(from..at).unwrap_or_default())?;
+            out.write_all(new)?;
+            from = at + old.len();
         }
         // What may be the beginning of a find waits for the next piece.
-        let keep = self.carry.len().saturating_sub(self.old.len() - 1).max(from);
+        let longest = self.pairs.iter().map(|(old, _)| old.len()).max().unwrap_or(1);
+        let keep = self.carry.len().saturating_sub(longest - 1).max(from);
         out.write_all(self.carry.get(from..keep).unwrap_or_default())?;
         self.carry.drain(..keep);
         Ok(())
+    }
+
+    fn first_from(&self, from: usize) -> Option<(usize, &[u8], &[u8])> {
+        let rest = self.carry.get(from..)?;
+        let found = self.pairs.iter().filter_map(|(old, new)| {
+            Some((from + memchr::memmem::find(rest, old)?, old.as_slice(), new.as_slice()))
+        });
+        found.min_by_key(|(at, ..)| *at)
     }
 
     fn finish(self, out: &mut impl Write) -> std::io::Result<()> {
@@ -270,7 +283,7 @@ mod tests {
         let text = br#"{"sessionId":"aaaa","x":"aaaa"}{"sessionId":"aaaa"}"sessionId":"aaab"#;
         let expected = br#"{"sessionId":"bbbb","x":"aaaa"}{"sessionId":"bbbb"}"sessionId":"aaab"#;
         for at in 0..text.len() {
-            let (mut renaming, mut out) = (Renaming::new("aaaa", "bbbb"), Vec::new());
+            let (mut renaming, mut out) = (Renaming::new(&["sessionId"], "aaaa", "bbbb"), Vec::new());
             renaming.write(&text[..at], &mut out).unwrap();
             renaming.write(&text[at..], &mut out).unwrap();
             renaming.finish(&mut out).unwrap();

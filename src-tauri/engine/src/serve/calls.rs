@@ -1,6 +1,6 @@
 //! The calls of the api, each handed on to where it is answered.
 
-use std::convert::Infallible;
+use std::{collections::BTreeSet, convert::Infallible};
 
 use axum::{
     Json, Router,
@@ -30,7 +30,14 @@ use super::{
     guard::{answer, guard},
     pause_until,
 };
-use crate::{claude_code, doctor, processes, restore, run::Handle, search, sweep::shown, timeline, views};
+use crate::{
+    clients::{self, ClientHome, PORTS},
+    doctor, processes, restore,
+    run::Handle,
+    search,
+    sweep::shown,
+    timeline, views,
+};
 
 const TIMELINE_ENTRIES: usize = 500;
 const PAUSE_SECONDS_MAX: u64 = 86_400;
@@ -81,7 +88,7 @@ async fn status(State(context): State<Engine>) -> Response {
     let (file, embedded) = (context.file.clone(), context.embedded);
     blocking(context.handle, move |handle| {
         let (chats, homes, open_crashes, warnings, paused_until, watched_bytes) = handle.call(|watch| {
-            let homes: Vec<_> = watch.homes.iter().map(|home| shown(home)).collect();
+            let homes = watch.homes.clone();
             let paused = watch.paused_until.filter(|_| watch.is_paused());
             let warnings: Vec<_> = watch.warnings.iter().cloned().collect();
             (
@@ -98,7 +105,6 @@ async fn status(State(context): State<Engine>) -> Response {
             count: chats.iter().filter(|chat| chat.state == state).count() as u64,
         };
         let own = processes::own_usage();
-        let program = claude_code::program(&handle.home.settings, None);
         Ok(Status {
             engine: EngineStatus {
                 version: file.version,
@@ -109,11 +115,7 @@ async fn status(State(context): State<Engine>) -> Response {
                 paused_until,
                 embedded,
             },
-            clients: vec![ClientStatus {
-                client: Client::ClaudeCode,
-                command: program.as_deref().map(shown),
-                homes,
-            }],
+            clients: clients(handle, &homes),
             chats: ChatState::ALL.into_iter().map(count).collect(),
             open_crashes,
             own: OwnUse {
@@ -127,6 +129,15 @@ async fn status(State(context): State<Engine>) -> Response {
         })
     })
     .await
+}
+
+fn clients(handle: &Handle, homes: &BTreeSet<ClientHome>) -> Vec<ClientStatus> {
+    let one = |client: Client| ClientStatus {
+        client,
+        command: clients::program(&handle.home.settings, client, None).as_deref().map(shown),
+        homes: homes.iter().filter(|home| home.client == client).map(|home| shown(&home.folder)).collect(),
+    };
+    PORTS.map(|port| one(port.client())).to_vec()
 }
 
 #[derive(Deserialize)]

@@ -123,7 +123,7 @@ pub fn wait_for_end() -> Result<()> {
 
 /// Claude Code's name for the folder of a project.
 pub fn slug(cwd: &Path) -> String {
-    shim_core::claude_code::project_slug(&cwd.to_string_lossy())
+    shim_core::clients::claude_code::project_slug(&cwd.to_string_lossy())
 }
 
 /// Field 22 of `/proc/PID/stat`, by which a process is told from a later one with its pid.

@@ -46,7 +46,7 @@ enum Other {
     /// Stands in for a client's process: waits until its input ends.
     #[command(hide = true)]
     FakeClient,
-    /// Fetches the pinned real client, unless it is there, and prints where it lies.
+    /// Fetches the pinned real clients, unless they are there, and prints where they lie.
     Client,
 }
 
@@ -84,7 +84,9 @@ fn main() -> Result<()> {
     match args.other {
         Some(Other::FakeClient) => return chats::wait_for_end(),
         Some(Other::Client) => {
-            println!("{}", shim_standin::install::program()?.display());
+            for package in shim_standin::install::ALL {
+                println!("{}", shim_standin::install::program(package)?.display());
+            }
             return Ok(());
         }
         None => {}

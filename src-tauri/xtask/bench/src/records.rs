@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn made_up_transcripts_read_like_real_ones() {
         let text = Records::new(7, "11111111-1111-4111-8111-111111111111", "/home/user/p").chat(2_000_000);
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(shim_core::chats::Client::ClaudeCode);
         reader.feed(text.as_bytes());
         assert_eq!(reader.digest.unreadable, 0);
         assert_eq!(reader.digest.offset, text.len() as u64);

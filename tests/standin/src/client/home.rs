@@ -17,7 +17,7 @@ use super::{
     processes::{self, Process, is_alive, send},
     wait,
 };
-use crate::install::program;
+use crate::install::{CLAUDE_CODE, program};
 
 /// Not a secret: the stand-in takes any.
 pub const DUMMY_KEY: &str = "test-key";
@@ -54,7 +54,7 @@ impl Home {
         let home = Self { environment: environment(&folder, api), config: folder.join(".claude"), folder };
         fs::create_dir_all(home.folder.join("bin"))?;
         fs::create_dir_all(home.folder.join("tmp"))?;
-        std::os::unix::fs::symlink(program()?, home.folder.join("bin/claude"))?;
+        std::os::unix::fs::symlink(program(&CLAUDE_CODE)?, home.folder.join("bin/claude"))?;
         fs::create_dir_all(home.folder.join(PROJECTS))?;
         home.answer_first_questions(&home.folder)?;
         Ok(home)

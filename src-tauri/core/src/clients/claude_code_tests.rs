@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Registration, Unreadable, project_slug, read_line, read_registration, shorten};
+use super::{project_slug, read_line, read_registration};
 use crate::{
-    chats::ProcessKey,
+    chats::{Client, ProcessKey},
+    clients::{Registration, Unreadable, shorten},
     crashes::{RegistryStatus, ToolCall},
     observations::{Answer, AnswerEnd, Call, Observed, ToolResult, Usage, What},
     time::Timestamp,
@@ -25,8 +26,9 @@ fn what(record: Value) -> What {
 
 #[test]
 fn a_real_registry_file_names_process_and_chat() {
-    let file = include_bytes!("../../../tests/data/claude/registry-left-behind.json");
+    let file = include_bytes!("../../../../tests/data/claude/registry-left-behind.json");
     let expected = Registration {
+        client: Client::ClaudeCode,
         process: ProcessKey { pid: 28_925, start: "112173".to_owned() },
         session_id: "22222222-0000-4000-8000-000000000002".to_owned(),
         cwd: Some("/home/u/work/k2".to_owned()),
@@ -46,6 +48,7 @@ fn a_real_registry_file_names_process_and_chat() {
 #[test]
 fn a_registry_file_may_lack_much_and_hold_more() {
     let least = Registration {
+        client: Client::ClaudeCode,
         process: ProcessKey { pid: 7, start: String::new() },
         session_id: "s".to_owned(),
         cwd: None,

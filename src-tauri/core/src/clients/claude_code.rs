@@ -7,35 +7,15 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    chats::ProcessKey,
+    chats::{Client, ProcessKey},
     checkpoints::Todo,
+    clients::{Record, Registration, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings},
     crashes::{RegistryStatus, ToolCall},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, ToolResult, Usage, What},
     time::Timestamp,
 };
 
-/// Longest text kept of a prompt, an answer or a title, in characters.
-const TEXT_CHARS_MAX: usize = 400;
-/// Longest string kept inside a tool call's input, in characters.
-const INPUT_CHARS_MAX: usize = 500;
-
-/// `sessions/<pid>.json`: which process holds which chat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registration {
-    pub process: ProcessKey,
-    pub session_id: String,
-    pub cwd: Option<String>,
-    pub version: Option<String>,
-    pub status: RegistryStatus,
-    pub started_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
-    /// Machine and pid namespace the pid belongs to, such as `linux:<machine id>:pid:[4026531836]`.
-    pub pid_domain: Option<String>,
-    /// A name the user gave the chat.
-    pub name: Option<String>,
-}
-
-/// Reads a registry file; `None` when it is not (yet) whole.
+/// Reads a registry file, `sessions/<pid>.json`; `None` when it is not (yet) whole.
 pub fn read_registration(bytes: &[u8]) -> Option<Registration> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -60,6 +40,7 @@ pub fn read_registration(bytes: &[u8]) -> Option<Registration> {
     };
     let derived = file.name_source.as_deref() == Some("derived");
     Some(Registration {
+        client: Client::ClaudeCode,
         process: ProcessKey { pid: file.pid, start },
         session_id: file.session_id,
         cwd: file.cwd,
@@ -75,14 +56,6 @@ pub fn read_registration(bytes: &[u8]) -> Option<Registration> {
 /// The folder name Claude Code gives a project. Ambiguous by design: two directories may share one.
 pub fn project_slug(cwd: &str) -> String {
     cwd.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
-}
-
-/// A record as far as it was read.
-#[derive(Debug)]
-pub struct Record<'a> {
-    pub observed: Observed,
-    /// The exact text of `message`, for hashing; only of the main conversation's user and assistant.
-    pub message: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -187,10 +160,6 @@ fn read_leniently(line: &[u8], mut each: impl FnMut(Record<'_>)) -> Unreadable {
     }
     Unreadable(false)
 }
-
-/// Whether a part of the line made no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable(pub bool);
 
 fn understand(raw: Raw<'_>) -> Record<'_> {
     let what = match &*raw.kind {
@@ -387,25 +356,6 @@ fn todo_change(tool: &str, input: &Value) -> Option<TodoChange> {
             status: text(input, "status")?,
         }),
         _ => None,
-    }
-}
-
-/// Cuts `text` to `max` characters, marking the cut.
-pub fn shorten(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text)),
-        None => text.to_owned(),
-    }
-}
-
-fn shorten_strings(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(shorten(&text, INPUT_CHARS_MAX)),
-        Value::Array(items) => Value::Array(items.into_iter().take(50).map(shorten_strings).collect()),
-        Value::Object(map) => Value::Object(
-            map.into_iter().take(50).map(|(key, value)| (key, shorten_strings(value))).collect(),
-        ),
-        other => other,
     }
 }
 

@@ -1,0 +1,318 @@
+//! The client port: all that the engine must know of a client, answered by one file per client. A port finds
+//! and describes; it starts nothing, ends nothing, and decides nothing.
+
+mod claude_code;
+
+use std::{
+    cell::OnceCell,
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use notify::RecursiveMode;
+use shim_core::{
+    chats::{ChatId, Client},
+    clients::Registration,
+    crashes::Leave,
+    restore::Then,
+    settings::Settings,
+};
+
+use crate::processes::{self, Running, Started};
+
+/// What asks a chat to go on with a turn that was cut.
+pub const GO_ON: &str = "Continue from where you left off.";
+
+/// A folder in which a client keeps its chats.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientHome {
+    pub client: Client,
+    pub folder: PathBuf,
+}
+
+impl ClientHome {
+    pub fn port(&self) -> &'static dyn Port {
+        port(self.client)
+    }
+}
+
+/// A transcript on disk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Transcript {
+    pub path: PathBuf,
+    pub chat: ChatId,
+    /// Empty for the chat's own.
+    pub sub_agent: String,
+}
+
+/// What it means that a path below a home changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This transcript came or grew.
+    Transcript(Transcript),
+    /// Another process may hold a chat.
+    Processes,
+    /// Nothing that SHIM reads.
+    Nothing,
+}
+
+/// The value of an environment variable, of SHIM's own process or of another.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<PathBuf>;
+
+/// A start that is to be described.
+pub struct Start<'a> {
+    /// The client's own id of the chat that goes on.
+    pub session_id: &'a str,
+    pub then: Then,
+    pub headless: bool,
+    /// A tool call was cut, or left something running: it must not be repeated.
+    pub tool_in_doubt: bool,
+    pub model: Option<&'a str>,
+    pub permission_mode: Option<&'a str>,
+    /// Flags that are given again.
+    pub flags: &'a [String],
+    pub cwd: &'a Path,
+    /// What the chat is to be told: that it was restored, and what was in flight.
+    pub context: &'a str,
+    /// A file for that text. It belongs to this start alone, and the one that reads it removes it.
+    pub context_path: &'a Path,
+    /// A file for settings of this start alone.
+    pub settings_path: &'a Path,
+    /// SHIM's own program.
+    pub shim: &'a Path,
+}
+
+impl Start<'_> {
+    /// The context and the request to go on as one message, for clients that have no other ear.
+    pub fn spoken(&self) -> String {
+        format!("{}\n\n{GO_ON}", self.context)
+    }
+}
+
+/// How a client is started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub arguments: Vec<String>,
+    /// Added to the environment.
+    pub environment: Vec<(String, String)>,
+    /// What a worker reads. In a terminal the person at it is the input.
+    pub input: Input,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Input {
+    #[default]
+    Nothing,
+    /// These bytes, then the end.
+    Once(Vec<u8>),
+    /// These bytes, and it stays open: the worker waits for more.
+    Kept(Vec<u8>),
+}
+
+/// Flags of a client's command line that are given again at a restart.
+pub struct Flags {
+    pub with_value: &'static [&'static str],
+    /// Those of `with_value` that take several values.
+    pub with_values: &'static [&'static str],
+    pub switches: &'static [&'static str],
+}
+
+pub trait Port: Sync {
+    fn client(&self) -> Client;
+
+    /// How the names of its program's files begin.
+    fn program_name(&self) -> &'static str;
+
+    /// The program to start again, of a process that was running.
+    fn program_of(&self, started: &Started) -> Option<PathBuf> {
+        started.program.clone()
+    }
+
+    /// Where installers put the program beside the search path.
+    fn usual_program(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// The folder that a process with these variables keeps its chats in.
+    fn home(&self, variables: Variables<'_>) -> Option<PathBuf>;
+
+    /// Changes an environment so that a client started with it uses `home`, where it does not already.
+    fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path);
+
+    /// Folders below a home in which changes are to be told.
+    fn folders(&self, home: &Path) -> Vec<(PathBuf, RecursiveMode)>;
+
+    /// What the change of a path below a home means.
+    fn change(&self, home: &Path, path: &Path) -> Change;
+
+    /// Every transcript of a home. What cannot be read is told in `unreadable`.
+    fn transcripts(&self, home: &Path, unreadable: &mut Vec<String>) -> Vec<Transcript>;
+
+    /// The home that a transcript lies in.
+    fn home_of_transcript(&self, path: &Path) -> Option<PathBuf>;
+
+    /// Which processes hold which chats, each with the file that says so: a registry file, a lock, the
+    /// transcript itself.
+    fn registrations(&self, home: &Path, look: &Look) -> io::Result<Vec<(PathBuf, Registration)>>;
+
+    /// Whether the client itself keeps a registry with the chat's status, that outlives its processes. Where
+    /// it does not, `registrations` tells of live processes only, and the transcript tells the status.
+    fn keeps_registry(&self) -> bool;
+
+    /// What a process that is gone said last, read again where it can be, and whether its mark is still there.
+    fn last_words(&self, mark: &Path, last: &Registration) -> (Registration, Leave);
+
+    /// `NAME=value` entries of the environment, any of which marks a process as started by a tool call of
+    /// this chat. `dead` are the pids of processes that held the chat.
+    fn tool_marks(&self, session_id: &str, dead: &[u32]) -> Vec<String>;
+
+    fn flags(&self) -> &'static Flags;
+
+    /// Settings in the environment that are stored with a chat. None of them may be a key or a token.
+    fn environment_stored(&self) -> &'static [&'static str];
+
+    /// Whether a variable belonged to the dead process alone.
+    fn belongs_to_one_process(&self, variable: &str) -> bool;
+
+    /// Why this start is not to be had of this client, and what to do.
+    fn cannot(&self, start: &Start<'_>, fork: bool) -> Option<String>;
+
+    /// Leaves the context where the start will find it. Says how the chat is told.
+    fn write_context(&self, start: &Start<'_>) -> anyhow::Result<String>;
+
+    fn plan(&self, start: &Start<'_>) -> Plan;
+
+    /// An id for a fork, as long as the client's own.
+    fn new_session_id(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+
+    /// Where the transcript of a fork is written.
+    fn fork_path(&self, original: &Path, old: &str, new: &str) -> PathBuf {
+        let name = original.file_name().unwrap_or_default().to_string_lossy().replace(old, new);
+        original.with_file_name(name)
+    }
+
+    /// Fields of its records whose value is the chat's id.
+    fn id_fields(&self) -> &'static [&'static str];
+}
+
+pub fn port(client: Client) -> &'static dyn Port {
+    match client {
+        Client::ClaudeCode => &claude_code::ClaudeCode,
+        Client::Codex | Client::Gemini | Client::Opencode | Client::ClaudeDesktop => &claude_code::ClaudeCode,
+    }
+}
+
+pub const PORTS: [&dyn Port; 1] = [&claude_code::ClaudeCode];
+
+/// A look at the machine's processes, taken when it is first asked for, however many ask.
+#[derive(Default)]
+pub struct Look {
+    programs: OnceCell<Option<Vec<Running>>>,
+}
+
+impl Look {
+    /// The processes of a client's program, with how they were started.
+    pub fn programs(&self, port: &dyn Port) -> io::Result<Vec<&Running>> {
+        let names = PORTS.map(Port::program_name);
+        let programs = self.programs.get_or_init(|| processes::running_programs(&names));
+        let programs = programs
+            .as_ref()
+            .ok_or_else(|| io::Error::other("the system does not say which processes run"))?;
+        Ok(programs.iter().filter(|running| running.is_of(port.program_name())).collect())
+    }
+}
+
+/// The folders the client itself would use, the ones named in the settings, and those of running clients.
+pub fn homes(settings: &Settings, remembered: Vec<ClientHome>, look: Option<&Look>) -> BTreeSet<ClientHome> {
+    let mut homes = remembered;
+    for port in PORTS {
+        let of = |folder: PathBuf| ClientHome { client: port.client(), folder };
+        homes.extend(own_home(port).map(of));
+        homes.extend(settings.of(port.client()).homes.iter().cloned().map(of));
+        if let Some(look) = look.filter(|_| settings.watch_discover) {
+            let running = look.programs(port).unwrap_or_default();
+            homes.extend(running.iter().filter_map(|running| home_of(port, &running.started)).map(of));
+        }
+    }
+    let real = homes.into_iter().filter_map(|home| {
+        Some(ClientHome { client: home.client, folder: home.folder.canonicalize().ok()? })
+    });
+    real.filter(|home| is_within(settings, &home.folder)).collect()
+}
+
+/// Folders in which a home that is not there yet would appear: before the first chat is ever started.
+pub fn awaited(settings: &Settings) -> BTreeSet<PathBuf> {
+    let homes = PORTS
+        .into_iter()
+        .flat_map(|port| own_home(port).into_iter().chain(settings.of(port.client()).homes.iter().cloned()));
+    let missing = homes.filter(|home| !home.exists());
+    let parents = missing.filter_map(|home| home.parent()?.canonicalize().ok());
+    parents.filter(|parent| is_within(settings, parent)).collect()
+}
+
+fn is_within(settings: &Settings, home: &Path) -> bool {
+    let below = |folder: &PathBuf| home.starts_with(folder.canonicalize().as_deref().unwrap_or(folder));
+    settings.watch_within.is_empty() || settings.watch_within.iter().any(below)
+}
+
+fn own_home(port: &dyn Port) -> Option<PathBuf> {
+    port.home(&|name| match name {
+        "HOME" | "USERPROFILE" => std::env::home_dir(),
+        _ => std::env::var_os(name).map(PathBuf::from).filter(|value| !value.as_os_str().is_empty()),
+    })
+}
+
+/// The folder that a running client uses, by its environment.
+pub fn home_of(port: &dyn Port, started: &Started) -> Option<PathBuf> {
+    port.home(&|name| {
+        let found = started.environment.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| PathBuf::from(value)).filter(|value| !value.as_os_str().is_empty())
+    })
+}
+
+/// The folder that a client started with this environment would use.
+pub fn home_with(port: &dyn Port, environment: &[(String, String)]) -> Option<PathBuf> {
+    port.home(&|name| {
+        let found = environment.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| PathBuf::from(value)).filter(|value| !value.as_os_str().is_empty())
+    })
+}
+
+/// The variable that names a user's own folder.
+pub const USER_HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
+/// The program to start: as set, as it was, or as found.
+pub fn program(settings: &Settings, client: Client, before: Option<&Path>) -> Option<PathBuf> {
+    let (set, port) = (&settings.of(client).command, port(client));
+    if !set.is_empty() {
+        return which::which(set).ok();
+    }
+    if let Some(before) = before.filter(|program| program.is_file()) {
+        return Some(before.to_owned());
+    }
+    let usual = || port.usual_program().filter(|program| program.is_file());
+    which::which(port.program_name()).ok().or_else(usual)
+}
+
+/// The entries of a folder; none where it is not there.
+pub fn entries(folder: &Path, unreadable: &mut Vec<String>) -> Vec<fs::DirEntry> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.filter_map(Result::ok).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            unreadable
+                .push(format!("{} cannot be read ({error}); chats in it are not watched", folder.display()));
+            Vec::new()
+        }
+    }
+}
+
+/// Folders directly below. A link to a folder is not followed: a loop would never end.
+pub fn folders(folder: &Path, unreadable: &mut Vec<String>) -> Vec<PathBuf> {
+    let entries = entries(folder, unreadable);
+    let real = entries.iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    real.map(fs::DirEntry::path).collect()
+}
