@@ -19,7 +19,10 @@ use shim_core::{
     settings::Settings,
 };
 
-use crate::processes::{self, Running, Started};
+use crate::{
+    paths::canonical,
+    processes::{self, Running, Started},
+};
 
 /// What asks a chat to go on with a turn that was cut.
 pub const GO_ON: &str = "Continue from where you left off.";
@@ -237,9 +240,9 @@ pub fn homes(settings: &Settings, remembered: Vec<ClientHome>, look: Option<&Loo
             homes.extend(running.iter().filter_map(|running| home_of(port, &running.started)).map(of));
         }
     }
-    let real = homes.into_iter().filter_map(|home| {
-        Some(ClientHome { client: home.client, folder: home.folder.canonicalize().ok()? })
-    });
+    let real = homes
+        .into_iter()
+        .filter_map(|home| Some(ClientHome { client: home.client, folder: canonical(&home.folder).ok()? }));
     real.filter(|home| is_within(settings, &home.folder)).collect()
 }
 
@@ -249,12 +252,12 @@ pub fn awaited(settings: &Settings) -> BTreeSet<PathBuf> {
         .into_iter()
         .flat_map(|port| own_home(port).into_iter().chain(settings.of(port.client()).homes.iter().cloned()));
     let missing = homes.filter(|home| !home.exists());
-    let parents = missing.filter_map(|home| home.parent()?.canonicalize().ok());
+    let parents = missing.filter_map(|home| canonical(home.parent()?).ok());
     parents.filter(|parent| is_within(settings, parent)).collect()
 }
 
 fn is_within(settings: &Settings, home: &Path) -> bool {
-    let below = |folder: &PathBuf| home.starts_with(folder.canonicalize().as_deref().unwrap_or(folder));
+    let below = |folder: &PathBuf| home.starts_with(canonical(folder).as_deref().unwrap_or(folder));
     settings.watch_within.is_empty() || settings.watch_within.iter().any(below)
 }
 

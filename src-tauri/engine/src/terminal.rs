@@ -140,11 +140,7 @@ fn line(reader: Reader, words: &[&str]) -> String {
         Reader::PowerShell => for_powershell,
         Reader::Words => for_words,
     };
-    let mut quoted: Vec<_> = words.iter().map(|word| quote(word)).collect();
-    // `cmd` wants its program in one pair of quotes; no file of Windows has a quote in its name.
-    if let (Reader::Cmd, Some(first), Some(program)) = (reader, quoted.first_mut(), words.first()) {
-        *first = for_words(program);
-    }
+    let quoted: Vec<_> = words.iter().map(|word| quote(word)).collect();
     // PowerShell would only print a word in quotes.
     let call = if reader == Reader::PowerShell { "& " } else { "" };
     format!("{call}{}", quoted.join(" "))
@@ -173,14 +169,10 @@ fn for_words(word: &str) -> String {
     in_quotes(word, |character| (character == '"').then_some("\\\""))
 }
 
-/// As for any program, and so that `cmd` finds no variable and no end of a quoted part in it: within quotes
-/// `%` and `"` cannot be escaped, so that they stand outside.
+/// As for any program, and so that `cmd` finds no variable and no end of a quoted part in it: a quote is
+/// doubled, and after each `%` stands a variable cut to nothing, as in Rust's own library for batch files.
 fn for_cmd(word: &str) -> String {
-    in_quotes(word, |character| match character {
-        '%' => Some("\"^%\""),
-        '"' => Some("\"\\^\"\""),
-        _ => None,
-    })
+    in_quotes(word, |character| (character == '"').then_some("\"\"")).replace('%', "%%cd:~,%")
 }
 
 /// Puts `instead` of a character where it gives something, which begins with a quote or a backslash.
@@ -254,14 +246,14 @@ mod tests {
         let words = [r"C:\R&D 100%\shim.exe", r#"a"b"#, r"c:\", "it\u{2019}s 'x'"];
         for (reader, expected) in [
             (Reader::Words, "\"C:\\R&D 100%\\shim.exe\" \"a\\\"b\" \"c:\\\\\" \"it\u{2019}s 'x'\""),
-            (Reader::Cmd, "\"C:\\R&D 100%\\shim.exe\" \"a\"\\^\"\"b\" \"c:\\\\\" \"it\u{2019}s 'x'\""),
+            (Reader::Cmd, "\"C:\\R&D 100%%cd:~,%\\shim.exe\" \"a\"\"b\" \"c:\\\\\" \"it\u{2019}s 'x'\""),
             (Reader::PowerShell, "& 'C:\\R&D 100%\\shim.exe' 'a\\\"b' 'c:\\' 'it\u{2019}\u{2019}s ''x'''"),
             (Reader::Shell, "'C:\\R&D 100%\\shim.exe' 'a\"b' 'c:\\' 'it\u{2019}s '\\''x'\\'''"),
         ] {
             assert_eq!(line(reader, &words), expected, "{reader:?}");
         }
         // Backslashes before a quote that is put in are doubled as well.
-        assert_eq!(line(Reader::Cmd, &["x", r"a\%PATH%"]), r#""x" "a\\"^%"PATH"^%"""#);
+        assert_eq!(line(Reader::Cmd, &["a\\\"b"]), r#""a\\""b""#);
     }
 
     /// Prints the words it was started with. It is no test: only a test starts it.

@@ -2,6 +2,8 @@
 //! says what it does; it changes nothing of a person's chats or settings.
 
 mod bench;
+mod debian;
+mod macos;
 mod packages;
 mod process;
 mod repository;
@@ -19,7 +21,8 @@ usage: cargo xtask <what>
                      (with no display: the engine in the foreground)
   test [STAGE…]      install what tests need and run every check, or only these stages:
                      STAGES
-  check-windows      on Debian: type-check every crate for Windows
+  check-windows      the stage `windows`: on Debian, compile all for Windows, run tests under Wine
+  check-macos        the stage `macos`: on Debian, type-check all for macOS
   bench [--quick]    measure every budget that can be measured here
 ";
 
@@ -30,7 +33,8 @@ fn main() -> ExitCode {
         ["run"] => run::run(false),
         ["run", "--release"] => run::run(true),
         ["test", stages @ ..] if stages.iter().all(|name| test::is_stage(name)) => test::run(stages),
-        ["check-windows"] => windows::check(),
+        ["check-windows"] => test::run(&["windows"]),
+        ["check-macos"] => test::run(&["macos"]),
         ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{}", USAGE.replace("STAGES", &test::stage_names().join(" ")));

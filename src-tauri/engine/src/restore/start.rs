@@ -1,7 +1,7 @@
 //! Starting the client again: what it is told, with which flags, in a terminal or as a worker.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -197,7 +197,7 @@ fn spawn(command: &mut Command) -> anyhow::Result<Child> {
 /// started it is gone: a pipe with a name that the worker holds open at both ends.
 #[cfg(target_os = "linux")]
 fn spawn_waiting(mut command: Command, path: &Path, first: &[u8]) -> anyhow::Result<Child> {
-    let _ = fs::remove_file(path);
+    let _ = std::fs::remove_file(path);
     rustix::fs::mknodat(
         rustix::fs::CWD,
         path,
