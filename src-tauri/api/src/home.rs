@@ -34,6 +34,11 @@ pub fn data_folder(given: Option<PathBuf>) -> Result<PathBuf, ApiError> {
             )
         });
     }
+    own_folder()
+}
+
+/// The platform's own place for SHIM's data.
+pub fn own_folder() -> Result<PathBuf, ApiError> {
     directories::ProjectDirs::from("dev", "shim", "shim")
         .map(|dirs| dirs.data_local_dir().to_owned())
         .ok_or_else(|| {

@@ -9,11 +9,13 @@ macro_rules! say {
     }};
 }
 
+mod autostart;
 mod chats;
 mod crashes;
 mod doctor;
 mod engine;
 mod hook;
+mod install;
 mod print;
 mod restore;
 
@@ -139,6 +141,21 @@ enum Verb {
     },
     /// The settings there are, with units, ranges and defaults.
     Settings,
+    /// Make SHIM known: to the system, so that it starts the engine.
+    Install {
+        #[command(subcommand)]
+        what: install::What,
+    },
+    /// Take that back.
+    Uninstall {
+        #[command(subcommand)]
+        what: install::What,
+    },
+    /// The engine that the system keeps running, once `shim install service` was called.
+    Service {
+        #[command(subcommand)]
+        action: autostart::Action,
+    },
     /// Called by clients; not for people.
     #[command(hide = true)]
     Hook {
@@ -181,8 +198,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
-    if let Verb::Run { wait } = cli.verb {
-        return engine::run(&home, wait);
+    match &cli.verb {
+        Verb::Run { wait } => return engine::run(&home, *wait),
+        Verb::Install { what } => return install::run(&home, what, false),
+        Verb::Uninstall { what } => return install::run(&home, what, true),
+        Verb::Service { action } => return autostart::act(&home, action),
+        _ => {}
     }
     engine::with(&home, |engine| verb(cli.verb, engine))
 }
@@ -207,6 +228,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
         Verb::Run { .. } | Verb::Settings | Verb::Hook { .. } | Verb::Launch { .. } => Ok(()),
+        Verb::Install { .. } | Verb::Uninstall { .. } | Verb::Service { .. } => Ok(()),
         #[cfg(windows)]
         Verb::Interrupt { .. } => Ok(()),
     }?;
