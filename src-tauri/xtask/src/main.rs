@@ -3,6 +3,7 @@
 
 mod bench;
 mod debian;
+mod installers;
 mod macos;
 mod packages;
 mod process;
@@ -23,6 +24,8 @@ usage: cargo xtask <what>
                      STAGES
   check-windows      the stage `windows`: on Debian, compile all for Windows, run tests under Wine
   check-macos        the stage `macos`: on Debian, type-check all for macOS
+  installers [--debug] [KIND,…]
+                     build this system's packages (deb, rpm, appimage; nsis, msi; app, dmg)
   bench [--quick]    measure every budget that can be measured here
 ";
 
@@ -35,6 +38,10 @@ fn main() -> ExitCode {
         ["test", stages @ ..] if stages.iter().all(|name| test::is_stage(name)) => test::run(stages),
         ["check-windows"] => test::run(&["windows"]),
         ["check-macos"] => test::run(&["macos"]),
+        ["installers"] => installers::build(false, None),
+        ["installers", "--debug"] => installers::build(true, None),
+        ["installers", "--debug", kinds] => installers::build(true, Some(kinds)),
+        ["installers", kinds] => installers::build(false, Some(kinds)),
         ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{}", USAGE.replace("STAGES", &test::stage_names().join(" ")));
