@@ -43,24 +43,29 @@ impl World {
     }
 
     pub fn without_shim() -> Self {
-        Self::furnish(Place::take(1))
+        Self::furnish(Place::take(1), |home, _| home)
+    }
+
+    /// A world without SHIM whose home is furnished for further clients, by what is given the stand-in's address.
+    pub fn furnished(more: impl FnOnce(Home, &str) -> Home) -> Self {
+        Self::furnish(Place::take(1), more)
     }
 
     /// A world without SHIM and with no other beside it: for tests that need the whole machine.
     pub fn alone() -> Self {
-        Self::furnish(Place::take(WORLDS_MAX))
+        Self::furnish(Place::take(WORLDS_MAX), |home, _| home)
     }
 
     /// A world without SHIM and without clients: files are all that is there.
     pub fn of_files() -> Self {
-        Self::furnish(Place::take(0))
+        Self::furnish(Place::take(0), |home, _| home)
     }
 
-    fn furnish(place: Place) -> Self {
+    fn furnish(place: Place, more: impl FnOnce(Home, &str) -> Home) -> Self {
         let folder = tempfile::Builder::new().prefix("shim-it-").tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let standin = Standin::start(0).unwrap();
-        let home = Home::new(&root.join("home"), &standin.url()).unwrap();
+        let home = more(Home::new(&root.join("home"), &standin.url()).unwrap(), &standin.url());
         let shim_home = root.join("shim");
         fs::create_dir(&shim_home).unwrap();
         let program = root.join("shim-program");
@@ -207,7 +212,11 @@ impl World {
 
     /// The client's own file of a chat.
     pub fn transcript(&self, session_id: &str) -> Vec<u8> {
-        fs::read(self.home.transcript(session_id).expect("the client wrote a transcript")).unwrap()
+        let file = match session_id.split_once(':') {
+            Some(("codex", thread_id)) => self.home.rollout(thread_id),
+            _ => self.home.transcript(session_id),
+        };
+        fs::read(file.expect("the client wrote a transcript")).unwrap()
     }
 
     /// Waits until the journal holds the client's file, which nobody writes to any more.
@@ -300,9 +309,9 @@ pub fn copy_program(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
 
-/// SHIM's id of a chat.
+/// SHIM's id of a chat: of Claude Code, unless another client is named.
 pub fn id(session_id: &str) -> String {
-    format!("claude-code:{session_id}")
+    if session_id.contains(':') { session_id.to_owned() } else { format!("claude-code:{session_id}") }
 }
 
 /// Room for so many worlds; given back when dropped.

@@ -2,6 +2,8 @@
 //! fields are passed over, never an error.
 
 pub mod claude_code;
+pub mod claude_desktop;
+pub mod codex;
 
 use serde_json::{Value, value::RawValue};
 
@@ -58,8 +60,9 @@ pub struct Unreadable(pub bool);
 pub fn read_line(client: Client, line: &[u8], each: impl FnMut(Record<'_>)) -> Unreadable {
     match client {
         Client::ClaudeCode => claude_code::read_line(line, each),
+        Client::Codex => codex::read_line(line, each),
         // The app keeps its chats on a server: there are no lines of them.
-        Client::Codex | Client::Gemini | Client::Opencode | Client::ClaudeDesktop => Unreadable(false),
+        Client::Gemini | Client::Opencode | Client::ClaudeDesktop => Unreadable(false),
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Digest {
     pub version: Option<String>,
     pub model: Option<String>,
     pub permission_mode: Option<String>,
+    /// Who serves the model, where the client has several.
+    #[serde(default)]
+    pub provider: Option<String>,
     pub last_at: Option<Timestamp>,
     /// Completed turns: a message of the user's and all that answers it.
     pub turns: u64,
@@ -108,6 +111,7 @@ impl Digest {
         keep(&mut self.cwd, observed.cwd);
         keep(&mut self.branch, observed.branch);
         keep(&mut self.permission_mode, observed.permission_mode);
+        keep(&mut self.provider, observed.provider);
         let turns = self.turns;
         match observed.what {
             What::Prompt { text } => {
@@ -119,6 +123,10 @@ impl Digest {
             What::Command { text } => {
                 self.name(TitleRank::FirstPrompt, &text);
                 self.asked = true;
+            }
+            What::TurnBegun => {
+                self.calls.clear();
+                self.turn = Turn::Open { since: observed.at };
             }
             What::ToolResults(results) => {
                 self.calls.retain(|open| results.iter().all(|result| result.call_id != open.id));

@@ -11,6 +11,8 @@ pub struct Observed {
     pub branch: Option<String>,
     pub version: Option<String>,
     pub permission_mode: Option<String>,
+    /// Who serves the model, where the client has several.
+    pub provider: Option<String>,
     /// Belongs to a sub-agent's own conversation.
     pub sidechain: bool,
     pub what: What,
@@ -26,6 +28,8 @@ pub enum What {
     Command {
         text: String,
     },
+    /// The client began to work on a turn.
+    TurnBegun,
     ToolResults(Vec<ToolResult>),
     /// The user stopped the turn.
     Interrupted,

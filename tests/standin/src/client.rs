@@ -1,6 +1,8 @@
 //! The real Claude Code, run in a folder of its own: an empty environment, a dummy key, the stand-in on loopback.
 //! Nothing of the machine's own accounts, settings or programs is read, touched or reached.
 
+mod codex;
+mod desktop;
 mod headless;
 mod home;
 mod processes;
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+pub use codex::{Codex, CodexStart};
+pub use desktop::Desktop;
 pub use headless::{Headless, Start};
 pub use home::{DUMMY_KEY, Home, Registry};
 pub use processes::{Process, is_alive, send};

@@ -5,6 +5,7 @@
 pub mod client;
 pub mod install;
 pub mod requests;
+mod responses;
 pub mod script;
 mod server;
 mod stream;

@@ -38,22 +38,31 @@ impl Request {
 
     /// The client's own id of the chat.
     pub fn session_id(&self) -> Option<&str> {
-        self.header("x-claude-code-session-id")
+        self.header("x-claude-code-session-id").or_else(|| self.header("thread-id"))
     }
 
     pub fn messages(&self) -> &[Value] {
         self.body.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// What the Responses API is given to go on with.
+    pub fn items(&self) -> &[Value] {
+        self.body.get("input").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
     /// The newest thing the user said.
     pub fn prompt(&self) -> String {
-        crate::script::part(self.messages()).prompt
+        match crate::responses::part(&self.body) {
+            Some(part) => part.prompt,
+            None => crate::script::part(self.messages()).prompt,
+        }
     }
 
     /// All text of all messages, in order: prompts, answers, tool calls and their results, system notes.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.messages().iter().for_each(|message| collect_text(&message["content"], &mut text));
+        self.items().iter().for_each(|item| collect_text(item, &mut text));
         text
     }
 }
@@ -66,7 +75,7 @@ fn collect_text(content: &Value, text: &mut String) {
         }
         Value::Array(blocks) => blocks.iter().for_each(|block| collect_text(block, text)),
         Value::Object(block) => {
-            for key in ["text", "thinking", "content"] {
+            for key in ["text", "thinking", "content", "arguments", "output"] {
                 block.get(key).into_iter().for_each(|content| collect_text(content, text));
             }
             if let Some(input) = block.get("input") {

@@ -63,6 +63,11 @@ pub struct Part {
 /// What to answer to these messages.
 pub fn part(messages: &[Value]) -> Part {
     let (prompt, results) = newest_prompt(messages);
+    part_of(prompt, results)
+}
+
+/// What to answer to a prompt that so many tool results came after, whatever the wire.
+pub fn part_of(prompt: String, results: usize) -> Part {
     let directives = parse(&prompt);
     let directives =
         if directives.is_empty() { vec![echo(&prompt, results)] } else { after(directives, results) };

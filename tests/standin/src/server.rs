@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     requests::{Answer, Request, kept_headers},
-    script::{Directive, part},
+    script::{Directive, Part, part},
     stream::{Frame, Piece, pieces, tokens, whole},
 };
 
@@ -200,6 +200,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     let number = shared.keep(&http, body.clone());
     let answer = match (http.method.as_str(), http.uri.path()) {
         ("POST", "/v1/messages") => return messages(&shared, number, &body, bytes.len() as u64).await,
+        ("POST", "/v1/responses") => return responses(&shared, number, &body, bytes.len() as u64),
         ("POST", "/v1/messages/count_tokens") => {
             Json(json!({"input_tokens": tokens(bytes.len() as u64)})).into_response()
         }
@@ -222,27 +223,11 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
         shared.update(number, |_| Answer::Refused { status: 400 });
         return failure(400, "messages: Field required");
     };
-    let part = part(messages);
-    let mut directives = Vec::new();
-    for (place, directive) in part.directives.into_iter().enumerate() {
-        let point = || format!("{}\n{}\n{}\n{place}", body["metadata"], part.prompt, part.results);
-        match directive {
-            Directive::Error { status, times } if shared.is_due(point(), times) => {
-                shared.update(number, |_| Answer::Refused { status });
-                return failure(status, "the script says so");
-            }
-            Directive::Cut { times } if !shared.is_due(point(), times) => {}
-            Directive::Slow { words, times, .. } if !shared.is_due(point(), times) => {
-                directives.push(Directive::Slow { words, every: Duration::ZERO, times });
-            }
-            directive => directives.push(directive),
-        }
-    }
-    let frame = Frame {
-        id: uuid::Uuid::new_v4().simple().to_string(),
-        model: body["model"].as_str().unwrap_or("stand-in").to_owned(),
-        request_bytes,
+    let directives = match due(shared, &body["metadata"], part(messages)) {
+        Ok(directives) => directives,
+        Err(status) => return refuse(shared, number, status),
     };
+    let frame = frame(body, request_bytes);
     let progress = Progress { shared: Arc::clone(shared), number };
     if body["stream"] == true {
         return streamed(progress, pieces(&frame, &directives));
@@ -251,6 +236,50 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
     tokio::time::sleep(pause).await;
     progress.done();
     Json(message).into_response()
+}
+
+/// The Responses API, which Codex speaks.
+fn responses(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes: u64) -> Response {
+    let Some(part) = crate::responses::part(body) else {
+        return refuse(shared, number, 400);
+    };
+    match due(shared, &body["prompt_cache_key"], part) {
+        Ok(directives) => {
+            let pieces = crate::responses::pieces(&frame(body, request_bytes), body, &directives);
+            streamed(Progress { shared: Arc::clone(shared), number }, pieces)
+        }
+        Err(status) => refuse(shared, number, status),
+    }
+}
+
+/// What is to be played in this try of a part of `chat`'s script; the status where the script has it fail.
+fn due(shared: &Shared, chat: &Value, part: Part) -> Result<Vec<Directive>, u16> {
+    let mut directives = Vec::new();
+    for (place, directive) in part.directives.into_iter().enumerate() {
+        let point = || format!("{chat}\n{}\n{}\n{place}", part.prompt, part.results);
+        match directive {
+            Directive::Error { status, times } if shared.is_due(point(), times) => return Err(status),
+            Directive::Cut { times } if !shared.is_due(point(), times) => {}
+            Directive::Slow { words, times, .. } if !shared.is_due(point(), times) => {
+                directives.push(Directive::Slow { words, every: Duration::ZERO, times });
+            }
+            directive => directives.push(directive),
+        }
+    }
+    Ok(directives)
+}
+
+fn refuse(shared: &Shared, number: u64, status: u16) -> Response {
+    shared.update(number, |_| Answer::Refused { status });
+    failure(status, "the script says so")
+}
+
+fn frame(body: &Value, request_bytes: u64) -> Frame {
+    Frame {
+        id: uuid::Uuid::new_v4().simple().to_string(),
+        model: body["model"].as_str().unwrap_or("stand-in").to_owned(),
+        request_bytes,
+    }
 }
 
 fn streamed(progress: Progress, pieces: Vec<Piece>) -> Response {

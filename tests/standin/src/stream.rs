@@ -104,7 +104,7 @@ pub fn whole(frame: &Frame, directives: &[Directive]) -> (Value, Duration) {
 }
 
 /// The directives, with a word added where the answer would be empty.
-fn spoken(directives: &[Directive]) -> Vec<Directive> {
+pub fn spoken(directives: &[Directive]) -> Vec<Directive> {
     let silent = directives.iter().all(|directive| match directive {
         Directive::Think(_) | Directive::Stall(_) | Directive::Error { .. } => true,
         Directive::Text(_)
@@ -132,7 +132,7 @@ fn block(frame: &Frame, index: usize, directive: &Directive) -> Value {
 }
 
 /// The words of a slow answer: each can be told from the others.
-fn slow_words(count: u32) -> Vec<String> {
+pub fn slow_words(count: u32) -> Vec<String> {
     (1..=count).map(|n| format!("word{n}")).collect()
 }
 

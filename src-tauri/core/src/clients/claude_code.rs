@@ -181,6 +181,7 @@ fn understand(raw: Raw<'_>) -> Record<'_> {
             branch: own(raw.git_branch),
             version: own(raw.version),
             permission_mode: own(raw.permission_mode),
+            provider: None,
             sidechain: raw.is_sidechain,
             what,
         },

@@ -77,6 +77,8 @@ fn a_start_mark_stays_while_a_process_runs_and_goes_with_it() {
     let mut child = start("sleep", &[]);
     let key = child.key();
     assert_eq!(start_mark(key.pid).as_deref(), Some(key.start.as_str()));
+    let age = crate::run::now().ms() - super::started_at(key.pid).unwrap().ms();
+    assert!((-2000..600_000).contains(&age), "it was started {age} ms ago");
     assert_eq!(probe(&key), Liveness::Alive);
     assert_eq!(probe(&ProcessKey { pid: key.pid, start: String::new() }), Liveness::Alive);
     child.kill();

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use shim_core::{chats::ProcessKey, crashes::ExitStatus};
+use shim_core::{chats::ProcessKey, crashes::ExitStatus, time::Timestamp};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use windows_sys::{
     Win32::{
@@ -75,6 +75,12 @@ fn listed_start(pid: u32) -> Option<String> {
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, ProcessRefreshKind::nothing());
     let seconds = i64::try_from(system.process(pid)?.start_time()).ok()?;
     Some(((seconds + WINDOWS_TO_UNIX_SECONDS) * TICKS_PER_SECOND).to_string())
+}
+
+/// By its start mark.
+pub fn started_at(pid: u32) -> Option<Timestamp> {
+    let ticks: i64 = start_mark(pid)?.parse().ok()?;
+    Timestamp::checked_ms(ticks / (TICKS_PER_SECOND / 1000) - WINDOWS_TO_UNIX_SECONDS * 1000)
 }
 
 /// Windows has one set of pids.

@@ -68,6 +68,8 @@ impl Work<'_> {
             headless: self.job.headless,
             tool_in_doubt: self.job.in_turn == InTurn::Tool || self.orphans_found,
             model: self.subject.digest.model.as_deref(),
+            provider: self.subject.digest.provider.as_deref(),
+            version: self.subject.digest.version.as_deref(),
             permission_mode: self.subject.digest.permission_mode.as_deref(),
             flags: &self.subject.flags,
             cwd: Path::new(self.subject.cwd.as_deref().unwrap_or(".")),

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     path::PathBuf,
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -84,9 +84,15 @@ impl Headless {
     pub fn start(home: &Home, start: &Start) -> Result<Self> {
         let mut command = home.command(home.claude(), &start.cwd);
         command.args(start.headless_args()).envs(start.environment.iter().map(|(k, v)| (k, v)));
+        Self::spawn(command, start.session_id.clone())
+    }
+
+    /// Any client whose output is one event a line.
+    pub(super) fn spawn(mut command: Command, session_id: String) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child =
-            command.spawn().with_context(|| format!("{} cannot be started", home.claude().display()))?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
@@ -97,7 +103,7 @@ impl Headless {
             let seen = Arc::clone(&seen);
             readers.push(std::thread::spawn(move || read_complaints(stderr, &seen)));
         }
-        Ok(Self { session_id: start.session_id.clone(), child, seen, readers })
+        Ok(Self { session_id, child, seen, readers })
     }
 
     pub fn pid(&self) -> u32 {

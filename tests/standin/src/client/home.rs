@@ -30,7 +30,7 @@ const GONE_WAIT: Duration = Duration::from_secs(10);
 pub struct Home {
     folder: PathBuf,
     config: PathBuf,
-    environment: Vec<(OsString, OsString)>,
+    pub(super) environment: Vec<(OsString, OsString)>,
 }
 
 /// A client's own note of a running chat, `sessions/<pid>.json`.

@@ -11,7 +11,7 @@ pub struct Process {
     pub start: String,
     /// Arguments, the program first.
     pub args: Vec<String>,
-    /// `CLAUDE_CODE_SESSION_ID`: set for what a client started for a chat.
+    /// `CLAUDE_CODE_SESSION_ID`, `CODEX_THREAD_ID`: set for what a client started for a chat.
     pub serves: Option<String>,
 }
 
@@ -43,7 +43,10 @@ fn process(pid: u32, home: &Path) -> Option<Process> {
             .filter(|arg| !arg.is_empty())
             .map(|arg| String::from_utf8_lossy(arg).into_owned())
             .collect(),
-        serves: value(b"CLAUDE_CODE_SESSION_ID").map(|id| String::from_utf8_lossy(id).into_owned()),
+        serves: [&b"CLAUDE_CODE_SESSION_ID"[..], b"CODEX_THREAD_ID"]
+            .into_iter()
+            .find_map(value)
+            .map(|id| String::from_utf8_lossy(id).into_owned()),
     })
 }
 

@@ -38,16 +38,7 @@ impl<'h> Terminals<'h> {
 
     /// Starts a chat in a window named after it; the prompt, unless empty, is sent at once.
     pub fn start(&self, start: &Start) -> Result<()> {
-        let claude = self.home.claude().to_string_lossy().into_owned();
-        let mut args = vec!["new-session", "-d", "-x", "120", "-y", "40", "-s", &start.session_id, "-c"]
-            .into_iter()
-            .map(str::to_owned)
-            .collect::<Vec<_>>();
-        args.push(start.cwd.to_string_lossy().into_owned());
-        for (name, value) in &start.environment {
-            args.extend(["-e".to_owned(), format!("{name}={value}")]);
-        }
-        args.push(claude);
+        let mut args = vec![self.home.claude().to_string_lossy().into_owned()];
         args.extend([
             if start.resume { "--resume" } else { "--session-id" }.to_owned(),
             start.session_id.clone(),
@@ -57,6 +48,24 @@ impl<'h> Terminals<'h> {
         if !start.prompt.is_empty() {
             args.push(start.prompt.clone());
         }
+        self.run(&start.session_id, &start.cwd, &start.environment, &args)
+    }
+
+    /// Runs any command in a window of this name.
+    pub fn run(
+        &self,
+        window: &str,
+        cwd: &Path,
+        environment: &[(String, String)],
+        command: &[String],
+    ) -> Result<()> {
+        let mut args: Vec<_> =
+            ["new-session", "-d", "-x", "120", "-y", "40", "-s", window, "-c"].map(str::to_owned).into();
+        args.push(cwd.to_string_lossy().into_owned());
+        for (name, value) in environment {
+            args.extend(["-e".to_owned(), format!("{name}={value}")]);
+        }
+        args.extend(command.iter().cloned());
         self.tmux(&args)?;
         Ok(())
     }
