@@ -1,5 +1,5 @@
-//! `shim mcp`: the protocol's own clients and the real Claude Code list its tools and call each; every handshake there
-//! is; many servers at once; an engine that goes and comes back.
+//! `shim mcp`: the protocol's own clients and four real ones list its tools and call them; every handshake there is; many
+//! servers at once; an engine that goes and comes back.
 
 mod bundle;
 mod chats;
@@ -9,7 +9,6 @@ mod gemini;
 mod handshakes;
 mod line;
 mod opencode;
-mod others;
 mod sdk;
 
 use std::{fs, path::Path};
