@@ -3,7 +3,8 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -21,13 +22,15 @@ use super::{
     home_with,
 };
 use crate::{
-    paths::write_whole,
+    paths::{open_regular, write_whole},
     processes::{self, Running},
     terminal,
 };
 
 /// First version whose terminal hands a chat to a background server, which a restored chat must do without.
 const BACKGROUND_SERVER_SINCE: (u32, u32) = (0, 169);
+/// Bytes at the start of a rollout in which its ids stand.
+const HEAD_BYTES: u64 = 1024;
 /// Seconds that the hook which tells the chat may take.
 const HOOK_SECONDS: u32 = 10;
 /// Where the client files hooks that its command line names.
@@ -152,7 +155,8 @@ impl Port for Codex {
     }
 
     fn tool_marks(&self, session_id: &str, _dead: &[u32]) -> Vec<String> {
-        vec![format!("CODEX_THREAD_ID={session_id}")]
+        // Those of its sub-agents bear the second.
+        vec![format!("CODEX_THREAD_ID={session_id}"), format!("CODEX_SESSION_ID={session_id}")]
     }
 
     fn flags(&self) -> &'static Flags {
@@ -241,7 +245,18 @@ fn id_of(lock: &Path) -> Option<&str> {
 
 fn transcript_at(path: &Path) -> Option<Transcript> {
     let id = codex::thread_id(path.file_name()?.to_str()?)?;
-    Some(Transcript { path: path.to_owned(), chat: ChatId::new(Client::Codex, id), sub_agent: String::new() })
+    let (chat, sub_agent) = match root_of(path) {
+        Some(root) => (ChatId::new(Client::Codex, &root), id),
+        None => (ChatId::new(Client::Codex, id), ""),
+    };
+    Some(Transcript { path: path.to_owned(), chat, sub_agent: sub_agent.to_owned() })
+}
+
+/// The chat that a sub-agent's rollout belongs to.
+fn root_of(rollout: &Path) -> Option<String> {
+    let mut head = Vec::new();
+    open_regular(rollout).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    codex::root_of(&head).map(str::to_owned)
 }
 
 /// Which of the running programs hold which locks, each lock with its holder.
@@ -262,8 +277,9 @@ fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registratio
 
 #[cfg(target_os = "linux")]
 fn holds(open: &[PathBuf], lock: &PathBuf, id: &str) -> bool {
-    let names = open.iter().filter_map(|path| path.file_name()?.to_str());
-    open.contains(lock) && names.filter_map(codex::thread_id).any(|rollout| rollout == id)
+    let is_rollout =
+        |path: &PathBuf| path.file_name().and_then(OsStr::to_str).and_then(codex::thread_id) == Some(id);
+    open.contains(lock) && open.iter().any(|path| is_rollout(path) && root_of(path).is_none())
 }
 
 #[cfg(target_os = "linux")]
