@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod claude_desktop;
 mod codex;
 mod forks;
 mod hostile;

@@ -61,6 +61,7 @@ impl Desk {
             last_words,
             happened_at: None,
             digest: &digest,
+            host_updating: false,
         })
     }
 
@@ -192,6 +193,7 @@ fn a_crash_that_happened_earlier_keeps_its_time() {
         last_words,
         happened_at: Some(at(3)),
         digest: &digest,
+        host_updating: false,
     };
     let effects = supervisor.handle(event, at(60));
     let Some(Effect::RecordCrash(crash)) = effects.first() else { panic!("{effects:?}") };

@@ -158,6 +158,21 @@ pub fn run_launch_file(path: &Path) -> io::Result<ExitCode> {
     }
 }
 
+/// A group of its own, so that ending SHIM or its terminal does not end the chat.
+pub fn own_group(command: &mut Command) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;

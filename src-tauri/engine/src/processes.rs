@@ -191,6 +191,13 @@ fn as_orphan(process: &sysinfo::Process) -> Option<Orphan> {
 }
 
 /// A process and those it was started by.
+pub fn lineage(pid: u32) -> Vec<u32> {
+    let Ok(mut system) = System::new() else { return vec![pid] };
+    let kind = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    line_of(&system, sysinfo::Pid::from_u32(pid)).into_iter().map(sysinfo::Pid::as_u32).collect()
+}
+
 fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
     let mut line = vec![pid];
     while let Some(parent) =

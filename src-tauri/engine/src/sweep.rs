@@ -66,6 +66,7 @@ impl Watch {
         }
         self.read_registries();
         self.look_after_the_living();
+        self.look_after_desktops();
         self.look_after_the_unattended();
         self.record_what_waits();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
@@ -235,6 +236,12 @@ impl Watch {
 
     /// The status of a chat whose client keeps none: as its transcript tells.
     fn fill_in_status(&self, registration: &mut Registration) {
+        if registration.client == Client::ClaudeDesktop {
+            if self.is_desktop_hung(&registration.process) {
+                registration.status = RegistryStatus::Hung;
+            }
+            return;
+        }
         let Some(chat) = self.chats.get(&registration.chat()) else { return };
         registration.status = status_by(&chat.digest, registration.started_at);
         registration.updated_at = chat.digest.last_at.or(registration.updated_at);
@@ -341,7 +348,9 @@ impl Watch {
             let before = self.home.store.read(|store| store.launch(id)).ok().flatten();
             launch.flags = before.map(|before| before.flags).unwrap_or_default();
         }
+        let lineage = self.lineage_of(registration);
         let chat = self.chats.entry(id.clone()).or_default();
+        chat.lineage = lineage;
         chat.name = registration.name.clone().or(chat.name.take());
         chat.last_activity = chat.last_activity.max(registration.started_at.unwrap_or_else(now));
         chat.launch = launch;
@@ -421,6 +430,7 @@ impl Watch {
             updated_at: if keeps_registry { registration.updated_at } else { digest.last_at },
             leave,
         };
+        let host_updating = self.is_host_updating(chat, at);
         self.decide(Event::Gone {
             chat,
             process: &registration.process,
@@ -428,6 +438,7 @@ impl Watch {
             last_words,
             happened_at,
             digest: &digest,
+            host_updating,
         });
     }
 

@@ -2,6 +2,7 @@
 //! Nothing of the machine's own accounts, settings or programs is read, touched or reached.
 
 mod codex;
+mod desktop;
 mod headless;
 mod home;
 mod processes;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 pub use codex::{Codex, CodexStart};
+pub use desktop::Desktop;
 pub use headless::{Headless, Start};
 pub use home::{DUMMY_KEY, Home, Registry};
 pub use processes::{Process, is_alive, send};
