@@ -11,10 +11,14 @@
 mod claude_desktop;
 mod codex;
 mod forks;
+mod gemini;
+mod hooks;
 mod hostile;
+mod install;
 mod kill_matrix;
 mod lost_files;
 mod many;
+mod opencode;
 mod refusals;
 mod states;
 mod world;

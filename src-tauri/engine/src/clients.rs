@@ -4,24 +4,29 @@
 mod claude_code;
 pub mod claude_desktop;
 mod codex;
+mod gemini;
+pub mod opencode;
 
 use std::{
     cell::OnceCell,
     collections::BTreeSet,
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use notify::RecursiveMode;
+use serde::{Deserialize, Serialize};
 use shim_core::{
     chats::{ChatId, Client},
     clients::Registration,
-    crashes::Leave,
-    restore::Then,
+    crashes::{Leave, ToolCall},
+    restore::{Orphan, Then},
     settings::Settings,
 };
+use shim_store::Launch;
 
-use crate::processes::{self, Running, Started};
+use crate::processes::{self, Running, Started, Whose};
 
 /// What asks a chat to go on with a turn that was cut.
 pub const GO_ON: &str = "Continue from where you left off.";
@@ -48,11 +53,20 @@ pub struct Transcript {
     pub sub_agent: String,
 }
 
+/// A chat in a client's database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsPlace {
+    pub database: PathBuf,
+    pub session_id: String,
+}
+
 /// What it means that a path below a home changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// This transcript came or grew.
     Transcript(Transcript),
+    /// Rows of the database that holds the home's chats changed.
+    Rows,
     /// Another process may hold a chat.
     Processes,
     /// The app said something in its log.
@@ -89,6 +103,8 @@ pub struct Start<'a> {
     pub settings_path: &'a Path,
     /// SHIM's own program.
     pub shim: &'a Path,
+    /// What the new process gets beside what the plan adds.
+    pub environment: &'a [(String, String)],
 }
 
 impl Start<'_> {
@@ -116,6 +132,13 @@ pub enum Input {
     Once(Vec<u8>),
     /// These bytes, and it stays open: the worker waits for more.
     Kept(Vec<u8>),
+}
+
+/// Text that is added to a client's file right before the client is started, when nobody can write to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Append {
+    pub path: PathBuf,
+    pub text: String,
 }
 
 /// Flags of a client's command line that are given again at a restart.
@@ -162,6 +185,16 @@ pub trait Port: Sync {
     /// Every transcript of a home. What cannot be read is told in `unreadable`.
     fn transcripts(&self, home: &Path, unreadable: &mut Vec<String>) -> Vec<Transcript>;
 
+    /// Where the rows of a transcript stand that is no file: its path then names a database and a chat in it.
+    fn rows(&self, _path: &Path) -> Option<RowsPlace> {
+        None
+    }
+
+    /// Whether what a transcript's path names is there.
+    fn is_there(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
     /// The home that a transcript lies in.
     fn home_of_transcript(&self, path: &Path) -> Option<PathBuf>;
 
@@ -180,6 +213,18 @@ pub trait Port: Sync {
     /// this chat. `dead` are the pids of processes that held the chat.
     fn tool_marks(&self, session_id: &str, dead: &[u32]) -> Vec<String>;
 
+    /// Whether those marks name the chat. Where they name the client alone, a process counts as the chat's that has
+    /// the same user and directory and no living client above it.
+    fn tool_marks_name_the_chat(&self) -> bool {
+        true
+    }
+
+    /// The call that a process left behind was started for, where the transcript does not have it and the process
+    /// itself shows that the call was not finished.
+    fn unfinished_call(&self, _orphan: &Orphan) -> Option<ToolCall> {
+        None
+    }
+
     fn flags(&self) -> &'static Flags;
 
     /// Settings in the environment that are stored with a chat. None of them may be a key or a token.
@@ -195,6 +240,11 @@ pub trait Port: Sync {
     fn write_context(&self, start: &Start<'_>) -> anyhow::Result<String>;
 
     fn plan(&self, start: &Start<'_>) -> Plan;
+
+    /// What is added to the chat's file when this start is carried out.
+    fn added(&self, _start: &Start<'_>, _transcript: &Path) -> Option<Append> {
+        None
+    }
 
     /// An id for a fork, as long as the client's own.
     fn new_session_id(&self) -> String {
@@ -215,12 +265,19 @@ pub fn port(client: Client) -> &'static dyn Port {
     match client {
         Client::ClaudeCode => &claude_code::ClaudeCode,
         Client::Codex => &codex::Codex,
-        Client::Gemini | Client::Opencode => &claude_code::ClaudeCode,
+        Client::Gemini => &gemini::Gemini,
+        Client::Opencode => &opencode::Opencode,
         Client::ClaudeDesktop => &claude_desktop::ClaudeDesktop,
     }
 }
 
-pub const PORTS: [&dyn Port; 3] = [&claude_code::ClaudeCode, &codex::Codex, &claude_desktop::ClaudeDesktop];
+pub const PORTS: [&dyn Port; Client::ALL.len()] = [
+    &claude_code::ClaudeCode,
+    &codex::Codex,
+    &gemini::Gemini,
+    &opencode::Opencode,
+    &claude_desktop::ClaudeDesktop,
+];
 
 /// A look at the machine's processes, taken when it is first asked for, however many ask.
 #[derive(Default)]
@@ -243,6 +300,30 @@ impl Look {
             .ok_or_else(|| io::Error::other("the system does not say which processes run"))?;
         Ok(programs)
     }
+}
+
+/// What tool calls of a chat left running; `None` where the system does not tell. `dead` are the pids of processes
+/// that held the chat, `others` those of clients that hold other chats.
+pub fn tool_children(
+    chat: &ChatId,
+    launch: &Launch,
+    cwd: Option<&str>,
+    dead: &[u32],
+    others: &[u32],
+) -> Option<Vec<Orphan>> {
+    let port = port(chat.client());
+    let marks = port.tool_marks(chat.session_id(), dead);
+    if port.tool_marks_name_the_chat() {
+        return processes::tool_children(&marks, others, None);
+    }
+    let user = launch.environment.iter().find(|(name, _)| name == USER_HOME);
+    let Some(((name, home), cwd)) = user.zip(cwd) else { return Some(Vec::new()) };
+    let whose = Whose {
+        user: OsString::from(format!("{name}={home}")),
+        cwd: PathBuf::from(cwd),
+        program: port.program_name(),
+    };
+    processes::tool_children(&marks, others, Some(&whose))
 }
 
 /// The folders the client itself would use, the ones named in the settings, and those of running clients.

@@ -3,7 +3,8 @@
 
 use std::{
     ffi::OsString,
-    io,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use shim_store::Launch;
 
 use crate::{
-    clients::{Flags, PORTS, Port},
+    clients::{Append, Flags, PORTS, Port},
     processes::Started,
 };
 
@@ -126,6 +127,8 @@ pub struct LaunchFile {
     pub cwd: PathBuf,
     /// Taken over from the terminal it runs in, such as `TERM`.
     pub from_terminal: Vec<String>,
+    /// What a chat at rest is told by its own file.
+    pub added: Option<Append>,
 }
 
 impl LaunchFile {
@@ -145,6 +148,7 @@ pub fn run_launch_file(path: &Path) -> io::Result<ExitCode> {
     let bytes = std::fs::read(path)?;
     std::fs::remove_file(path)?;
     let launch: LaunchFile = serde_json::from_slice(&bytes)?;
+    launch.added.as_ref().map_or(Ok(()), add)?;
     let mut command = launch.command();
     #[cfg(unix)]
     {
@@ -171,6 +175,20 @@ pub fn own_group(command: &mut Command) {
         const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
         command.creation_flags(CREATE_NEW_PROCESS_GROUP);
     }
+}
+
+/// One write, behind what is there: a client that reads meanwhile sees all of it or nothing. A last line that was
+/// torn stays a line of its own.
+fn add(added: &Append) -> io::Result<()> {
+    let mut file = File::options().read(true).append(true).open(&added.path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let between = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{between}{}", added.text).as_bytes())?;
+    file.sync_all()
 }
 
 #[cfg(test)]

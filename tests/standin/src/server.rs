@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::{
+    gemini,
     requests::{Answer, Request, kept_headers},
     script::{Directive, Part, part},
     stream::{Frame, Piece, pieces, tokens, whole},
@@ -201,10 +202,17 @@ async fn answer(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     let answer = match (http.method.as_str(), http.uri.path()) {
         ("POST", "/v1/messages") => return messages(&shared, number, &body, bytes.len() as u64).await,
         ("POST", "/v1/responses") => return responses(&shared, number, &body, bytes.len() as u64),
+        ("POST", "/v1/chat/completions") => {
+            let chat = http.headers.get("x-session-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+            return chat_completions(&shared, number, chat, &body, bytes.len() as u64);
+        }
         ("POST", "/v1/messages/count_tokens") => {
             Json(json!({"input_tokens": tokens(bytes.len() as u64)})).into_response()
         }
         ("GET" | "HEAD", "/") => Json(json!({"stand-in": "Anthropic Messages API"})).into_response(),
+        ("POST", path) if gemini::asked(path).is_some() => {
+            return gemini(&shared, number, path, &body, bytes.len() as u64);
+        }
         (method, path) => failure(404, &format!("the stand-in does not answer {method} {path}")),
     };
     let status = answer.status();
@@ -238,6 +246,30 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
     Json(message).into_response()
 }
 
+/// The Gemini API, which Gemini CLI speaks. It names no chat: a script is told by its prompt.
+fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_bytes: u64) -> Response {
+    let progress = Progress { shared: Arc::clone(shared), number };
+    let (Some((model, ask)), Some(part)) = (gemini::asked(path), gemini::part(body)) else {
+        shared.update(number, |_| Answer::Refused { status: 400 });
+        return (StatusCode::BAD_REQUEST, Json(gemini::failure(400, "contents is required"))).into_response();
+    };
+    let frame = Frame { model: model.to_owned(), ..frame(body, request_bytes) };
+    let whole = match ask {
+        gemini::Ask::CountTokens => json!({"totalTokens": tokens(request_bytes)}),
+        gemini::Ask::Whole => gemini::whole(&frame, body),
+        gemini::Ask::Stream => match due(shared, &Value::Null, part) {
+            Ok(directives) => return streamed(progress, gemini::pieces(&frame, &directives)),
+            Err(status) => {
+                shared.update(number, |_| Answer::Refused { status });
+                let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                return (code, Json(gemini::failure(status, "the script says so"))).into_response();
+            }
+        },
+    };
+    progress.done();
+    Json(whole).into_response()
+}
+
 /// The Responses API, which Codex speaks.
 fn responses(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes: u64) -> Response {
     let Some(part) = crate::responses::part(body) else {
@@ -246,6 +278,26 @@ fn responses(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes: u64
     match due(shared, &body["prompt_cache_key"], part) {
         Ok(directives) => {
             let pieces = crate::responses::pieces(&frame(body, request_bytes), body, &directives);
+            streamed(Progress { shared: Arc::clone(shared), number }, pieces)
+        }
+        Err(status) => refuse(shared, number, status),
+    }
+}
+
+/// Chat completions, which opencode speaks.
+fn chat_completions(
+    shared: &Arc<Shared>,
+    number: u64,
+    chat: &str,
+    body: &Value,
+    request_bytes: u64,
+) -> Response {
+    let Some(part) = crate::chat_completions::part(body) else {
+        return refuse(shared, number, 400);
+    };
+    match due(shared, &Value::from(chat), part) {
+        Ok(directives) => {
+            let pieces = crate::chat_completions::pieces(&frame(body, request_bytes), &directives);
             streamed(Progress { shared: Arc::clone(shared), number }, pieces)
         }
         Err(status) => refuse(shared, number, status),
@@ -310,7 +362,10 @@ fn streamed(progress: Progress, pieces: Vec<Piece>) -> Response {
 }
 
 fn sse(event: &Value) -> Bytes {
-    Bytes::from(format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("ping")))
+    // Chat completions and Gemini name no event; the former end with a word that is no JSON.
+    let name = event["type"].as_str().map(|name| format!("event: {name}\n")).unwrap_or_default();
+    let data = event.as_str().map_or_else(|| event.to_string(), str::to_owned);
+    Bytes::from(format!("{name}data: {data}\n\n"))
 }
 
 /// Notes how far an answer got; dropped before `done`, the answer was broken off.
