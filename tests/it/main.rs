@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod claude_desktop;
+mod codex;
 mod forks;
 mod gemini;
 mod hostile;

@@ -14,16 +14,19 @@ pub enum Trigger {
     Crash,
     /// The user asked.
     User,
+    /// The app that hosts the chat is about to restart for an update.
+    ClientUpdate,
 }
 
 impl Trigger {
-    pub const ALL: [Self; 3] = [Self::Turn, Self::Crash, Self::User];
+    pub const ALL: [Self; 4] = [Self::Turn, Self::Crash, Self::User, Self::ClientUpdate];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Turn => "turn",
             Self::Crash => "crash",
             Self::User => "user",
+            Self::ClientUpdate => "client_update",
         }
     }
 

@@ -2,6 +2,7 @@
 //! fields are passed over, never an error.
 
 pub mod claude_code;
+pub mod claude_desktop;
 pub mod codex;
 pub mod gemini;
 

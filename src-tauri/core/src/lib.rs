@@ -5,6 +5,7 @@ pub mod chats;
 pub mod checkpoints;
 pub mod clients;
 pub mod crashes;
+pub mod desktop;
 pub mod digest;
 pub mod journal;
 pub mod lines;

@@ -167,7 +167,7 @@ pub enum Event {
     Appeared(ProcessKey),
     /// It does not, for this reason.
     NotAppeared(String),
-    /// It took the chat up, answered, and ended by itself before it was seen.
+    /// It took the chat up, answered, and ended by itself before it was seen or counted.
     CameAndWent,
     Counted {
         processes: Vec<u32>,
@@ -276,6 +276,7 @@ impl Restore {
                 self.finish(false, None)
             }
             Event::CameAndWent => {
+                self.process = None;
                 self.step("registered", true, "the client took the chat up, answered, and ended by itself");
                 Effect::CountProcesses
             }

@@ -49,7 +49,11 @@ pub enum Event<'a> {
         last_words: LastWords,
         happened_at: Option<Timestamp>,
         digest: &'a Digest,
+        /// The app that hosted the process was about to restart for an update.
+        host_updating: bool,
     },
+    /// A process that was gone again before it was seen went on with the chat.
+    WentOn { chat: &'a ChatId },
     /// The transcript grew by this many completed turns.
     TurnsCompleted { chat: &'a ChatId, turns: u64 },
     /// A restore is asked for. `fork` begins a chat of its own and needs nobody to be dead.
@@ -148,10 +152,11 @@ impl Supervisor {
                 }
                 changed(chat)
             }
-            Event::Gone { chat, process, gone, last_words, happened_at, digest } => {
-                let death = Death { process, gone, last_words: &last_words, digest };
+            Event::Gone { chat, process, gone, last_words, happened_at, digest, host_updating } => {
+                let death = Death { process, gone, last_words: &last_words, digest, host_updating };
                 self.gone(chat, &death, happened_at.unwrap_or(now))
             }
+            Event::WentOn { chat } => self.went_on(chat),
             Event::TurnsCompleted { chat, turns: 0 } => changed(chat),
             Event::TurnsCompleted { chat, .. } => vec![
                 Effect::TakeCheckpoint { chat: chat.clone(), trigger: Trigger::Turn },
@@ -169,6 +174,7 @@ impl Supervisor {
             state = match presence {
                 Presence::Alive(RegistryStatus::Busy) => return ChatState::Working,
                 Presence::Alive(RegistryStatus::Waiting) => return ChatState::Waiting,
+                Presence::Alive(RegistryStatus::Hung) => return ChatState::Hung,
                 Presence::Alive(RegistryStatus::Idle | RegistryStatus::Other(_)) => ChatState::Idle,
                 Presence::Unknowable if !state.is_live() => ChatState::Unknown,
                 Presence::Unknowable => state,
@@ -225,6 +231,12 @@ impl Supervisor {
         }
         effects.push(Effect::ChatChanged { chat: chat.clone() });
         effects
+    }
+
+    fn went_on(&mut self, chat: &ChatId) -> Vec<Effect> {
+        let crashed = self.seats.get_mut(chat).is_some_and(|seat| std::mem::take(&mut seat.crashed));
+        let resolved = crashed.then(|| Effect::ResolveCrashes { chat: chat.clone() });
+        resolved.into_iter().chain(changed(chat)).collect()
     }
 
     fn unknowable(&mut self, chat: &ChatId, process: &ProcessKey) -> Vec<Effect> {

@@ -2,6 +2,8 @@
 //! and describes; it starts nothing, ends nothing, and decides nothing.
 
 mod claude_code;
+pub mod claude_desktop;
+mod codex;
 mod gemini;
 
 use std::{
@@ -57,6 +59,8 @@ pub enum Change {
     Transcript(Transcript),
     /// Another process may hold a chat.
     Processes,
+    /// The app said something in its log.
+    App,
     /// Nothing that SHIM reads.
     Nothing,
 }
@@ -73,6 +77,10 @@ pub struct Start<'a> {
     /// A tool call was cut, or left something running: it must not be repeated.
     pub tool_in_doubt: bool,
     pub model: Option<&'a str>,
+    /// Who serves the model, where the client has several.
+    pub provider: Option<&'a str>,
+    /// The client's version that wrote the chat last.
+    pub version: Option<&'a str>,
     pub permission_mode: Option<&'a str>,
     /// Flags that are given again.
     pub flags: &'a [String],
@@ -147,6 +155,11 @@ pub trait Port: Sync {
 
     /// The folder that a process with these variables keeps its chats in.
     fn home(&self, variables: Variables<'_>) -> Option<PathBuf>;
+
+    /// Homes that this one holds, of this client or another.
+    fn further_homes(&self, _home: &Path) -> Vec<ClientHome> {
+        Vec::new()
+    }
 
     /// Changes an environment so that a client started with it uses `home`, where it does not already.
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path);
@@ -229,12 +242,15 @@ pub trait Port: Sync {
 pub fn port(client: Client) -> &'static dyn Port {
     match client {
         Client::ClaudeCode => &claude_code::ClaudeCode,
+        Client::Codex => &codex::Codex,
         Client::Gemini => &gemini::Gemini,
-        Client::Codex | Client::Opencode | Client::ClaudeDesktop => &claude_code::ClaudeCode,
+        Client::Opencode => &claude_code::ClaudeCode,
+        Client::ClaudeDesktop => &claude_desktop::ClaudeDesktop,
     }
 }
 
-pub const PORTS: [&dyn Port; 2] = [&claude_code::ClaudeCode, &gemini::Gemini];
+pub const PORTS: [&dyn Port; 4] =
+    [&claude_code::ClaudeCode, &codex::Codex, &gemini::Gemini, &claude_desktop::ClaudeDesktop];
 
 /// A look at the machine's processes, taken when it is first asked for, however many ask.
 #[derive(Default)]
@@ -245,12 +261,17 @@ pub struct Look {
 impl Look {
     /// The processes of a client's program, with how they were started.
     pub fn programs(&self, port: &dyn Port) -> io::Result<Vec<&Running>> {
+        Ok(self.all()?.iter().filter(|running| running.is_of(port.program_name())).collect())
+    }
+
+    /// The processes of all clients' programs.
+    pub fn all(&self) -> io::Result<&[Running]> {
         let names = PORTS.map(Port::program_name);
         let programs = self.programs.get_or_init(|| processes::running_programs(&names));
         let programs = programs
             .as_ref()
             .ok_or_else(|| io::Error::other("the system does not say which processes run"))?;
-        Ok(programs.iter().filter(|running| running.is_of(port.program_name())).collect())
+        Ok(programs)
     }
 }
 
@@ -290,6 +311,8 @@ pub fn homes(settings: &Settings, remembered: Vec<ClientHome>, look: Option<&Loo
             homes.extend(running.iter().filter_map(|running| home_of(port, &running.started)).map(of));
         }
     }
+    let inner: Vec<_> = homes.iter().flat_map(|home| home.port().further_homes(&home.folder)).collect();
+    homes.extend(inner);
     let real = homes.into_iter().filter_map(|home| {
         Some(ClientHome { client: home.client, folder: home.folder.canonicalize().ok()? })
     });

@@ -101,13 +101,21 @@ pub fn kept_flags(known: &Flags, arguments: &[OsString]) -> Vec<String> {
 fn without_inline_settings(flags: Vec<String>) -> Vec<String> {
     let mut stored: Vec<String> = Vec::new();
     for flag in flags {
-        if flag.trim_start().starts_with(['{', '[']) {
-            while stored.pop().is_some_and(|dropped| !dropped.starts_with("--")) {}
+        if flag.trim_start().starts_with(['{', '[']) || may_be_a_secret(&flag) {
+            while stored.pop().is_some_and(|dropped| !dropped.starts_with('-')) {}
         } else {
             stored.push(flag);
         }
     }
     stored
+}
+
+/// A setting given as `name=value` whose name speaks of a key, but not of the variable that holds it.
+fn may_be_a_secret(flag: &str) -> bool {
+    let Some((name, _)) = flag.split_once('=').filter(|_| !flag.starts_with('-')) else { return false };
+    let name = name.to_lowercase();
+    !name.ends_with("env_key")
+        && ["key", "token", "secret", "password", "header"].iter().any(|word| name.contains(word))
 }
 
 /// A start that another process carries out: read once, then gone.
@@ -168,6 +176,21 @@ fn add(added: &Append) -> io::Result<()> {
     file.sync_all()
 }
 
+/// A group of its own, so that ending SHIM or its terminal does not end the chat.
+pub fn own_group(command: &mut Command) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -175,6 +198,18 @@ mod tests {
     use super::kept_flags;
     use crate::clients::port;
     use shim_core::chats::Client;
+
+    #[test]
+    fn what_may_hold_a_key_is_not_stored() {
+        for (flags, expected) in [
+            ("--settings {\"apiKey\":1} --ide", "--ide"),
+            ("-c a=1 -c x.http_headers={A=\"b\"} --search", "-c a=1 --search"),
+            ("-c experimental_bearer_token=x -c x.env_key=\"Y\"", "-c x.env_key=\"Y\""),
+        ] {
+            let flags = flags.split(' ').map(str::to_owned).collect();
+            assert_eq!(super::without_inline_settings(flags).join(" "), expected);
+        }
+    }
 
     #[test]
     fn flags_are_given_again_and_prompts_are_not() {

@@ -55,6 +55,20 @@ pub fn boot_time() -> Timestamp {
     Timestamp::from_ms(seconds.saturating_mul(1000))
 }
 
+/// When a process was started: to the hundredth of a second where the system tells it so finely, else to the second.
+pub fn started_at(pid: u32) -> Option<Timestamp> {
+    #[cfg(target_os = "linux")]
+    if let Some(at) = system::started_at(pid) {
+        return Some(at);
+    }
+    let mut system = System::new().ok()?;
+    let pid = sysinfo::Pid::from_u32(pid);
+    let kind = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+    let seconds = i64::try_from(system.process(pid)?.start_time()).ok()?;
+    Timestamp::checked_ms(seconds.saturating_mul(1000))
+}
+
 /// How a process was started.
 #[derive(Clone, Debug, Default)]
 pub struct Started {
@@ -209,6 +223,13 @@ fn as_orphan(process: &sysinfo::Process) -> Option<Orphan> {
 }
 
 /// A process and those it was started by.
+pub fn lineage(pid: u32) -> Vec<u32> {
+    let Ok(mut system) = System::new() else { return vec![pid] };
+    let kind = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    line_of(&system, sysinfo::Pid::from_u32(pid)).into_iter().map(sysinfo::Pid::as_u32).collect()
+}
+
 fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
     let mut line = vec![pid];
     while let Some(parent) =

@@ -20,6 +20,7 @@ use shim_api::{
 };
 use shim_core::{
     chats::{ChatId, Client},
+    clients::claude_desktop::{APP, chat_link},
     crashes::{InTurn, ToolCall},
     digest::{Digest, Reader, Turn},
     restore::{
@@ -32,6 +33,7 @@ use shim_store::{CheckpointRow, StoreError, Stream, Urgency};
 
 use crate::{
     clients::{self, port},
+    desktop,
     home::Home,
     paths::to_bytes,
     processes::{self, Liveness, Started},
@@ -43,6 +45,8 @@ use crate::{
 pub const RESTORES_MAX: usize = 4;
 /// How often the client's registry is looked at while it starts, beside file events.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a worker that holds its chat no more may take to be gone.
+const ENDING_WAIT: Duration = Duration::from_secs(2);
 /// Output of a worker that is read back when it fails to start, in bytes.
 const OUTPUT_BYTES_MAX: u64 = 2000;
 
@@ -78,6 +82,8 @@ struct Work<'a> {
     orphans_found: bool,
     /// What the chat is told.
     context: String,
+    /// The client answered and ended by itself.
+    went_on: bool,
     child_said: Option<PathBuf>,
     begun: Instant,
     client_wait: Duration,
@@ -91,7 +97,13 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         Target::One(chat, crash) => (chat, crash),
         Target::Many(candidates) => return refuse_ambiguous(handle, request, &candidates, begun),
     };
+    if chat.client() == Client::ClaudeDesktop {
+        return desktop::restart::restart(handle, &chat, crash, request.dry_run);
+    }
     let subject = look_up(handle, &chat, crash)?;
+    if let Some(crash) = desktop::relink::lost(handle, subject.crash)? {
+        return desktop::relink::relink(handle, &crash, request.dry_run);
+    }
     let checkpoint = match request.checkpoint {
         Some(id) => handle.home.store.read(|store| store.checkpoint(id)).map_err(views::store_error)?,
         None => None,
@@ -129,6 +141,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         started: false,
         orphans_found: false,
         context: String::new(),
+        went_on: false,
         child_said: None,
         begun,
         client_wait: Duration::ZERO,
@@ -151,6 +164,10 @@ fn find_target(handle: &Handle, target: &str) -> Result<Target, ApiError> {
     }
     let candidates = candidates(handle, target)?;
     match candidates.as_slice() {
+        // Its chats lie on a server: any id may be one.
+        [] if is_desktop_chat(target) => {
+            Ok(Target::One(ChatId::new(Client::ClaudeDesktop, named(target)), None))
+        }
         [] => Err(not_found(target)),
         [chat] => Ok(Target::One(chat.clone(), None)),
         _ => Ok(Target::Many(candidates)),
@@ -171,6 +188,16 @@ fn candidates(handle: &Handle, target: &str) -> Result<Vec<ChatId>, ApiError> {
         found.sort();
         found
     })
+}
+
+fn is_desktop_chat(target: &str) -> bool {
+    let is_of_the_app = ChatId::parse(target).is_some_and(|chat| chat.client() == Client::ClaudeDesktop);
+    is_of_the_app && (named(target) == APP || chat_link(named(target)).is_some())
+}
+
+/// The client's own id in `<client>:<id>`, or the whole.
+fn named(target: &str) -> &str {
+    target.split_once(':').map_or(target, |(_, id)| id)
 }
 
 fn not_found(target: &str) -> ApiError {
@@ -199,8 +226,7 @@ fn refuse_ambiguous(
     begun: Instant,
 ) -> Result<Receipt, ApiError> {
     let client = candidates.first().map_or(Client::ClaudeCode, ChatId::client);
-    let named = request.target.split_once(':').map_or(request.target.as_str(), |(_, id)| id);
-    let chat = ChatId::new(client, named);
+    let chat = ChatId::new(client, named(&request.target));
     let (for_row, at) = (chat.clone(), now());
     let number = handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, None, at));
     let message = which_of(&request.target, candidates);
@@ -215,7 +241,7 @@ fn refuse_ambiguous(
     Ok(receipt)
 }
 
-fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
+pub fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
     Receipt {
         id: 0,
         chat,
@@ -241,7 +267,7 @@ fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
     }
 }
 
-fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
+pub fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
     let kept = store_receipt(handle, receipt);
     handle.tell(Told::RestoreFinished { receipt: Box::new(receipt.clone()) });
     kept
@@ -294,7 +320,7 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
         let launch = launch.or_else(|| chat.map(|chat| chat.launch.clone())).unwrap_or_default();
         let known = chat.map(|chat| chat.transcripts.iter().cloned().collect::<Vec<_>>()).unwrap_or_default();
         Subject {
-            cwd: launch.cwd.clone().or_else(|| chat.and_then(|chat| chat.digest.cwd.clone())),
+            cwd: directory(&id, &launch, chat.and_then(|chat| chat.digest.cwd.clone())),
             digest: watch.digest_at_rest(&id),
             flags: watch.flags_of(&id, &launch),
             started: chat.and_then(|chat| chat.started.clone()),
@@ -315,6 +341,16 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
     let crash = crash.map_err(views::store_error)?.flatten();
     subject.dead = crash.map(|crash| crash.process.pid);
     Ok(subject)
+}
+
+/// Where the chat works. A client without a registry was asked by nobody which directory it is: one that was resumed
+/// from elsewhere says it in its transcript only.
+fn directory(chat: &ChatId, launch: &shim_store::Launch, written: Option<String>) -> Option<String> {
+    if port(chat.client()).keeps_registry() {
+        launch.cwd.clone().or(written)
+    } else {
+        written.or_else(|| launch.cwd.clone())
+    }
 }
 
 /// Where the chat was cut: for a fork at its checkpoint, for a crash as its verdict says, else as it stands.
@@ -430,6 +466,7 @@ impl Work<'_> {
                 Effect::StartClient => Event::Started(self.start()),
                 Effect::AwaitClient { at_most } => self.await_client(at_most),
                 Effect::CountProcesses => match self.count() {
+                    Ok(processes) if processes.is_empty() && self.has_just_ended() => self.note_went_on(),
                     Ok(processes) => Event::Counted { processes },
                     Err(error) => return self.unprovable(&error),
                 },
@@ -518,7 +555,7 @@ impl Work<'_> {
             }
             if let Some(Ok(Some(status))) = self.worker.as_mut().map(Child::try_wait) {
                 if status.success() && self.job.then == Then::Continue {
-                    break Event::CameAndWent;
+                    break self.note_went_on();
                 }
                 break Event::NotAppeared(format!(
                     "the client ended at once ({status}): {}",
@@ -535,6 +572,30 @@ impl Work<'_> {
         };
         self.client_wait = since.elapsed();
         event
+    }
+
+    /// Whether a worker that was asked to go on has answered and ended between two looks.
+    fn has_just_ended(&mut self) -> bool {
+        let asked = self.job.then == Then::Continue && !self.went_on;
+        let Some(worker) = self.worker.as_mut().filter(|_| asked) else { return false };
+        let until = Instant::now() + ENDING_WAIT;
+        loop {
+            match worker.try_wait() {
+                Ok(Some(status)) => return status.success(),
+                Ok(None) if Instant::now() < until => std::thread::sleep(LOOK_EVERY),
+                Ok(None) | Err(_) => return false,
+            }
+        }
+    }
+
+    fn note_went_on(&mut self) -> Event {
+        self.went_on = true;
+        let chat = self.goes_on().clone();
+        let noted = self.handle.call(move |watch| watch.decide(supervisor::Event::WentOn { chat: &chat }));
+        match noted {
+            Ok(()) => Event::CameAndWent,
+            Err(error) => Event::NotAppeared(error.message),
+        }
     }
 
     fn last_words(&self) -> String {
@@ -631,7 +692,7 @@ impl Work<'_> {
     }
 }
 
-fn refused(step: &str, refusal: Refusal) -> Outcome {
+pub fn refused(step: &str, refusal: Refusal) -> Outcome {
     Outcome {
         ok: false,
         started: false,

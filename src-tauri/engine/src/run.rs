@@ -27,6 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clients::{Change, ClientHome, Transcript},
+    desktop::Desktops,
     home::Home,
     journal::{Kept, Tracked},
     processes::{Exit, Started, exited},
@@ -88,6 +89,8 @@ pub struct Chat {
     pub launch: Launch,
     /// How its process was started, with its environment: in memory only, since that holds keys.
     pub started: Option<Started>,
+    /// Its process and those it was started by, where an app may host it.
+    pub lineage: Vec<u32>,
     pub dirty: bool,
     /// Its own transcripts. More than one existing file makes a restore ambiguous.
     pub transcripts: BTreeSet<PathBuf>,
@@ -118,6 +121,7 @@ pub struct Watch {
     pub file_events: Option<notify::RecommendedWatcher>,
     pub watched_folders: HashSet<PathBuf>,
     pub sweeps: u64,
+    pub desktops: Desktops,
     pub(crate) handle: Handle,
     tasks: Tasks,
     children: Vec<Child>,
@@ -214,6 +218,7 @@ impl Watch {
             file_events: None,
             watched_folders: HashSet::new(),
             sweeps: 0,
+            desktops: Desktops::default(),
             handle,
             tasks,
             children: Vec::new(),
@@ -317,7 +322,7 @@ impl Watch {
         if changed.overflowed {
             self.sweep();
         }
-        let (mut others, mut folder_came) = (BTreeSet::new(), false);
+        let (mut others, mut folder_came, mut app_spoke) = (BTreeSet::new(), false, false);
         for path in changed.paths {
             let home = self.home_holding(&path).cloned();
             match home.as_ref().map(|home| home.port().change(&home.folder, &path)) {
@@ -326,6 +331,7 @@ impl Watch {
                     others.extend(self.is_unattended(&transcript.chat).then(|| transcript.chat.client()));
                 }
                 Some(Change::Processes) => others.extend(home.map(|home| home.client)),
+                Some(Change::App) => app_spoke = true,
                 Some(Change::Nothing) | None => {
                     folder_came |= !self.watched_folders.contains(&path) && path.is_dir()
                 }
@@ -333,6 +339,9 @@ impl Watch {
         }
         for client in others {
             self.read_registries_of(client);
+        }
+        if app_spoke {
+            self.hear_desktops();
         }
         if folder_came {
             self.sweep();

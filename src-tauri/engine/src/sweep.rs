@@ -66,6 +66,7 @@ impl Watch {
         }
         self.read_registries();
         self.look_after_the_living();
+        self.look_after_desktops();
         self.look_after_the_unattended();
         self.record_what_waits();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
@@ -235,22 +236,31 @@ impl Watch {
 
     /// The status of a chat whose client keeps none: as its transcript tells.
     fn fill_in_status(&self, registration: &mut Registration) {
+        if registration.client == Client::ClaudeDesktop {
+            if self.is_desktop_hung(&registration.process) {
+                registration.status = RegistryStatus::Hung;
+            }
+            return;
+        }
         let Some(chat) = self.chats.get(&registration.chat()) else { return };
-        registration.status = status_by(&chat.digest);
+        registration.status = status_by(&chat.digest, registration.started_at);
         registration.updated_at = chat.digest.last_at.or(registration.updated_at);
     }
 
     /// A transcript grew that also tells the chat's status.
     pub fn status_grew(&mut self, id: &ChatId) {
         let Some(chat) = self.chats.get(id) else { return };
-        let (status, at) = (status_by(&chat.digest), chat.digest.last_at);
-        let ours = self.registry.values_mut().filter(|known| known.chat() == *id);
-        for registration in ours {
-            registration.status = status.clone();
+        let at = chat.digest.last_at;
+        let mut now_is = Vec::new();
+        for registration in self.registry.values_mut().filter(|known| known.chat() == *id) {
+            registration.status = status_by(&chat.digest, registration.started_at);
             registration.updated_at = at.or(registration.updated_at);
+            now_is.push((registration.process.clone(), registration.status.clone()));
         }
-        for process in self.supervisor.live_processes(id) {
-            self.decide(Event::Alive { chat: id, process: &process, status: status.clone() });
+        for (process, status) in now_is {
+            if self.supervisor.is_watched(id, &process) {
+                self.decide(Event::Alive { chat: id, process: &process, status });
+            }
         }
     }
 
@@ -338,7 +348,9 @@ impl Watch {
             let before = self.home.store.read(|store| store.launch(id)).ok().flatten();
             launch.flags = before.map(|before| before.flags).unwrap_or_default();
         }
+        let lineage = self.lineage_of(registration);
         let chat = self.chats.entry(id.clone()).or_default();
+        chat.lineage = lineage;
         chat.name = registration.name.clone().or(chat.name.take());
         chat.last_activity = chat.last_activity.max(registration.started_at.unwrap_or_else(now));
         chat.launch = launch;
@@ -414,10 +426,15 @@ impl Watch {
             }
         };
         let last_words = LastWords {
-            status: if keeps_registry { registration.status.clone() } else { status_by(&digest) },
+            status: if keeps_registry {
+                registration.status.clone()
+            } else {
+                status_by(&digest, registration.started_at)
+            },
             updated_at: if keeps_registry { registration.updated_at } else { digest.last_at },
             leave,
         };
+        let host_updating = self.is_host_updating(chat, at);
         self.decide(Event::Gone {
             chat,
             process: &registration.process,
@@ -425,6 +442,7 @@ impl Watch {
             last_words,
             happened_at,
             digest: &digest,
+            host_updating,
         });
     }
 
@@ -493,8 +511,12 @@ fn changed_its_chat(before: &Registration, after: &Registration) -> bool {
     before.process == after.process && before.session_id != after.session_id
 }
 
-fn status_by(digest: &Digest) -> RegistryStatus {
+/// A turn that was opened before the process started is not its own: the chat was cut then, and brought back since.
+fn status_by(digest: &Digest, started_at: Option<Timestamp>) -> RegistryStatus {
     match digest.turn {
+        Turn::Open { since } if since.zip(started_at).is_some_and(|(since, started)| since < started) => {
+            RegistryStatus::Idle
+        }
         Turn::Open { .. } => RegistryStatus::Busy,
         Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => RegistryStatus::Idle,
     }

@@ -2,6 +2,7 @@
 //! Nothing of the machine's own accounts, settings or programs is read, touched or reached.
 
 mod codex;
+mod desktop;
 mod gemini;
 mod headless;
 mod home;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 pub use codex::{Codex, CodexStart};
+pub use desktop::Desktop;
 pub use gemini::{Gemini, GeminiStart};
 pub use headless::{Headless, Start};
 pub use home::{DUMMY_KEY, Home, Registry};

@@ -289,10 +289,10 @@ fn process(running: &Running) -> Option<Process> {
     let value = |names: &[&str]| {
         let at = words.iter().position(|word| is(word, names))?;
         let word = words.get(at)?;
-        Some(
-            word.split_once('=')
-                .map_or_else(|| words.get(at + 1).map(|v| v.to_string()), |(_, v)| Some(v.to_owned()))?,
-        )
+        match word.split_once('=') {
+            Some((_, value)) => Some(value.to_owned()),
+            None => words.get(at + 1).map(ToString::to_string),
+        }
     };
     // `latest` and a number name a chat, too, but not to us.
     let named = value(&["--resume", "-r", "--session-id"]).filter(|id| uuid::Uuid::parse_str(id).is_ok());

@@ -3,13 +3,16 @@
 use std::{os::fd::OwnedFd, time::Duration};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use shim_core::chats::ProcessKey;
+use shim_core::{chats::ProcessKey, time::Timestamp};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{Exit, Liveness, probe};
 
 /// How often a process is looked at that gives no event.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// In which the system counts a process's start, on every machine that Rust runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Field 22 of `/proc/PID/stat`: clock ticks from boot to start. `None` when no such process runs; a
 /// zombie does not run.
@@ -24,6 +27,17 @@ pub fn start_mark(pid: u32) -> Option<String> {
         return None;
     }
     fields.nth(18).map(str::to_owned)
+}
+
+/// By its start mark and how long the machine has been up.
+pub fn started_at(pid: u32) -> Option<Timestamp> {
+    let ticks: f64 = start_mark(pid)?.parse().ok()?;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    let age = uptime - ticks / TICKS_PER_SECOND;
+    let age = Duration::try_from_secs_f64(age.max(0.0)).ok()?;
+    let ms = i64::try_from(age.as_millis()).ok()?;
+    Timestamp::checked_ms(crate::run::now().ms().saturating_sub(ms))
 }
 
 /// Whether a start mark from a client's registry means the same start as ours.

@@ -13,7 +13,7 @@ use shim_store::Urgency;
 use super::Work;
 use crate::{
     clients::{Input, Port, Start, port},
-    launch::{LaunchFile, environment},
+    launch::{LaunchFile, environment, own_group},
     paths::write_whole,
     terminal,
 };
@@ -68,6 +68,8 @@ impl Work<'_> {
             headless: self.job.headless,
             tool_in_doubt: self.job.in_turn == InTurn::Tool || self.orphans_found,
             model: self.subject.digest.model.as_deref(),
+            provider: self.subject.digest.provider.as_deref(),
+            version: self.subject.digest.version.as_deref(),
             permission_mode: self.subject.digest.permission_mode.as_deref(),
             flags: &self.subject.flags,
             cwd: Path::new(self.subject.cwd.as_deref().unwrap_or(".")),
@@ -186,21 +188,6 @@ impl Work<'_> {
             }
             Input::Kept(first) => spawn_waiting(command, &path, first),
         }
-    }
-}
-
-/// A group of its own, so that ending SHIM or its terminal does not end the chat.
-fn own_group(command: &mut Command) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        command.process_group(0);
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::process::CommandExt;
-        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
     }
 }
 
