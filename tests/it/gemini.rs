@@ -83,8 +83,7 @@ fn running(moment: Moment) -> (Cut, Gemini) {
             wait(WAIT, "the tool to begin", || cwd.join("b.txt").exists().then_some(())).unwrap();
         }
     }
-    let state = if moment == Moment::ToolBehindWords { "idle" } else { "working" };
-    assert_eq!(world.wait_for_state(&id(&session_id), state)["pid"], chat.pid, "{}", world.log());
+    assert_eq!(world.wait_for_state(&id(&session_id), "working")["pid"], chat.pid, "{}", world.log());
     let settings = fs::read(world.home.gemini_home().join("settings.json")).unwrap();
     (Cut { world, session_id, cwd, settings }, chat)
 }
@@ -159,7 +158,11 @@ impl Cut {
             "{receipt}"
         );
         assert_eq!(told("last_message_sha256_before"), told("last_message_sha256_after"), "{receipt}");
-        assert_eq!((told("chat"), told("cwd")), (json!(self.id()), json!(self.cwd)), "{receipt}");
+        assert_eq!(
+            (told("chat"), told("cwd"), told("permission_mode")),
+            (json!(self.id()), json!(self.cwd), json!("yolo")),
+            "{receipt}"
+        );
         let came_and_went = told("pid").is_null();
         let workers = self.world.home.gemini_workers(&self.cwd);
         if came_and_went {
