@@ -74,6 +74,7 @@ export const TRIGGER_WORDS: Record<Trigger, string> = {
   turn: 'After a turn',
   crash: 'At a crash',
   user: 'By you',
+  compaction: 'Before a compaction',
   client_update: 'Before an update',
 };
 

@@ -193,8 +193,7 @@ pub fn verdict(death: &Death<'_>) -> Verdict {
     let turn = &death.digest.turn;
     let ended = match death.last_words.leave {
         Leave::LeftBehind => false,
-        Leave::Orderly => !is_open(turn) || was_at_prompt(death.last_words, turn),
-        Leave::Unsaid => !is_open(turn),
+        Leave::Orderly | Leave::Unsaid => !is_open(turn) || was_at_prompt(death.last_words, turn),
     };
     if ended {
         return Verdict::CleanEnd;
@@ -272,7 +271,7 @@ fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
     let status = words.status.name();
     let registry = match words.leave {
         Leave::LeftBehind => format!("the client left its registry file behind, status {status}"),
-        Leave::Orderly => format!("the client removed its registry file, last status {status}"),
+        Leave::Orderly => format!("the client took its leave in order, last status {status}"),
         Leave::Unsaid => format!("this client keeps no note of a running chat; it was last seen {status}"),
     };
     let transcript = match (in_turn, &death.digest.turn) {

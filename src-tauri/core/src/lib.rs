@@ -7,6 +7,8 @@ pub mod clients;
 pub mod crashes;
 pub mod desktop;
 pub mod digest;
+pub mod hooks;
+pub mod install;
 pub mod journal;
 pub mod lines;
 pub mod observations;

@@ -5,6 +5,7 @@ mod claude_code;
 pub mod claude_desktop;
 mod codex;
 mod gemini;
+pub mod opencode;
 
 use std::{
     cell::OnceCell,
@@ -52,11 +53,20 @@ pub struct Transcript {
     pub sub_agent: String,
 }
 
+/// A chat in a client's database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsPlace {
+    pub database: PathBuf,
+    pub session_id: String,
+}
+
 /// What it means that a path below a home changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// This transcript came or grew.
     Transcript(Transcript),
+    /// Rows of the database that holds the home's chats changed.
+    Rows,
     /// Another process may hold a chat.
     Processes,
     /// The app said something in its log.
@@ -93,6 +103,8 @@ pub struct Start<'a> {
     pub settings_path: &'a Path,
     /// SHIM's own program.
     pub shim: &'a Path,
+    /// What the new process gets beside what the plan adds.
+    pub environment: &'a [(String, String)],
 }
 
 impl Start<'_> {
@@ -173,6 +185,16 @@ pub trait Port: Sync {
     /// Every transcript of a home. What cannot be read is told in `unreadable`.
     fn transcripts(&self, home: &Path, unreadable: &mut Vec<String>) -> Vec<Transcript>;
 
+    /// Where the rows of a transcript stand that is no file: its path then names a database and a chat in it.
+    fn rows(&self, _path: &Path) -> Option<RowsPlace> {
+        None
+    }
+
+    /// Whether what a transcript's path names is there.
+    fn is_there(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
     /// The home that a transcript lies in.
     fn home_of_transcript(&self, path: &Path) -> Option<PathBuf>;
 
@@ -249,13 +271,18 @@ pub fn port(client: Client) -> &'static dyn Port {
         Client::ClaudeCode => &claude_code::ClaudeCode,
         Client::Codex => &codex::Codex,
         Client::Gemini => &gemini::Gemini,
-        Client::Opencode => &claude_code::ClaudeCode,
+        Client::Opencode => &opencode::Opencode,
         Client::ClaudeDesktop => &claude_desktop::ClaudeDesktop,
     }
 }
 
-pub const PORTS: [&dyn Port; 4] =
-    [&claude_code::ClaudeCode, &codex::Codex, &gemini::Gemini, &claude_desktop::ClaudeDesktop];
+pub const PORTS: [&dyn Port; Client::ALL.len()] = [
+    &claude_code::ClaudeCode,
+    &codex::Codex,
+    &gemini::Gemini,
+    &opencode::Opencode,
+    &claude_desktop::ClaudeDesktop,
+];
 
 /// A look at the machine's processes, taken when it is first asked for, however many ask.
 #[derive(Default)]

@@ -10,6 +10,7 @@ use std::{
 use shim_api::events::Event as Told;
 use shim_core::{
     chats::ChatId,
+    clients::opencode::Journaled,
     digest::{Digest, Reader},
     journal::{Known, Plan, Seen, plan},
     supervisor::Event,
@@ -23,22 +24,24 @@ use crate::{
 };
 
 /// Bytes read of one file before other things get their turn.
-const SLICE_BYTES: u64 = 8 * 1024 * 1024;
+pub(crate) const SLICE_BYTES: u64 = 8 * 1024 * 1024;
 /// Pieces handed to the store and not yet durable. Bounds memory: each is at most one chunk, compressed.
-const OUTSTANDING_MAX: usize = 48;
+pub(crate) const OUTSTANDING_MAX: usize = 48;
 /// Bytes before the end of what is journaled that must be unchanged for an append to be one.
 const TAIL_BYTES: usize = 256;
 
 /// A file that is journaled.
 pub struct Tracked {
-    stream: Stream,
+    pub(crate) stream: Stream,
     /// Folds the chat's own transcript; sub-agents' files are kept, not folded.
     reader: Option<Reader>,
+    /// What of the rows is journaled, of a chat in a database; none until it is needed.
+    pub(crate) rows: Option<Journaled>,
     /// The last bytes journaled.
-    tail: Vec<u8>,
+    pub(crate) tail: Vec<u8>,
     /// Bytes that are on disk here. `stream.known.bytes` counts those handed to the store too.
     durable: u64,
-    known_changed: bool,
+    pub(crate) known_changed: bool,
     /// A write failed: what was handed over is not there, so all must be taken up from the store again.
     broken: bool,
 }
@@ -76,7 +79,15 @@ pub struct Kept {
 impl Watch {
     /// Reads what is new in a file, at most one slice; more goes to the backlog.
     pub fn catch_up(&mut self, transcript: &Transcript) {
-        match self.read_slice(transcript) {
+        self.take_up(transcript, false);
+    }
+
+    fn take_up(&mut self, transcript: &Transcript, wholly: bool) {
+        let read = match port(transcript.chat.client()).rows(&transcript.path) {
+            Some(place) => self.read_rows(transcript, &place, wholly),
+            None => self.read_slice(transcript),
+        };
+        match read {
             Ok(true) => drop(self.backlog.insert(transcript.clone())),
             Ok(false) => drop(self.backlog.remove(transcript)),
             Err(error) => {
@@ -92,12 +103,14 @@ impl Watch {
     /// Reads all that is new in a file: before a verdict or a restore.
     pub fn catch_up_wholly(&mut self, transcript: &Transcript) {
         // A slice may be cut short by what is outstanding, so it is twice as many at most.
-        let size = std::fs::metadata(&transcript.path).map_or(0, |meta| meta.len());
+        let place = port(transcript.chat.client()).rows(&transcript.path);
+        let file = place.map_or_else(|| transcript.path.clone(), |place| place.database);
+        let size = std::fs::metadata(file).map_or(0, |meta| meta.len());
         for _ in 0..=2 * (1 + size / SLICE_BYTES) {
             if self.outstanding > 0 {
                 self.settle();
             }
-            self.catch_up(transcript);
+            self.take_up(transcript, true);
             if !self.backlog.contains(transcript) {
                 return;
             }
@@ -196,7 +209,7 @@ impl Watch {
         Ok(at < seen.bytes && at > from)
     }
 
-    fn keep_piece(
+    pub(crate) fn keep_piece(
         &mut self,
         transcript: &Transcript,
         at: u64,
@@ -256,7 +269,7 @@ impl Watch {
     }
 
     /// Makes sure that the file is known to the store and its reader stands where the journal ends.
-    fn track(&mut self, transcript: &Transcript) -> Result<(), StoreError> {
+    pub(crate) fn track(&mut self, transcript: &Transcript) -> Result<(), StoreError> {
         if self.files.get(&transcript.path).is_some_and(|tracked| !tracked.broken) {
             return Ok(());
         }
@@ -283,7 +296,8 @@ impl Watch {
             chat.last_activity = chat.last_activity.max(last);
         }
         let durable = stream.known.bytes;
-        let tracked = Tracked { stream, reader, tail, durable, known_changed: false, broken: false };
+        let tracked =
+            Tracked { stream, reader, rows: None, tail, durable, known_changed: false, broken: false };
         self.files.insert(transcript.path.clone(), tracked);
         Ok(())
     }
@@ -345,13 +359,14 @@ impl Watch {
         Ok(known)
     }
 
-    fn begin_generation(&mut self, transcript: &Transcript) -> io::Result<u64> {
+    pub(crate) fn begin_generation(&mut self, transcript: &Transcript) -> io::Result<u64> {
         let Some(tracked) = self.files.get_mut(&transcript.path) else { return Ok(0) };
         let stream = tracked.stream.id;
         let generation = self.home.store.write(Urgency::AtOnce, move |store| store.begin_generation(stream));
         tracked.stream.generation = generation.map_err(io::Error::other)?;
         tracked.stream.known = Known::default();
         tracked.tail.clear();
+        tracked.rows = None;
         tracked.durable = 0;
         tracked.reader = tracked.reader.as_ref().map(|_| Reader::new(transcript.chat.client()));
         if tracked.reader.is_some() {

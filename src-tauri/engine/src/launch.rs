@@ -162,20 +162,6 @@ pub fn run_launch_file(path: &Path) -> io::Result<ExitCode> {
     }
 }
 
-/// One write, behind what is there: a client that reads meanwhile sees all of it or nothing. A last line that was
-/// torn stays a line of its own.
-fn add(added: &Append) -> io::Result<()> {
-    let mut file = File::options().read(true).append(true).open(&added.path)?;
-    let mut last = [b'\n'];
-    if file.metadata()?.len() > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-    }
-    let between = if last == [b'\n'] { "" } else { "\n" };
-    file.write_all(format!("{between}{}", added.text).as_bytes())?;
-    file.sync_all()
-}
-
 /// A group of its own, so that ending SHIM or its terminal does not end the chat.
 pub fn own_group(command: &mut Command) {
     #[cfg(unix)]
@@ -189,6 +175,20 @@ pub fn own_group(command: &mut Command) {
         const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
         command.creation_flags(CREATE_NEW_PROCESS_GROUP);
     }
+}
+
+/// One write, behind what is there: a client that reads meanwhile sees all of it or nothing. A last line that was
+/// torn stays a line of its own.
+fn add(added: &Append) -> io::Result<()> {
+    let mut file = File::options().read(true).append(true).open(&added.path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let between = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{between}{}", added.text).as_bytes())?;
+    file.sync_all()
 }
 
 #[cfg(test)]

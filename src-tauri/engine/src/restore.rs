@@ -1,6 +1,7 @@
 //! Carries out a restore: each effect of the machine, on a thread of its own, with what came of it told
 //! back. The watch goes on meanwhile.
 
+mod rows;
 mod start;
 mod transcript;
 
@@ -326,7 +327,7 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
             started: chat.and_then(|chat| chat.started.clone()),
             launch,
             crash: crash.or_else(|| watch.open_crashes.get(&id).copied()),
-            transcripts: known.into_iter().filter(|path| path.exists()).collect(),
+            transcripts: known.into_iter().filter(|path| port(id.client()).is_there(path)).collect(),
             stream: None,
             dead: None,
         }
@@ -532,7 +533,10 @@ impl Work<'_> {
             client: self.program.as_deref().map(|program| program.display().to_string()),
             terminal: self.terminal.as_ref().map(|words| words.join(" ")),
             transcript: self.compare_with_journal(),
-            cannot: self.port().cannot(&self.start_asked(), self.job.fork.is_some()),
+            cannot: self
+                .port()
+                .cannot(&self.start_asked(), self.job.fork.is_some())
+                .or_else(|| self.unreadable_rows()),
         })
     }
 

@@ -29,6 +29,7 @@ use crate::{
     clients::{Change, ClientHome, Transcript},
     desktop::Desktops,
     home::Home,
+    hooks::HeardChats,
     journal::{Kept, Tracked},
     processes::{Exit, Started, exited},
 };
@@ -117,7 +118,11 @@ pub struct Watch {
     /// Files with more to read than one slice.
     pub backlog: BTreeSet<Transcript>,
     pub took: Vec<(i64, u64)>,
+    /// What clients' hooks told.
+    pub heard: HeardChats,
     pub boot: Timestamp,
+    /// Clients' databases, opened read-only, with the number of the file that was opened.
+    pub databases: HashMap<PathBuf, (u64, shim_store::Opencode)>,
     pub file_events: Option<notify::RecommendedWatcher>,
     pub watched_folders: HashSet<PathBuf>,
     pub sweeps: u64,
@@ -214,7 +219,9 @@ impl Watch {
             outstanding: 0,
             backlog: BTreeSet::new(),
             took: Vec::new(),
+            heard: HeardChats::default(),
             boot: crate::processes::boot_time(),
+            databases: HashMap::new(),
             file_events: None,
             watched_folders: HashSet::new(),
             sweeps: 0,
@@ -322,13 +329,22 @@ impl Watch {
         if changed.overflowed {
             self.sweep();
         }
-        let (mut others, mut folder_came, mut app_spoke) = (BTreeSet::new(), false, false);
+        let (mut others, mut folder_came) = (BTreeSet::new(), false);
+        let (mut app_spoke, mut hooks_told) = (false, false);
         for path in changed.paths {
+            if self.is_a_hooks_note(&path) {
+                hooks_told = true;
+                continue;
+            }
             let home = self.home_holding(&path).cloned();
             match home.as_ref().map(|home| home.port().change(&home.folder, &path)) {
                 Some(Change::Transcript(transcript)) => {
                     self.catch_up(&transcript);
                     others.extend(self.is_unattended(&transcript.chat).then(|| transcript.chat.client()));
+                }
+                Some(Change::Rows) => {
+                    let unattended = home.as_ref().is_some_and(|home| self.read_database(home));
+                    others.extend(home.filter(|_| unattended).map(|home| home.client));
                 }
                 Some(Change::Processes) => others.extend(home.map(|home| home.client)),
                 Some(Change::App) => app_spoke = true,
@@ -336,6 +352,9 @@ impl Watch {
                     folder_came |= !self.watched_folders.contains(&path) && path.is_dir()
                 }
             }
+        }
+        if hooks_told {
+            self.hear_hooks();
         }
         for client in others {
             self.read_registries_of(client);

@@ -20,6 +20,7 @@ use shim_store::Urgency;
 
 use crate::{
     clients::{self, ClientHome, Look, PORTS, Transcript, port},
+    hooks::NOTES_FOLDER,
     paths,
     processes::{self, Liveness, probe},
     run::{Watch, now},
@@ -64,6 +65,7 @@ impl Watch {
         for transcript in kept {
             self.catch_up(transcript);
         }
+        self.hear_hooks();
         self.read_registries();
         self.look_after_the_living();
         self.look_after_desktops();
@@ -116,6 +118,7 @@ impl Watch {
             .into_iter()
             .map(|folder| (folder, RecursiveMode::NonRecursive))
             .collect();
+        wanted.push((self.home.path.join(NOTES_FOLDER), RecursiveMode::NonRecursive));
         for home in &self.homes {
             wanted.push((home.folder.clone(), RecursiveMode::NonRecursive));
             wanted.extend(home.port().folders(&home.folder));
@@ -243,7 +246,9 @@ impl Watch {
             return;
         }
         let Some(chat) = self.chats.get(&registration.chat()) else { return };
-        registration.status = status_by(&chat.digest, registration.started_at);
+        let status = status_by(&chat.digest, registration.started_at);
+        let waits = self.waits_by_hooks(&registration.chat(), chat.digest.last_at);
+        registration.status = if waits { RegistryStatus::Waiting } else { status };
         registration.updated_at = chat.digest.last_at.or(registration.updated_at);
     }
 
@@ -251,9 +256,10 @@ impl Watch {
     pub fn status_grew(&mut self, id: &ChatId) {
         let Some(chat) = self.chats.get(id) else { return };
         let at = chat.digest.last_at;
-        let mut now_is = Vec::new();
+        let (waits, mut now_is) = (self.waits_by_hooks(id, at), Vec::new());
         for registration in self.registry.values_mut().filter(|known| known.chat() == *id) {
-            registration.status = status_by(&chat.digest, registration.started_at);
+            let status = status_by(&chat.digest, registration.started_at);
+            registration.status = if waits { RegistryStatus::Waiting } else { status };
             registration.updated_at = at.or(registration.updated_at);
             now_is.push((registration.process.clone(), registration.status.clone()));
         }
@@ -277,6 +283,8 @@ impl Watch {
             let quiet = chat.digest.last_at.map(|last| at.since(last));
             matches!(chat.digest.turn, Turn::Open { .. })
                 && quiet.is_some_and(|quiet| (UNATTENDED_QUIET..UNATTENDED_MAX).contains(&quiet))
+                // A process that was met since saw the cut turn, and ended without going on with it.
+                && chat.digest.last_at.is_some_and(|last| chat.last_activity <= last)
                 && self.is_unattended(id)
                 && self.supervisor.state(id) == ChatState::Ended
         });
@@ -409,6 +417,7 @@ impl Watch {
 
     fn process_gone(&mut self, registration: &Registration, gone: Gone, leave: Leave, at: Timestamp) {
         let chat = &registration.chat();
+        let leave = self.leave_by_hooks(chat, &registration.process, leave);
         let transcripts: Vec<_> = self.transcripts_of(chat);
         for transcript in &transcripts {
             self.catch_up_wholly(transcript);

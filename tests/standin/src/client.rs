@@ -6,6 +6,7 @@ mod desktop;
 mod gemini;
 mod headless;
 mod home;
+mod opencode;
 mod processes;
 mod terminal;
 
@@ -18,6 +19,7 @@ pub use desktop::Desktop;
 pub use gemini::{Gemini, GeminiStart};
 pub use headless::{Headless, Start};
 pub use home::{DUMMY_KEY, Home, Registry};
+pub use opencode::{OWN_INSTRUCTIONS, Opencode, OpencodeStart};
 pub use processes::{Process, is_alive, send};
 pub use rustix::process::Signal;
 pub use terminal::Terminals;

@@ -1,6 +1,7 @@
 //! A stand-in for the Anthropic Messages API on loopback, and the real Claude Code run against it in a
 //! folder of its own. For tests and trials: it knows no model, keeps no secret, and reaches no network.
 
+mod chat_completions;
 #[cfg(target_os = "linux")]
 pub mod client;
 mod gemini;

@@ -38,7 +38,9 @@ impl Request {
 
     /// The client's own id of the chat.
     pub fn session_id(&self) -> Option<&str> {
-        self.header("x-claude-code-session-id").or_else(|| self.header("thread-id"))
+        ["x-claude-code-session-id", "thread-id", "x-session-id"]
+            .into_iter()
+            .find_map(|name| self.header(name))
     }
 
     pub fn messages(&self) -> &[Value] {
@@ -55,9 +57,22 @@ impl Request {
         self.body.get("input").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether the client asks what the chat is about, and not for its next answer.
+    pub fn is_for_a_title(&self) -> bool {
+        crate::chat_completions::asks_for_a_title(&self.body)
+    }
+
+    fn is_chat_completion(&self) -> bool {
+        self.path.ends_with("/chat/completions")
+    }
+
     /// The newest thing the user said.
     pub fn prompt(&self) -> String {
-        match crate::gemini::part(&self.body).or_else(|| crate::responses::part(&self.body)) {
+        let part = match self.is_chat_completion() {
+            true => crate::chat_completions::part(&self.body),
+            false => crate::gemini::part(&self.body).or_else(|| crate::responses::part(&self.body)),
+        };
+        match part {
             Some(part) => part.prompt,
             None => crate::script::part(self.messages()).prompt,
         }
@@ -68,6 +83,9 @@ impl Request {
         let mut text = String::new();
         self.messages().iter().for_each(|message| collect_text(&message["content"], &mut text));
         self.contents().iter().for_each(|content| collect_text(&content["parts"], &mut text));
+        for call in self.messages().iter().filter_map(|message| message["tool_calls"].as_array()).flatten() {
+            collect_text(&call["function"], &mut text);
+        }
         self.items().iter().for_each(|item| collect_text(item, &mut text));
         text
     }

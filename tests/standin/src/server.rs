@@ -202,6 +202,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     let answer = match (http.method.as_str(), http.uri.path()) {
         ("POST", "/v1/messages") => return messages(&shared, number, &body, bytes.len() as u64).await,
         ("POST", "/v1/responses") => return responses(&shared, number, &body, bytes.len() as u64),
+        ("POST", "/v1/chat/completions") => {
+            let chat = http.headers.get("x-session-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+            return chat_completions(&shared, number, chat, &body, bytes.len() as u64);
+        }
         ("POST", "/v1/messages/count_tokens") => {
             Json(json!({"input_tokens": tokens(bytes.len() as u64)})).into_response()
         }
@@ -280,6 +284,26 @@ fn responses(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes: u64
     }
 }
 
+/// Chat completions, which opencode speaks.
+fn chat_completions(
+    shared: &Arc<Shared>,
+    number: u64,
+    chat: &str,
+    body: &Value,
+    request_bytes: u64,
+) -> Response {
+    let Some(part) = crate::chat_completions::part(body) else {
+        return refuse(shared, number, 400);
+    };
+    match due(shared, &Value::from(chat), part) {
+        Ok(directives) => {
+            let pieces = crate::chat_completions::pieces(&frame(body, request_bytes), &directives);
+            streamed(Progress { shared: Arc::clone(shared), number }, pieces)
+        }
+        Err(status) => refuse(shared, number, status),
+    }
+}
+
 /// What is to be played in this try of a part of `chat`'s script; the status where the script has it fail.
 fn due(shared: &Shared, chat: &Value, part: Part) -> Result<Vec<Directive>, u16> {
     let mut directives = Vec::new();
@@ -338,10 +362,10 @@ fn streamed(progress: Progress, pieces: Vec<Piece>) -> Response {
 }
 
 fn sse(event: &Value) -> Bytes {
-    match event["type"].as_str() {
-        Some(kind) => Bytes::from(format!("event: {kind}\ndata: {event}\n\n")),
-        None => Bytes::from(format!("data: {event}\n\n")),
-    }
+    // Chat completions and Gemini name no event; the former end with a word that is no JSON.
+    let name = event["type"].as_str().map(|name| format!("event: {name}\n")).unwrap_or_default();
+    let data = event.as_str().map_or_else(|| event.to_string(), str::to_owned);
+    Bytes::from(format!("{name}data: {data}\n\n"))
 }
 
 /// Notes how far an answer got; dropped before `done`, the answer was broken off.

@@ -73,4 +73,4 @@ export type ToolCall = { tool: string, input: unknown, };
 /**
  * Why a checkpoint was taken.
  */
-export type Trigger = "turn" | "crash" | "user" | "client_update";
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";

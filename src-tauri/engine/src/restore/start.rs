@@ -58,10 +58,15 @@ impl Work<'_> {
 
     /// What is known of the start before the paths of its files are.
     pub(super) fn start_asked(&self) -> Start<'_> {
-        self.start_with(Path::new(""), Path::new(""))
+        self.start_with(Path::new(""), Path::new(""), &[])
     }
 
-    fn start_with<'a>(&'a self, context_path: &'a Path, settings_path: &'a Path) -> Start<'a> {
+    fn start_with<'a>(
+        &'a self,
+        context_path: &'a Path,
+        settings_path: &'a Path,
+        environment: &'a [(String, String)],
+    ) -> Start<'a> {
         Start {
             session_id: self.goes_on().session_id(),
             then: self.job.then,
@@ -77,6 +82,7 @@ impl Work<'_> {
             context_path,
             settings_path,
             shim: &self.handle.home.program,
+            environment,
         }
     }
 
@@ -84,8 +90,18 @@ impl Work<'_> {
     pub(super) fn write_context(&self) -> Result<String, StepFailed> {
         let (context, settings) = (self.context_path(), self.settings_path());
         self.port()
-            .write_context(&self.start_with(&context, &settings))
+            .write_context(&self.start_with(&context, &settings, &[]))
             .map_err(|error| StepFailed(format!("the resume context could not be written: {error}")))
+    }
+
+    /// The environment that the chat's process had, pointed at the home of the transcript that goes on.
+    pub(super) fn environment_of_start(&self, transcript: Option<&Path>) -> Vec<(String, String)> {
+        let port = self.port();
+        let mut environment = environment(self.subject.started.as_ref(), &self.subject.launch);
+        if let Some(home) = transcript.and_then(|path| port.home_of_transcript(path)) {
+            port.point_at_home(&mut environment, &home);
+        }
+        environment
     }
 
     fn launch_file(&self) -> Result<(LaunchFile, Input), StepFailed> {
@@ -97,12 +113,9 @@ impl Work<'_> {
             .clone()
             .ok_or_else(|| StepFailed("the chat's directory is not known".to_owned()))?;
         let port = self.port();
-        let mut environment = environment(self.subject.started.as_ref(), &self.subject.launch);
-        if let Some(home) = self.file.as_deref().and_then(|path| port.home_of_transcript(path)) {
-            port.point_at_home(&mut environment, &home);
-        }
+        let mut environment = self.environment_of_start(self.file.as_deref());
         let (context, settings) = (self.context_path(), self.settings_path());
-        let start = self.start_with(&context, &settings);
+        let start = self.start_with(&context, &settings, &environment);
         let added = self.file.as_deref().and_then(|path| port.added(&start, path));
         let plan = port.plan(&start);
         for (name, value) in plan.environment {

@@ -14,7 +14,7 @@ use shim_core::{
 use shim_store::{Stream, StreamId};
 
 use super::Work;
-use crate::{clients::port, journal::differs_at, paths::from_bytes};
+use crate::{clients::port, journal::differs_at, paths::from_bytes, rows::lines_now};
 
 impl Work<'_> {
     pub(super) fn compare_with_journal(&mut self) -> Transcript {
@@ -28,6 +28,9 @@ impl Work<'_> {
         self.file = Some(path.clone());
         if self.subject.digest.last_message.is_none() {
             return Transcript::Nothing;
+        }
+        if let Some(place) = self.port().rows(&path) {
+            return self.compare_rows(&place, (stream.id, stream.generation, stream.known.bytes));
         }
         let Ok(mut file) = File::open(&path) else { return Transcript::Missing };
         let kept = self
@@ -85,7 +88,17 @@ impl Work<'_> {
             }
             _ => anyhow::bail!("the journal holds nothing of this chat"),
         };
-        anyhow::ensure!(!path.exists(), "{} is there already; nothing was written over it", path.display());
+        anyhow::ensure!(
+            !self.port().is_there(&path),
+            "{} is there already; nothing was written over it",
+            path.display()
+        );
+        if self.port().rows(&path).is_some() {
+            let fork = session.as_ref().map(|(_, new)| new.as_str());
+            let said = self.import_rows(&path, source, fork)?;
+            self.file = Some(path);
+            return Ok(said);
+        }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -140,8 +153,7 @@ impl Work<'_> {
         let (mut before, last) = (self.reader_of_journal(), self.expected_last());
         let mut after =
             Reader::comparing(self.job.chat.client(), last.as_ref().map(|(uuid, _)| uuid.as_str()));
-        let read =
-            self.file.as_ref().and_then(|path| File::open(path).ok()).map(|file| feed(&mut after, file));
+        let read = self.file.as_deref().map(|path| self.feed_transcript(&mut after, path));
         if !matches!(read, Some(Ok(()))) {
             tracing::warn!(chat = %self.job.chat, "the client's file could not be read after the restore");
         }
@@ -154,6 +166,13 @@ impl Work<'_> {
             sha256_before: last.map(|(_, hash)| hash),
             sha256_after: after.found().map(str::to_owned),
         }
+    }
+
+    /// What the client itself holds of the chat.
+    fn feed_transcript(&self, reader: &mut Reader, path: &Path) -> anyhow::Result<()> {
+        let Some(place) = self.port().rows(path) else { return Ok(feed(reader, File::open(path)?)?) };
+        reader.feed(&lines_now(&place)?.unwrap_or_default());
+        Ok(())
     }
 
     /// Uuid and hash of the last message that must be there: the journal's, or the checkpoint's.
@@ -194,8 +213,12 @@ impl Work<'_> {
 
     /// Turns that a client's file held once and holds no more are lost to the chat, not to the journal.
     fn turn_ends_of_all_generations(&self, stream: &Stream) -> Vec<String> {
-        let generations =
+        let mut generations =
             self.handle.home.store.read(|store| store.generations(stream.id)).unwrap_or_default();
+        if self.port().rows(&from_bytes(&stream.path)).is_some() {
+            // There a new one begins only where the user took the chat back to before a message.
+            generations.retain(|kept| kept.generation == stream.generation);
+        }
         let mut ends = HashSet::new();
         for kept in generations {
             let mut reader = Reader::comparing(self.job.chat.client(), None);

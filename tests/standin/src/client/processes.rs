@@ -11,7 +11,8 @@ pub struct Process {
     pub start: String,
     /// Arguments, the program first.
     pub args: Vec<String>,
-    /// `CLAUDE_CODE_SESSION_ID`, `CODEX_THREAD_ID`: set for what a client started for a chat.
+    /// `CLAUDE_CODE_SESSION_ID`, `CODEX_THREAD_ID`: set for what a client started for a chat. Of opencode's, which
+    /// knows no such name, `OPENCODE_PID`: the client itself.
     pub serves: Option<String>,
 }
 
@@ -43,7 +44,7 @@ fn process(pid: u32, home: &Path) -> Option<Process> {
             .filter(|arg| !arg.is_empty())
             .map(|arg| String::from_utf8_lossy(arg).into_owned())
             .collect(),
-        serves: [&b"CLAUDE_CODE_SESSION_ID"[..], b"CODEX_THREAD_ID"]
+        serves: [&b"CLAUDE_CODE_SESSION_ID"[..], b"CODEX_THREAD_ID", b"OPENCODE_PID"]
             .into_iter()
             .find_map(value)
             .map(|id| String::from_utf8_lossy(id).into_owned()),
