@@ -230,6 +230,11 @@ pub trait Port: Sync {
 
     fn flags(&self) -> &'static Flags;
 
+    /// The mode that these flags ask for, where the transcript does not say which is in force.
+    fn permission_mode(&self, _flags: &[String]) -> Option<String> {
+        None
+    }
+
     /// Settings in the environment that are stored with a chat. None of them may be a key or a token.
     fn environment_stored(&self) -> &'static [&'static str];
 

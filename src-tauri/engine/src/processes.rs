@@ -102,6 +102,8 @@ pub struct Running {
     pub parent: Option<u32>,
     /// When it was started, to the second.
     pub since: Timestamp,
+    /// Command lines of what it started itself and still runs.
+    pub children: Vec<String>,
     pub started: Started,
 }
 
@@ -148,9 +150,20 @@ pub fn running_programs(names: &[&str]) -> Option<Vec<Running>> {
         pid: process.pid().as_u32(),
         parent: process.parent().map(sysinfo::Pid::as_u32),
         since: since(process),
+        children: children_of(&system, process.pid()),
         started: describe(process),
     });
     Some(running.collect())
+}
+
+fn children_of(system: &System, pid: sysinfo::Pid) -> Vec<String> {
+    let children = system.processes().values().filter(|process| process.parent() == Some(pid));
+    children.map(command_line).collect()
+}
+
+fn command_line(process: &sysinfo::Process) -> String {
+    let words: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
+    words.join(" ")
 }
 
 /// Processes whose environment says that a tool call of this chat started them; `None` where
@@ -229,8 +242,7 @@ fn since(process: &sysinfo::Process) -> Timestamp {
 
 fn as_orphan(process: &sysinfo::Process) -> Option<Orphan> {
     let pid = process.pid().as_u32();
-    let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
-    Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
+    Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command_line(process) })
 }
 
 /// Windows gives each console a process of its own, which ends with those that use it.
