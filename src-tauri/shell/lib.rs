@@ -132,6 +132,9 @@ impl Listener for Desk {
     fn event(&self, event: Event) {
         self.tell_pages("shim", &event);
         self.bell.ring();
+        if let Event::Notice { title, body } = &event {
+            notifications::show(&self.app, notifications::told(title, body));
+        }
         if let Event::CrashRecorded { crash } = event {
             self.outbox.crash(crash);
         }

@@ -99,6 +99,11 @@ fn tell(app: &AppHandle, crashes: &Receiver<Box<Crash>>) {
     }
 }
 
+/// Something that the engine says a person should hear of at once.
+pub fn told(title: &str, body: &str) -> Note {
+    Note { summary: title.to_owned(), body: body.to_owned(), buttons: vec![Button::Show(Route::crashes())] }
+}
+
 fn note(notice: Notice) -> Note {
     match notice {
         Notice::One(crash) => Note {

@@ -38,6 +38,10 @@ pub fn crash(kind: CrashKind, in_turn: InTurn) -> String {
         CrashKind::Killed => "killed",
         CrashKind::Exited => "ended",
         CrashKind::Shutdown => "cut off by a shutdown",
+        CrashKind::ClientUpdate => "cut off by an update of its app",
+        // These say when by themselves.
+        CrashKind::Hung => return "found hung".to_owned(),
+        CrashKind::IndexLost => return "no longer listed by its app".to_owned(),
     };
     let when = match in_turn {
         InTurn::None => "between turns",

@@ -16,7 +16,7 @@ const TOOL_INPUT: &str = "{\"cmd\": \"echo x >> ran.txt; echo begin > b.txt; sle
     \"yield_time_ms\": 600000}";
 const FIRST_ANSWER: &str = "I shall remember the word BANANA";
 /// A hook of the user's own, which must go on working.
-const USER_HOOKS: &str = r#"{"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": "echo ran >> ~/hooks.txt"}]}]}}"#;
+const USER_HOOK: &str = "echo ran >> ~/hooks.txt";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Moment {
@@ -33,7 +33,7 @@ enum How {
 
 fn world() -> World {
     let mut world = World::furnished(|home, api| home.with_codex(api).unwrap());
-    fs::write(world.home.codex_home().join("hooks.json"), USER_HOOKS).unwrap();
+    world.home.codex_hook(USER_HOOK).unwrap();
     world.start_shim();
     world
 }
@@ -52,7 +52,7 @@ struct Cut {
     world: World,
     thread_id: String,
     cwd: PathBuf,
-    config: Vec<u8>,
+    config: String,
     chat: Codex,
 }
 
@@ -60,7 +60,7 @@ struct Cut {
 fn begun(moment: Moment) -> Cut {
     let world = world();
     let cwd = world.home.codex_project("a projéct").unwrap();
-    let config = fs::read(world.home.codex_home().join("config.toml")).unwrap();
+    let config = fs::read_to_string(world.home.codex_home().join("config.toml")).unwrap();
     let first = CodexStart::new(&cwd, format!("Remember BANANA.\n@@text {FIRST_ANSWER}"));
     let thread_id = play(&world, &first);
     let script = match moment {
@@ -144,12 +144,9 @@ impl Cut {
         assert_eq!(world.crashes_of(&self.id()).len(), 1, "no further crash");
         world.wait_until_kept(&self.id());
         assert!(world.transcript(&self.id()).starts_with(&before), "no line was written anew");
-        assert_eq!(fs::read(world.home.codex_home().join("config.toml")).unwrap(), self.config);
-        assert_eq!(fs::read(world.home.codex_home().join("hooks.json")).unwrap(), USER_HOOKS.as_bytes());
-        assert!(
-            !world.home.folder().join("hooks.txt").exists(),
-            "a hook that its user does not trust did not run"
-        );
+        assert_eq!(fs::read_to_string(world.home.codex_home().join("config.toml")).unwrap(), self.config);
+        let hooks = fs::read_to_string(world.home.folder().join("hooks.txt")).unwrap();
+        assert_eq!(hooks.lines().count(), 3, "the user's own hook ran at each start");
         assert!(
             !world.home.codex_home().join("app-server-daemon").exists(),
             "no background server was started"
@@ -317,16 +314,71 @@ fn an_api_that_gives_codex_nothing_is_no_crash() {
 fn the_death_of_codexs_launcher_is_no_crash() {
     let world = world();
     let cwd = world.home.codex_project("p").unwrap();
-    let start = CodexStart::new(&cwd, "@@slow 60 0.05\n@@text and that was it");
-    let mut chat = Codex::start(&world.home, &start, WAIT).unwrap();
+    let start = CodexStart::new(&cwd, "@@slow 100 0.05\n@@text and that was it");
+    let chat = Codex::start(&world.home, &start, WAIT).unwrap();
     assert_eq!(world.wait_for_state(&id(&chat.thread_id), "working")["pid"], chat.pid);
-    chat.launcher.kill().unwrap();
+    send(chat.launcher.pid(), Signal::KILL);
+    wait(WAIT, "the launcher to be gone", || (!is_alive(chat.launcher.pid())).then_some(())).unwrap();
     assert!(is_alive(chat.pid), "the client outlives its launcher");
     let receipt = world.restore(&id(&chat.thread_id), &["--headless", "--continue"]);
     assert_eq!(receipt["refused"]["reason"], "still_alive", "{receipt}");
     wait(WAIT, "the client to end", || (!is_alive(chat.pid)).then_some(())).unwrap();
     assert_eq!(world.wait_for_state(&id(&chat.thread_id), "ended")["turns"], 1);
     assert_eq!(world.crashes_of(&id(&chat.thread_id)), Vec::<Value>::new());
+}
+
+/// Left to itself the client would take what its settings say by now, and that is more.
+#[test]
+fn codex_comes_back_with_no_more_rights_than_it_had() {
+    let world = world();
+    let cwd = world.home.codex_project("p").unwrap();
+    let mut start = CodexStart::new(&cwd, SLOW_ANSWER);
+    start.args = ["-s", "read-only", "-m", "other-model", "--add-dir", "/usr"].map(str::to_owned).into();
+    let mut chat = Codex::start(&world.home, &start, WAIT).unwrap();
+    world.standin.wait_for_words(WAIT, &chat.thread_id, 3).unwrap();
+    world.wait_for_state(&id(&chat.thread_id), "working");
+    chat.signal(Signal::KILL);
+    chat.launcher.wait_for_exit(WAIT).unwrap();
+    world.wait_for_crash(&id(&chat.thread_id));
+    let asked = world.asked();
+    let receipt = world.restore(&id(&chat.thread_id), &["--headless", "--continue"]);
+    assert_eq!(
+        (&receipt["ok"], &receipt["model"], &receipt["permission_mode"]),
+        (&json!(true), &json!("other-model"), &json!("never/read-only")),
+        "{receipt}"
+    );
+    let request = world.wait_for_request(&chat.thread_id, asked);
+    assert_eq!(request.body["model"], "other-model");
+    let text = request.text();
+    assert!(
+        text.contains("`sandbox_mode` is `read-only`") && !text.contains("danger-full-access"),
+        "{}",
+        end_of(&text)
+    );
+}
+
+#[test]
+fn codex_cut_while_nobody_watched_comes_back() {
+    let mut world = World::furnished(|home, api| home.with_codex(api).unwrap());
+    let cwd = world.home.codex_project("p").unwrap();
+    let thread_id = play(&world, &CodexStart::new(&cwd, format!("@@text {FIRST_ANSWER}")));
+    let script = format!("@@tool exec_command {TOOL_INPUT}");
+    let mut chat =
+        Codex::start(&world.home, &CodexStart::new(&cwd, script).resuming(&thread_id), WAIT).unwrap();
+    wait(WAIT, "the tool to begin", || cwd.join("b.txt").exists().then_some(())).unwrap();
+    chat.signal(Signal::KILL);
+    chat.launcher.wait_for_exit(WAIT).unwrap();
+    world.start_shim();
+    wait(WAIT, "the chat to be listed", || (world.chat(&id(&thread_id)) != Value::Null).then_some(()))
+        .unwrap();
+    let asked = world.asked();
+    let receipt = world.restore(&id(&thread_id), &["--headless", "--continue"]);
+    assert_eq!((&receipt["ok"], &receipt["turns_lost"]), (&json!(true), &json!(0)), "{receipt}");
+    let text = world.wait_for_request(&thread_id, asked).text();
+    assert!(text.contains("In flight when it died") && text.contains("sleep 600"), "{}", end_of(&text));
+    assert_eq!(fs::read_to_string(cwd.join("ran.txt")).unwrap(), "x\n");
+    let left = world.home.tools_of(&thread_id);
+    assert!(left.iter().all(|tool| !tool.args.join(" ").contains("sleep 600")), "{left:?}");
 }
 
 #[test]

@@ -8,9 +8,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod claude_desktop;
 mod codex;
 mod forks;
+mod gemini;
+mod hooks;
 mod hostile;
+mod install;
 mod kill_matrix;
 mod lost_files;
 mod many;

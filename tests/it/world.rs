@@ -214,6 +214,7 @@ impl World {
     pub fn transcript(&self, session_id: &str) -> Vec<u8> {
         let file = match session_id.split_once(':') {
             Some(("codex", thread_id)) => self.home.rollout(thread_id),
+            Some(("gemini", session_id)) => self.home.gemini_chat(session_id),
             _ => self.home.transcript(session_id),
         };
         fs::read(file.expect("the client wrote a transcript")).unwrap()

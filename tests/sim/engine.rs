@@ -243,7 +243,15 @@ impl Engine {
         let process = &words.process;
         self.decide(
             hands,
-            Event::Gone { chat: &chat, process, gone, last_words, happened_at: None, digest: &digest },
+            Event::Gone {
+                chat: &chat,
+                process,
+                gone,
+                last_words,
+                happened_at: None,
+                digest: &digest,
+                host_updating: false,
+            },
         );
     }
 

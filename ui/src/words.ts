@@ -35,12 +35,18 @@ export const KIND_WORDS: Record<CrashKind, string> = {
   killed: 'Killed',
   exited: 'Exited',
   shutdown: 'Shutdown',
+  client_update: 'Update',
+  hung: 'Hung',
+  index_lost: 'Not listed',
 };
 
 export const KIND_MEANINGS: Record<CrashKind, string> = {
   killed: 'The process went without a word: killed, out of memory, or a fault',
   exited: 'The process took its leave in the middle of a turn',
   shutdown: 'The machine went down under it',
+  client_update: 'The app that hosts it restarted for an update',
+  hung: 'The process lives and does nothing',
+  index_lost: 'The chat is whole, and its client no longer lists it',
 };
 
 export const IN_TURN_WORDS: Record<InTurn, string> = {
@@ -68,6 +74,8 @@ export const TRIGGER_WORDS: Record<Trigger, string> = {
   turn: 'After a turn',
   crash: 'At a crash',
   user: 'By you',
+  compaction: 'Before a compaction',
+  client_update: 'Before an update',
 };
 
 export const ENTRY_WORDS: Record<EntryKind, string> = {

@@ -27,6 +27,11 @@ pub enum Event {
     RestoreFinished {
         receipt: Box<Receipt>,
     },
+    /// Something that a person should hear of at once.
+    Notice {
+        title: String,
+        body: String,
+    },
     /// Pause, warnings, counts.
     StatusChanged,
     /// The listener fell behind and events were dropped: fetch everything again.

@@ -14,6 +14,7 @@ mod crashes;
 mod doctor;
 mod engine;
 mod hook;
+mod install;
 mod print;
 mod restore;
 
@@ -135,6 +136,16 @@ enum Verb {
     },
     /// The settings there are, with units, ranges and defaults.
     Settings,
+    /// Tell clients of SHIM: shows what changes in their settings, keeps a copy, changes nothing else.
+    Install {
+        #[command(subcommand)]
+        what: install::What,
+    },
+    /// Take that back: the settings are as before.
+    Uninstall {
+        #[command(subcommand)]
+        what: install::What,
+    },
     /// Called by clients; not for people.
     #[command(hide = true)]
     Hook {
@@ -147,6 +158,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    if let Some(call) = hook::Call::read(std::env::args_os().skip(1)) {
+        return call.answer();
+    }
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
@@ -168,8 +182,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
-    if matches!(cli.verb, Verb::Run) {
-        return engine::run(&home);
+    match &cli.verb {
+        Verb::Run => return engine::run(&home),
+        Verb::Install { what } => return install::run(&home, what, false),
+        Verb::Uninstall { what } => return install::run(&home, what, true),
+        _ => {}
     }
     engine::with(&home, |engine| verb(cli.verb, engine))
 }
@@ -194,6 +211,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
         Verb::Run | Verb::Settings | Verb::Hook { .. } | Verb::Launch { .. } => Ok(()),
+        Verb::Install { .. } | Verb::Uninstall { .. } => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

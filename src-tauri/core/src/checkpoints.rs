@@ -14,16 +14,22 @@ pub enum Trigger {
     Crash,
     /// The user asked.
     User,
+    /// The client was about to put a summary in the place of what was said.
+    Compaction,
+    /// The app that hosts the chat is about to restart for an update.
+    ClientUpdate,
 }
 
 impl Trigger {
-    pub const ALL: [Self; 3] = [Self::Turn, Self::Crash, Self::User];
+    pub const ALL: [Self; 5] = [Self::Turn, Self::Crash, Self::User, Self::Compaction, Self::ClientUpdate];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Turn => "turn",
             Self::Crash => "crash",
             Self::User => "user",
+            Self::Compaction => "compaction",
+            Self::ClientUpdate => "client_update",
         }
     }
 

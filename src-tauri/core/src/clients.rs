@@ -2,7 +2,9 @@
 //! fields are passed over, never an error.
 
 pub mod claude_code;
+pub mod claude_desktop;
 pub mod codex;
+pub mod gemini;
 pub mod opencode;
 
 use serde_json::{Value, value::RawValue};
@@ -61,9 +63,10 @@ pub fn read_line(client: Client, line: &[u8], each: impl FnMut(Record<'_>)) -> U
     match client {
         Client::ClaudeCode => claude_code::read_line(line, each),
         Client::Codex => codex::read_line(line, each),
+        Client::Gemini => gemini::read_line(line, each),
         Client::Opencode => opencode::read_line(line, each),
         // The app keeps its chats on a server: there are no lines of them.
-        Client::Gemini | Client::ClaudeDesktop => Unreadable(false),
+        Client::ClaudeDesktop => Unreadable(false),
     }
 }
 

@@ -22,16 +22,26 @@ pub enum CrashKind {
     Exited,
     /// The machine went down under it.
     Shutdown,
+    /// The app that hosted it restarted itself for an update.
+    ClientUpdate,
+    /// The process lives and does nothing.
+    Hung,
+    /// The chat is whole, and its client no longer lists it.
+    IndexLost,
 }
 
 impl CrashKind {
-    pub const ALL: [Self; 3] = [Self::Killed, Self::Exited, Self::Shutdown];
+    pub const ALL: [Self; 6] =
+        [Self::Killed, Self::Exited, Self::Shutdown, Self::ClientUpdate, Self::Hung, Self::IndexLost];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Killed => "killed",
             Self::Exited => "exited",
             Self::Shutdown => "shutdown",
+            Self::ClientUpdate => "client_update",
+            Self::Hung => "hung",
+            Self::IndexLost => "index_lost",
         }
     }
 
@@ -108,6 +118,8 @@ pub enum RegistryStatus {
     Busy,
     Waiting,
     Idle,
+    /// Found to do nothing, though it lives.
+    Hung,
     /// A status this version does not know, carried along.
     Other(String),
 }
@@ -127,6 +139,7 @@ impl RegistryStatus {
             Self::Busy => "busy",
             Self::Waiting => "waiting",
             Self::Idle => "idle",
+            Self::Hung => "hung",
             Self::Other(name) => name,
         }
     }
@@ -159,6 +172,8 @@ pub struct Death<'a> {
     pub gone: Gone,
     pub last_words: &'a LastWords,
     pub digest: &'a Digest,
+    /// The app that hosted the process was about to restart for an update.
+    pub host_updating: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -186,6 +201,7 @@ pub fn verdict(death: &Death<'_>) -> Verdict {
     let (in_turn, in_flight) = cut(death);
     let kind = match (death.gone, death.last_words.leave) {
         (Gone::BeforeBoot, _) => CrashKind::Shutdown,
+        _ if death.host_updating => CrashKind::ClientUpdate,
         (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::Orderly) => CrashKind::Exited,
         (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::LeftBehind | Leave::Unsaid) => {
             CrashKind::Killed
@@ -208,7 +224,7 @@ fn was_at_prompt(words: &LastWords, turn: &Turn) -> bool {
         (RegistryStatus::Busy | RegistryStatus::Waiting, _, _) => false,
         (_, Turn::Open { since: Some(since) }, Some(updated_at)) => updated_at >= *since,
         (RegistryStatus::Idle, _, _) => true,
-        (RegistryStatus::Other(_), _, _) => false,
+        (RegistryStatus::Hung | RegistryStatus::Other(_), _, _) => false,
     }
 }
 
@@ -255,7 +271,7 @@ fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
     let status = words.status.name();
     let registry = match words.leave {
         Leave::LeftBehind => format!("the client left its registry file behind, status {status}"),
-        Leave::Orderly => format!("the client removed its registry file, last status {status}"),
+        Leave::Orderly => format!("the client took its leave in order, last status {status}"),
         Leave::Unsaid => format!("this client keeps no note of a running chat; it was last seen {status}"),
     };
     let transcript = match (in_turn, &death.digest.turn) {
@@ -268,8 +284,11 @@ fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
         (InTurn::None, Turn::Failed) => "the last turn ended in an API error".to_owned(),
         (InTurn::None, _) => "the last turn is complete".to_owned(),
     };
+    let update = "the app that hosts this chat had an update ready to install".to_owned();
+    let update = death.host_updating.then_some(("app", update));
     [("process", process), ("registry", registry), ("transcript", transcript)]
         .into_iter()
+        .chain(update)
         .map(|(source, says)| Evidence { source: source.to_owned(), says })
         .collect()
 }

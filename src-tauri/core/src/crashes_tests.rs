@@ -77,7 +77,13 @@ type Told = Option<(CrashKind, InTurn, Vec<String>)>;
 fn judge(transcript_words: &[Words], last_words: LastWords, gone: Gone) -> Told {
     let process = ProcessKey { pid: 7, start: "1".to_owned() };
     let digest = transcript(transcript_words);
-    match verdict(&Death { process: &process, gone, last_words: &last_words, digest: &digest }) {
+    match verdict(&Death {
+        process: &process,
+        gone,
+        last_words: &last_words,
+        digest: &digest,
+        host_updating: false,
+    }) {
         Verdict::CleanEnd => None,
         Verdict::Crash { kind, in_turn, in_flight, evidence } => {
             assert_eq!(evidence.len(), 3);
@@ -258,7 +264,13 @@ fn the_evidence_is_what_was_seen() {
         in_flight: vec![ToolCall { tool: "Bash".to_owned(), input: json!({ "command": "make" }) }],
         evidence: evidence.to_vec(),
     };
-    let death = Death { process: &process, gone: KILLED, last_words: &last_words, digest: &digest };
+    let death = Death {
+        process: &process,
+        gone: KILLED,
+        last_words: &last_words,
+        digest: &digest,
+        host_updating: false,
+    };
     assert_eq!(verdict(&death), expected);
 }
 

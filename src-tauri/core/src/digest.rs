@@ -132,7 +132,10 @@ impl Digest {
                 self.calls.retain(|open| results.iter().all(|result| result.call_id != open.id));
                 self.turn = Turn::Open { since: observed.at };
             }
-            What::Interrupted | What::CutTurnClosed => self.close(Turn::Interrupted),
+            What::Interrupted => self.close(Turn::Interrupted),
+            // Some clients say so at each resume, whether a turn was cut or not.
+            What::CutTurnClosed if matches!(self.turn, Turn::Done | Turn::None | Turn::Failed) => {}
+            What::CutTurnClosed => self.close(Turn::Interrupted),
             What::ApiError { .. } => self.close(Turn::Failed),
             What::Answer(answer) => self.fold_answer(answer, observed.at),
             What::Compaction => self.compactions += 1,
@@ -143,19 +146,39 @@ impl Digest {
     }
 
     fn fold_answer(&mut self, answer: Answer, at: Option<Timestamp>) {
+        if self.goes_on_after_all(&answer) {
+            self.turns = self.turns.saturating_sub(1);
+            self.asked = true;
+        }
         self.count_tokens(&answer);
         keep(&mut self.model, answer.model);
         for call in answer.calls {
             self.open_call(call);
         }
         match answer.end {
-            AnswerEnd::GoesOn => self.turn = Turn::Open { since: at },
+            AnswerEnd::GoesOn | AnswerEnd::GoesOnAfterAll => self.turn = Turn::Open { since: at },
             AnswerEnd::Done => {
                 self.turns += u64::from(self.asked);
                 self.close(Turn::Done);
             }
             AnswerEnd::Aborted => self.close(Turn::Interrupted),
         }
+    }
+
+    /// A client may write an answer's words before its tool calls: they look like an answer that is complete.
+    fn goes_on_after_all(&self, answer: &Answer) -> bool {
+        let last = self.recent.last().map(|(id, _)| id);
+        self.turn == Turn::Done
+            && answer.end == AnswerEnd::GoesOnAfterAll
+            && last.is_some()
+            && last == answer.message_id.as_ref()
+    }
+
+    /// Opens the turn again, for calls that were found running and are not in the transcript.
+    pub fn reopen(&mut self, calls: Vec<ToolCall>) {
+        self.turn = Turn::Open { since: self.last_at };
+        self.calls =
+            calls.into_iter().map(|call| OpenCall { id: String::new(), call }).take(CALLS_MAX).collect();
     }
 
     fn open_call(&mut self, call: Call) {
@@ -306,7 +329,7 @@ impl Reader {
         if let Some((uuid, message)) = last {
             digest.last_message = Some(LastMessage { uuid, sha256: sha256(&message) });
         }
-        digest.turns - turns
+        digest.turns.saturating_sub(turns)
     }
 }
 

@@ -103,6 +103,8 @@ pub enum AnswerEnd {
     /// Tool calls follow, or the record does not say.
     #[default]
     GoesOn,
+    /// Tool calls follow, also where the same answer was told as done: its words were written first.
+    GoesOnAfterAll,
     Done,
     /// Cut by the user in mid-stream.
     Aborted,

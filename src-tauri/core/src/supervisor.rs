@@ -49,6 +49,8 @@ pub enum Event<'a> {
         last_words: LastWords,
         happened_at: Option<Timestamp>,
         digest: &'a Digest,
+        /// The app that hosted the process was about to restart for an update.
+        host_updating: bool,
     },
     /// A process that was gone again before it was seen went on with the chat.
     WentOn { chat: &'a ChatId },
@@ -150,8 +152,8 @@ impl Supervisor {
                 }
                 changed(chat)
             }
-            Event::Gone { chat, process, gone, last_words, happened_at, digest } => {
-                let death = Death { process, gone, last_words: &last_words, digest };
+            Event::Gone { chat, process, gone, last_words, happened_at, digest, host_updating } => {
+                let death = Death { process, gone, last_words: &last_words, digest, host_updating };
                 self.gone(chat, &death, happened_at.unwrap_or(now))
             }
             Event::WentOn { chat } => self.went_on(chat),
@@ -172,6 +174,7 @@ impl Supervisor {
             state = match presence {
                 Presence::Alive(RegistryStatus::Busy) => return ChatState::Working,
                 Presence::Alive(RegistryStatus::Waiting) => return ChatState::Waiting,
+                Presence::Alive(RegistryStatus::Hung) => return ChatState::Hung,
                 Presence::Alive(RegistryStatus::Idle | RegistryStatus::Other(_)) => ChatState::Idle,
                 Presence::Unknowable if !state.is_live() => ChatState::Unknown,
                 Presence::Unknowable => state,

@@ -61,6 +61,7 @@ impl Desk {
             last_words,
             happened_at: None,
             digest: &digest,
+            host_updating: false,
         })
     }
 
@@ -192,6 +193,7 @@ fn a_crash_that_happened_earlier_keeps_its_time() {
         last_words,
         happened_at: Some(at(3)),
         digest: &digest,
+        host_updating: false,
     };
     let effects = supervisor.handle(event, at(60));
     let Some(Effect::RecordCrash(crash)) = effects.first() else { panic!("{effects:?}") };
@@ -412,4 +414,15 @@ fn a_restored_chat_that_dies_before_its_receipt_stays_crashed() {
     assert_eq!(kinds(&desk.gone(8, true)), ["record", "checkpoint", "changed"]);
     assert_eq!(desk.ended(true), [changed()]);
     assert_eq!(desk.state(), ChatState::Crashed);
+}
+
+#[test]
+fn a_chat_that_went_on_and_ended_unseen_is_crashed_no_more() {
+    let mut desk = Desk::default();
+    desk.alive(7, BUSY);
+    desk.gone(7, true);
+    assert_eq!(desk.state(), ChatState::Crashed);
+    assert_eq!(desk.tell(Event::WentOn { chat: &chat() }), [resolve(), changed()]);
+    assert_eq!(desk.state(), ChatState::Ended);
+    assert_eq!(desk.tell(Event::WentOn { chat: &chat() }), [changed()]);
 }

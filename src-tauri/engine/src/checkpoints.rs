@@ -3,7 +3,7 @@
 use std::{path::Path, time::Instant};
 
 use shim_api::{ApiError, checkpoints::Checkpoint, error::ErrorCode};
-use shim_core::{chats::ChatId, checkpoints::Trigger};
+use shim_core::{chats::ChatId, checkpoints::Trigger, digest::Reader, time::Timestamp};
 use shim_store::{NewCheckpoint, StoreError, Urgency};
 
 use crate::{
@@ -16,8 +16,39 @@ impl Watch {
     /// Takes a checkpoint without waiting for the disk; it is told when it is durable.
     pub fn take_checkpoint(&mut self, chat: &ChatId, trigger: Trigger) {
         let since = Instant::now();
-        let Some(checkpoint) = self.checkpoint_here(chat, trigger, None) else { return };
-        let (inputs, chat) = (self.handle.inputs.clone(), chat.clone());
+        if let Some(checkpoint) = self.checkpoint_here(chat, trigger, None) {
+            self.submit(checkpoint, since);
+        }
+    }
+
+    /// Takes a checkpoint of a moment that has passed: when the transcript held so many bytes.
+    pub fn take_checkpoint_of(&mut self, chat: &ChatId, trigger: Trigger, bytes: u64, at: Timestamp) {
+        let since = Instant::now();
+        self.settle();
+        let Some(mut checkpoint) = self.checkpoint_here(chat, trigger, None) else { return };
+        let mut reader = Reader::new(chat.client());
+        let read = self.home.store.read(|store| {
+            store.read_journal(checkpoint.stream, checkpoint.generation, 0, bytes, |piece| {
+                reader.feed(piece);
+                true
+            })
+        });
+        if let Err(error) = read {
+            return self.warn(error.to_string());
+        }
+        let digest = reader.at_rest();
+        if digest.offset == 0 {
+            return;
+        }
+        (checkpoint.turns, checkpoint.tokens, checkpoint.offset) =
+            (digest.turns, digest.tokens, digest.offset);
+        (checkpoint.todos, checkpoint.at) = (digest.todos, at);
+        (checkpoint.head, checkpoint.branch) = (None, None);
+        self.submit(checkpoint, since);
+    }
+
+    fn submit(&mut self, checkpoint: NewCheckpoint, since: Instant) {
+        let (inputs, chat) = (self.handle.inputs.clone(), checkpoint.chat.clone());
         let recorded = move |result: Result<i64, StoreError>| match result {
             Ok(checkpoint) => {
                 let took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -2,26 +2,31 @@
 //! and describes; it starts nothing, ends nothing, and decides nothing.
 
 mod claude_code;
+pub mod claude_desktop;
 mod codex;
+mod gemini;
 pub mod opencode;
 
 use std::{
     cell::OnceCell,
     collections::BTreeSet,
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use notify::RecursiveMode;
+use serde::{Deserialize, Serialize};
 use shim_core::{
     chats::{ChatId, Client},
     clients::Registration,
-    crashes::Leave,
-    restore::Then,
+    crashes::{Leave, ToolCall},
+    restore::{Orphan, Then},
     settings::Settings,
 };
+use shim_store::Launch;
 
-use crate::processes::{self, Running, Started};
+use crate::processes::{self, Running, Started, Whose};
 
 /// What asks a chat to go on with a turn that was cut.
 pub const GO_ON: &str = "Continue from where you left off.";
@@ -64,6 +69,8 @@ pub enum Change {
     Rows,
     /// Another process may hold a chat.
     Processes,
+    /// The app said something in its log.
+    App,
     /// Nothing that SHIM reads.
     Nothing,
 }
@@ -127,6 +134,13 @@ pub enum Input {
     Kept(Vec<u8>),
 }
 
+/// Text that is added to a client's file right before the client is started, when nobody can write to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Append {
+    pub path: PathBuf,
+    pub text: String,
+}
+
 /// Flags of a client's command line that are given again at a restart.
 pub struct Flags {
     pub with_value: &'static [&'static str],
@@ -153,6 +167,11 @@ pub trait Port: Sync {
 
     /// The folder that a process with these variables keeps its chats in.
     fn home(&self, variables: Variables<'_>) -> Option<PathBuf>;
+
+    /// Homes that this one holds, of this client or another.
+    fn further_homes(&self, _home: &Path) -> Vec<ClientHome> {
+        Vec::new()
+    }
 
     /// Changes an environment so that a client started with it uses `home`, where it does not already.
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path);
@@ -194,6 +213,18 @@ pub trait Port: Sync {
     /// this chat. `dead` are the pids of processes that held the chat.
     fn tool_marks(&self, session_id: &str, dead: &[u32]) -> Vec<String>;
 
+    /// Whether those marks name the chat. Where they name the client alone, a process counts as the chat's that has
+    /// the same user and directory and no living client above it.
+    fn tool_marks_name_the_chat(&self) -> bool {
+        true
+    }
+
+    /// The call that a process left behind was started for, where the transcript does not have it and the process
+    /// itself shows that the call was not finished.
+    fn unfinished_call(&self, _orphan: &Orphan) -> Option<ToolCall> {
+        None
+    }
+
     fn flags(&self) -> &'static Flags;
 
     /// Settings in the environment that are stored with a chat. None of them may be a key or a token.
@@ -209,6 +240,11 @@ pub trait Port: Sync {
     fn write_context(&self, start: &Start<'_>) -> anyhow::Result<String>;
 
     fn plan(&self, start: &Start<'_>) -> Plan;
+
+    /// What is added to the chat's file when this start is carried out.
+    fn added(&self, _start: &Start<'_>, _transcript: &Path) -> Option<Append> {
+        None
+    }
 
     /// An id for a fork, as long as the client's own.
     fn new_session_id(&self) -> String {
@@ -229,12 +265,19 @@ pub fn port(client: Client) -> &'static dyn Port {
     match client {
         Client::ClaudeCode => &claude_code::ClaudeCode,
         Client::Codex => &codex::Codex,
+        Client::Gemini => &gemini::Gemini,
         Client::Opencode => &opencode::Opencode,
-        Client::Gemini | Client::ClaudeDesktop => &claude_code::ClaudeCode,
+        Client::ClaudeDesktop => &claude_desktop::ClaudeDesktop,
     }
 }
 
-pub const PORTS: [&dyn Port; 3] = [&claude_code::ClaudeCode, &codex::Codex, &opencode::Opencode];
+pub const PORTS: [&dyn Port; Client::ALL.len()] = [
+    &claude_code::ClaudeCode,
+    &codex::Codex,
+    &gemini::Gemini,
+    &opencode::Opencode,
+    &claude_desktop::ClaudeDesktop,
+];
 
 /// A look at the machine's processes, taken when it is first asked for, however many ask.
 #[derive(Default)]
@@ -245,13 +288,42 @@ pub struct Look {
 impl Look {
     /// The processes of a client's program, with how they were started.
     pub fn programs(&self, port: &dyn Port) -> io::Result<Vec<&Running>> {
+        Ok(self.all()?.iter().filter(|running| running.is_of(port.program_name())).collect())
+    }
+
+    /// The processes of all clients' programs.
+    pub fn all(&self) -> io::Result<&[Running]> {
         let names = PORTS.map(Port::program_name);
         let programs = self.programs.get_or_init(|| processes::running_programs(&names));
         let programs = programs
             .as_ref()
             .ok_or_else(|| io::Error::other("the system does not say which processes run"))?;
-        Ok(programs.iter().filter(|running| running.is_of(port.program_name())).collect())
+        Ok(programs)
     }
+}
+
+/// What tool calls of a chat left running; `None` where the system does not tell. `dead` are the pids of processes
+/// that held the chat, `others` those of clients that hold other chats.
+pub fn tool_children(
+    chat: &ChatId,
+    launch: &Launch,
+    cwd: Option<&str>,
+    dead: &[u32],
+    others: &[u32],
+) -> Option<Vec<Orphan>> {
+    let port = port(chat.client());
+    let marks = port.tool_marks(chat.session_id(), dead);
+    if port.tool_marks_name_the_chat() {
+        return processes::tool_children(&marks, others, None);
+    }
+    let user = launch.environment.iter().find(|(name, _)| name == USER_HOME);
+    let Some(((name, home), cwd)) = user.zip(cwd) else { return Some(Vec::new()) };
+    let whose = Whose {
+        user: OsString::from(format!("{name}={home}")),
+        cwd: PathBuf::from(cwd),
+        program: port.program_name(),
+    };
+    processes::tool_children(&marks, others, Some(&whose))
 }
 
 /// The folders the client itself would use, the ones named in the settings, and those of running clients.
@@ -266,6 +338,8 @@ pub fn homes(settings: &Settings, remembered: Vec<ClientHome>, look: Option<&Loo
             homes.extend(running.iter().filter_map(|running| home_of(port, &running.started)).map(of));
         }
     }
+    let inner: Vec<_> = homes.iter().flat_map(|home| home.port().further_homes(&home.folder)).collect();
+    homes.extend(inner);
     let real = homes.into_iter().filter_map(|home| {
         Some(ClientHome { client: home.client, folder: home.folder.canonicalize().ok()? })
     });

@@ -47,7 +47,7 @@ impl Watch {
         }
     }
 
-    fn record_crash(&mut self, crash: NewCrash) {
+    pub fn record_crash(&mut self, crash: NewCrash) {
         let (detected_at, recorded) = (now(), crash.clone());
         let written = self.home.store.write(Urgency::AtOnce, move |store| {
             let Some(id) = store.record_crash(&recorded, detected_at)? else { return Ok(None) };
@@ -83,7 +83,7 @@ impl Watch {
         }
     }
 
-    fn resolve_crashes(&mut self, chat: ChatId) {
+    pub fn resolve_crashes(&mut self, chat: ChatId) {
         self.open_crashes.remove(&chat);
         let resolved = self.home.store.write(Urgency::AtOnce, move |store| store.resolve_crashes(&chat));
         if let Err(error) = resolved {

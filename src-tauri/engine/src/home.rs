@@ -9,7 +9,10 @@ use shim_api::home::{DATABASE_FILE, ENGINE_FILE, LOCK_FILE, SETTINGS_FILE, read_
 use shim_core::settings::{self, Settings};
 use shim_store::{Store, StoreError};
 
-use crate::paths::make_private_folder;
+use crate::{
+    hooks::{CONTEXTS_FOLDER, NOTES_FOLDER},
+    paths::make_private_folder,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
@@ -61,7 +64,7 @@ impl Home {
             });
         }
         let store = Store::open(&path.join(DATABASE_FILE), settings.journal_commit)?;
-        for inner in ["restores", "workers"] {
+        for inner in ["restores", "workers", NOTES_FOLDER, CONTEXTS_FOLDER] {
             make_private_folder(&path.join(inner)).map_err(folder)?;
         }
         let program = std::env::current_exe().map_err(HomeError::Program)?;

@@ -3,7 +3,8 @@
 
 use std::{
     ffi::OsString,
-    io,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use shim_store::Launch;
 
 use crate::{
-    clients::{Flags, PORTS, Port},
+    clients::{Append, Flags, PORTS, Port},
     processes::Started,
 };
 
@@ -100,13 +101,21 @@ pub fn kept_flags(known: &Flags, arguments: &[OsString]) -> Vec<String> {
 fn without_inline_settings(flags: Vec<String>) -> Vec<String> {
     let mut stored: Vec<String> = Vec::new();
     for flag in flags {
-        if flag.trim_start().starts_with(['{', '[']) {
-            while stored.pop().is_some_and(|dropped| !dropped.starts_with("--")) {}
+        if flag.trim_start().starts_with(['{', '[']) || may_be_a_secret(&flag) {
+            while stored.pop().is_some_and(|dropped| !dropped.starts_with('-')) {}
         } else {
             stored.push(flag);
         }
     }
     stored
+}
+
+/// A setting given as `name=value` whose name speaks of a key, but not of the variable that holds it.
+fn may_be_a_secret(flag: &str) -> bool {
+    let Some((name, _)) = flag.split_once('=').filter(|_| !flag.starts_with('-')) else { return false };
+    let name = name.to_lowercase();
+    !name.ends_with("env_key")
+        && ["key", "token", "secret", "password", "header"].iter().any(|word| name.contains(word))
 }
 
 /// A start that another process carries out: read once, then gone.
@@ -118,6 +127,8 @@ pub struct LaunchFile {
     pub cwd: PathBuf,
     /// Taken over from the terminal it runs in, such as `TERM`.
     pub from_terminal: Vec<String>,
+    /// What a chat at rest is told by its own file.
+    pub added: Option<Append>,
 }
 
 impl LaunchFile {
@@ -137,6 +148,7 @@ pub fn run_launch_file(path: &Path) -> io::Result<ExitCode> {
     let bytes = std::fs::read(path)?;
     std::fs::remove_file(path)?;
     let launch: LaunchFile = serde_json::from_slice(&bytes)?;
+    launch.added.as_ref().map_or(Ok(()), add)?;
     let mut command = launch.command();
     #[cfg(unix)]
     {
@@ -150,6 +162,35 @@ pub fn run_launch_file(path: &Path) -> io::Result<ExitCode> {
     }
 }
 
+/// A group of its own, so that ending SHIM or its terminal does not end the chat.
+pub fn own_group(command: &mut Command) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+    }
+}
+
+/// One write, behind what is there: a client that reads meanwhile sees all of it or nothing. A last line that was
+/// torn stays a line of its own.
+fn add(added: &Append) -> io::Result<()> {
+    let mut file = File::options().read(true).append(true).open(&added.path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let between = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{between}{}", added.text).as_bytes())?;
+    file.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -157,6 +198,18 @@ mod tests {
     use super::kept_flags;
     use crate::clients::port;
     use shim_core::chats::Client;
+
+    #[test]
+    fn what_may_hold_a_key_is_not_stored() {
+        for (flags, expected) in [
+            ("--settings {\"apiKey\":1} --ide", "--ide"),
+            ("-c a=1 -c x.http_headers={A=\"b\"} --search", "-c a=1 --search"),
+            ("-c experimental_bearer_token=x -c x.env_key=\"Y\"", "-c x.env_key=\"Y\""),
+        ] {
+            let flags = flags.split(' ').map(str::to_owned).collect();
+            assert_eq!(super::without_inline_settings(flags).join(" "), expected);
+        }
+    }
 
     #[test]
     fn flags_are_given_again_and_prompts_are_not() {

@@ -3,10 +3,13 @@
 
 pub mod checkpoints;
 mod clients;
+mod desktop;
 pub mod doctor;
 mod effects;
 mod git;
 mod home;
+pub mod hooks;
+pub mod install;
 mod journal;
 mod launch;
 mod paths;

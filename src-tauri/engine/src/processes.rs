@@ -89,6 +89,8 @@ pub fn started(pid: u32) -> Option<Started> {
 pub struct Running {
     pub pid: u32,
     pub parent: Option<u32>,
+    /// When it was started, to the second.
+    pub since: Timestamp,
     pub started: Started,
 }
 
@@ -134,6 +136,7 @@ pub fn running_programs(names: &[&str]) -> Option<Vec<Running>> {
     let running = found.map(|process| Running {
         pid: process.pid().as_u32(),
         parent: process.parent().map(sysinfo::Pid::as_u32),
+        since: since(process),
         started: describe(process),
     });
     Some(running.collect())
@@ -143,11 +146,12 @@ pub fn running_programs(names: &[&str]) -> Option<Vec<Running>> {
 /// the system does not tell. Left out are this process
 /// and the clients of other chats, each with what it was started by and what it started: those inherited
 /// the mark and are somebody else's by now.
-pub fn tool_children(marks: &[String], clients: &[u32]) -> Option<Vec<Orphan>> {
+pub fn tool_children(marks: &[String], clients: &[u32], whose: Option<&Whose>) -> Option<Vec<Orphan>> {
     let mut system = System::new().ok()?;
     let kind = ProcessRefreshKind::nothing()
         .with_environ(UpdateKind::Always)
         .with_cmd(UpdateKind::Always)
+        .with_cwd(UpdateKind::OnlyIfNotSet)
         .without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
     let marks: Vec<_> = marks.iter().map(OsString::from).collect();
@@ -160,11 +164,35 @@ pub fn tool_children(marks: &[String], clients: &[u32]) -> Option<Vec<Orphan>> {
     let children = system
         .processes()
         .values()
-        .filter(|process| marks.iter().any(|mark| process.environ().contains(mark)));
+        .filter(|process| marks.iter().any(|mark| process.environ().contains(mark)))
+        .filter(|process| whose.is_none_or(|whose| whose.is(&system, process, &marks)));
     let mut orphans: Vec<_> = children.filter(|process| !is_others(process.pid())).collect();
     // A shell before what it waits for: the other way round it would go on to its next command.
     orphans.sort_by_key(|process| line_of(&system, process.pid()).len());
     Some(orphans.into_iter().filter_map(as_orphan).collect())
+}
+
+/// Whose tool children are meant, where the marks do not say.
+pub struct Whose {
+    /// An entry of the environment.
+    pub user: OsString,
+    pub cwd: PathBuf,
+    /// How the name of the client's program begins.
+    pub program: &'static str,
+}
+
+impl Whose {
+    fn is(&self, system: &System, process: &sysinfo::Process, marks: &[OsString]) -> bool {
+        let is_marked = |p: &sysinfo::Process| marks.iter().any(|mark| p.environ().contains(mark));
+        let is_client = |p: &sysinfo::Process| {
+            is_named(p.cmd().iter().take(NAME_WORDS_MAX).map(Path::new), self.program) && !is_marked(p)
+        };
+        let line = line_of(system, process.pid());
+        let has_a_client = line.iter().filter_map(|pid| system.process(*pid)).any(is_client);
+        process.environ().contains(&self.user)
+            && process.cwd().is_some_and(|cwd| cwd.starts_with(&self.cwd))
+            && !has_a_client
+    }
 }
 
 /// A process and all that it started, parents first: a launcher is not the client, and a client's tools are
@@ -184,6 +212,10 @@ pub fn tree(root: u32) -> Vec<Orphan> {
     members.into_iter().filter_map(|(_, process)| as_orphan(process)).collect()
 }
 
+fn since(process: &sysinfo::Process) -> Timestamp {
+    Timestamp::from_ms(i64::try_from(process.start_time()).unwrap_or(0).saturating_mul(1000))
+}
+
 fn as_orphan(process: &sysinfo::Process) -> Option<Orphan> {
     let pid = process.pid().as_u32();
     let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
@@ -191,6 +223,13 @@ fn as_orphan(process: &sysinfo::Process) -> Option<Orphan> {
 }
 
 /// A process and those it was started by.
+pub fn lineage(pid: u32) -> Vec<u32> {
+    let Ok(mut system) = System::new() else { return vec![pid] };
+    let kind = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    line_of(&system, sysinfo::Pid::from_u32(pid)).into_iter().map(sysinfo::Pid::as_u32).collect()
+}
+
 fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
     let mut line = vec![pid];
     while let Some(parent) =

@@ -21,6 +21,7 @@ use shim_api::{
 };
 use shim_core::{
     chats::{ChatId, Client},
+    clients::claude_desktop::{APP, chat_link},
     crashes::{InTurn, ToolCall},
     digest::{Digest, Reader, Turn},
     restore::{
@@ -33,6 +34,7 @@ use shim_store::{CheckpointRow, StoreError, Stream, Urgency};
 
 use crate::{
     clients::{self, port},
+    desktop,
     home::Home,
     paths::to_bytes,
     processes::{self, Liveness, Started},
@@ -96,7 +98,13 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         Target::One(chat, crash) => (chat, crash),
         Target::Many(candidates) => return refuse_ambiguous(handle, request, &candidates, begun),
     };
+    if chat.client() == Client::ClaudeDesktop {
+        return desktop::restart::restart(handle, &chat, crash, request.dry_run);
+    }
     let subject = look_up(handle, &chat, crash)?;
+    if let Some(crash) = desktop::relink::lost(handle, subject.crash)? {
+        return desktop::relink::relink(handle, &crash, request.dry_run);
+    }
     let checkpoint = match request.checkpoint {
         Some(id) => handle.home.store.read(|store| store.checkpoint(id)).map_err(views::store_error)?,
         None => None,
@@ -157,6 +165,10 @@ fn find_target(handle: &Handle, target: &str) -> Result<Target, ApiError> {
     }
     let candidates = candidates(handle, target)?;
     match candidates.as_slice() {
+        // Its chats lie on a server: any id may be one.
+        [] if is_desktop_chat(target) => {
+            Ok(Target::One(ChatId::new(Client::ClaudeDesktop, named(target)), None))
+        }
         [] => Err(not_found(target)),
         [chat] => Ok(Target::One(chat.clone(), None)),
         _ => Ok(Target::Many(candidates)),
@@ -177,6 +189,16 @@ fn candidates(handle: &Handle, target: &str) -> Result<Vec<ChatId>, ApiError> {
         found.sort();
         found
     })
+}
+
+fn is_desktop_chat(target: &str) -> bool {
+    let is_of_the_app = ChatId::parse(target).is_some_and(|chat| chat.client() == Client::ClaudeDesktop);
+    is_of_the_app && (named(target) == APP || chat_link(named(target)).is_some())
+}
+
+/// The client's own id in `<client>:<id>`, or the whole.
+fn named(target: &str) -> &str {
+    target.split_once(':').map_or(target, |(_, id)| id)
 }
 
 fn not_found(target: &str) -> ApiError {
@@ -205,8 +227,7 @@ fn refuse_ambiguous(
     begun: Instant,
 ) -> Result<Receipt, ApiError> {
     let client = candidates.first().map_or(Client::ClaudeCode, ChatId::client);
-    let named = request.target.split_once(':').map_or(request.target.as_str(), |(_, id)| id);
-    let chat = ChatId::new(client, named);
+    let chat = ChatId::new(client, named(&request.target));
     let (for_row, at) = (chat.clone(), now());
     let number = handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, None, at));
     let message = which_of(&request.target, candidates);
@@ -221,7 +242,7 @@ fn refuse_ambiguous(
     Ok(receipt)
 }
 
-fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
+pub fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
     Receipt {
         id: 0,
         chat,
@@ -247,7 +268,7 @@ fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
     }
 }
 
-fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
+pub fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
     let kept = store_receipt(handle, receipt);
     handle.tell(Told::RestoreFinished { receipt: Box::new(receipt.clone()) });
     kept
@@ -515,8 +536,8 @@ impl Work<'_> {
         })?;
         // The client itself carries its chat's id only in what it starts.
         let dead: Vec<_> = self.subject.dead.into_iter().collect();
-        let marks = self.port().tool_marks(self.job.chat.session_id(), &dead);
-        processes::tool_children(&marks, &clients).ok_or_else(no_processes)
+        let (launch, cwd) = (&self.subject.launch, self.subject.cwd.as_deref());
+        clients::tool_children(&self.job.chat, launch, cwd, &dead, &clients).ok_or_else(no_processes)
     }
 
     /// Waits until the client's registry shows the chat under a new process.
@@ -675,7 +696,7 @@ impl Work<'_> {
     }
 }
 
-fn refused(step: &str, refusal: Refusal) -> Outcome {
+pub fn refused(step: &str, refusal: Refusal) -> Outcome {
     Outcome {
         ok: false,
         started: false,

@@ -27,7 +27,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clients::{Change, ClientHome, Transcript},
+    desktop::Desktops,
     home::Home,
+    hooks::HeardChats,
     journal::{Kept, Tracked},
     processes::{Exit, Started, exited},
 };
@@ -88,6 +90,8 @@ pub struct Chat {
     pub launch: Launch,
     /// How its process was started, with its environment: in memory only, since that holds keys.
     pub started: Option<Started>,
+    /// Its process and those it was started by, where an app may host it.
+    pub lineage: Vec<u32>,
     pub dirty: bool,
     /// Its own transcripts. More than one existing file makes a restore ambiguous.
     pub transcripts: BTreeSet<PathBuf>,
@@ -114,12 +118,15 @@ pub struct Watch {
     /// Files with more to read than one slice.
     pub backlog: BTreeSet<Transcript>,
     pub took: Vec<(i64, u64)>,
+    /// What clients' hooks told.
+    pub heard: HeardChats,
     pub boot: Timestamp,
     /// Clients' databases, opened read-only, with the number of the file that was opened.
     pub databases: HashMap<PathBuf, (u64, shim_store::Opencode)>,
     pub file_events: Option<notify::RecommendedWatcher>,
     pub watched_folders: HashSet<PathBuf>,
     pub sweeps: u64,
+    pub desktops: Desktops,
     pub(crate) handle: Handle,
     tasks: Tasks,
     children: Vec<Child>,
@@ -212,11 +219,13 @@ impl Watch {
             outstanding: 0,
             backlog: BTreeSet::new(),
             took: Vec::new(),
+            heard: HeardChats::default(),
             boot: crate::processes::boot_time(),
             databases: HashMap::new(),
             file_events: None,
             watched_folders: HashSet::new(),
             sweeps: 0,
+            desktops: Desktops::default(),
             handle,
             tasks,
             children: Vec::new(),
@@ -321,7 +330,12 @@ impl Watch {
             self.sweep();
         }
         let (mut others, mut folder_came) = (BTreeSet::new(), false);
+        let (mut app_spoke, mut hooks_told) = (false, false);
         for path in changed.paths {
+            if self.is_a_hooks_note(&path) {
+                hooks_told = true;
+                continue;
+            }
             let home = self.home_holding(&path).cloned();
             match home.as_ref().map(|home| home.port().change(&home.folder, &path)) {
                 Some(Change::Transcript(transcript)) => {
@@ -333,13 +347,20 @@ impl Watch {
                     others.extend(home.filter(|_| unattended).map(|home| home.client));
                 }
                 Some(Change::Processes) => others.extend(home.map(|home| home.client)),
+                Some(Change::App) => app_spoke = true,
                 Some(Change::Nothing) | None => {
                     folder_came |= !self.watched_folders.contains(&path) && path.is_dir()
                 }
             }
         }
+        if hooks_told {
+            self.hear_hooks();
+        }
         for client in others {
             self.read_registries_of(client);
+        }
+        if app_spoke {
+            self.hear_desktops();
         }
         if folder_came {
             self.sweep();

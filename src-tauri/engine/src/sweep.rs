@@ -11,7 +11,7 @@ use notify::{RecursiveMode, Watcher};
 use shim_core::{
     chats::{ChatId, ChatState, Client, ProcessKey},
     clients::Registration,
-    crashes::{Gone, LastWords, Leave, RegistryStatus},
+    crashes::{Gone, LastWords, Leave, RegistryStatus, ToolCall},
     digest::{Digest, Turn},
     supervisor::Event,
     time::Timestamp,
@@ -20,6 +20,7 @@ use shim_store::Urgency;
 
 use crate::{
     clients::{self, ClientHome, Look, PORTS, Transcript, port},
+    hooks::NOTES_FOLDER,
     paths,
     processes::{self, Liveness, probe},
     run::{Watch, now},
@@ -64,8 +65,10 @@ impl Watch {
         for transcript in kept {
             self.catch_up(transcript);
         }
+        self.hear_hooks();
         self.read_registries();
         self.look_after_the_living();
+        self.look_after_desktops();
         self.look_after_the_unattended();
         self.record_what_waits();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
@@ -115,6 +118,7 @@ impl Watch {
             .into_iter()
             .map(|folder| (folder, RecursiveMode::NonRecursive))
             .collect();
+        wanted.push((self.home.path.join(NOTES_FOLDER), RecursiveMode::NonRecursive));
         for home in &self.homes {
             wanted.push((home.folder.clone(), RecursiveMode::NonRecursive));
             wanted.extend(home.port().folders(&home.folder));
@@ -235,8 +239,16 @@ impl Watch {
 
     /// The status of a chat whose client keeps none: as its transcript tells.
     fn fill_in_status(&self, registration: &mut Registration) {
+        if registration.client == Client::ClaudeDesktop {
+            if self.is_desktop_hung(&registration.process) {
+                registration.status = RegistryStatus::Hung;
+            }
+            return;
+        }
         let Some(chat) = self.chats.get(&registration.chat()) else { return };
-        registration.status = status_by(&chat.digest, registration.started_at);
+        let status = status_by(&chat.digest, registration.started_at);
+        let waits = self.waits_by_hooks(&registration.chat(), chat.digest.last_at);
+        registration.status = if waits { RegistryStatus::Waiting } else { status };
         registration.updated_at = chat.digest.last_at.or(registration.updated_at);
     }
 
@@ -244,9 +256,10 @@ impl Watch {
     pub fn status_grew(&mut self, id: &ChatId) {
         let Some(chat) = self.chats.get(id) else { return };
         let at = chat.digest.last_at;
-        let mut now_is = Vec::new();
+        let (waits, mut now_is) = (self.waits_by_hooks(id, at), Vec::new());
         for registration in self.registry.values_mut().filter(|known| known.chat() == *id) {
-            registration.status = status_by(&chat.digest, registration.started_at);
+            let status = status_by(&chat.digest, registration.started_at);
+            registration.status = if waits { RegistryStatus::Waiting } else { status };
             registration.updated_at = at.or(registration.updated_at);
             now_is.push((registration.process.clone(), registration.status.clone()));
         }
@@ -343,7 +356,9 @@ impl Watch {
             let before = self.home.store.read(|store| store.launch(id)).ok().flatten();
             launch.flags = before.map(|before| before.flags).unwrap_or_default();
         }
+        let lineage = self.lineage_of(registration);
         let chat = self.chats.entry(id.clone()).or_default();
+        chat.lineage = lineage;
         chat.name = registration.name.clone().or(chat.name.take());
         chat.last_activity = chat.last_activity.max(registration.started_at.unwrap_or_else(now));
         chat.launch = launch;
@@ -402,12 +417,17 @@ impl Watch {
 
     fn process_gone(&mut self, registration: &Registration, gone: Gone, leave: Leave, at: Timestamp) {
         let chat = &registration.chat();
+        let leave = self.leave_by_hooks(chat, &registration.process, leave);
         let transcripts: Vec<_> = self.transcripts_of(chat);
         for transcript in &transcripts {
             self.catch_up_wholly(transcript);
         }
-        let digest = self.digest_at_rest(chat);
+        let mut digest = self.digest_at_rest(chat);
         let keeps_registry = port(registration.client).keeps_registry();
+        let unfinished = self.unfinished_calls(chat, registration);
+        if !unfinished.is_empty() {
+            digest.reopen(unfinished);
+        }
         let happened_at = match gone {
             Gone::Exited(_) => Some(at),
             Gone::Absent | Gone::PidReused | Gone::BeforeBoot => {
@@ -423,6 +443,7 @@ impl Watch {
             updated_at: if keeps_registry { registration.updated_at } else { digest.last_at },
             leave,
         };
+        let host_updating = self.is_host_updating(chat, at);
         self.decide(Event::Gone {
             chat,
             process: &registration.process,
@@ -430,7 +451,25 @@ impl Watch {
             last_words,
             happened_at,
             digest: &digest,
+            host_updating,
         });
+    }
+
+    /// Calls that a dead process left running and that its transcript does not have.
+    fn unfinished_calls(&self, chat: &ChatId, dead: &Registration) -> Vec<ToolCall> {
+        let port = port(chat.client());
+        let Some(known) = self.chats.get(chat).filter(|_| !port.tool_marks_name_the_chat()) else {
+            return Vec::new();
+        };
+        let living = self.supervisor.living().into_iter().filter(|(_, process)| *process != dead.process);
+        let others: Vec<_> = living.map(|(_, process)| process.pid).collect();
+        let cwd = known.launch.cwd.as_deref().or(known.digest.cwd.as_deref());
+        let left = clients::tool_children(chat, &known.launch, cwd, &[dead.process.pid], &others);
+        let mut calls: Vec<_> =
+            left.unwrap_or_default().iter().filter_map(|orphan| port.unfinished_call(orphan)).collect();
+        // A shell and the one it became two of show the same call.
+        calls.dedup();
+        calls
     }
 
     /// The home that a path lies in; where one lies in another, the inner one.

@@ -2,6 +2,8 @@
 //! Nothing of the machine's own accounts, settings or programs is read, touched or reached.
 
 mod codex;
+mod desktop;
+mod gemini;
 mod headless;
 mod home;
 mod opencode;
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 pub use codex::{Codex, CodexStart};
+pub use desktop::Desktop;
+pub use gemini::{Gemini, GeminiStart};
 pub use headless::{Headless, Start};
 pub use home::{DUMMY_KEY, Home, Registry};
 pub use opencode::{OWN_INSTRUCTIONS, Opencode, OpencodeStart};

@@ -4,6 +4,7 @@
 mod chat_completions;
 #[cfg(target_os = "linux")]
 pub mod client;
+mod gemini;
 pub mod install;
 pub mod requests;
 mod responses;

@@ -47,6 +47,11 @@ impl Request {
         self.body.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// What the Gemini API is given to go on with. It names no chat: such a request is told by its prompt.
+    pub fn contents(&self) -> &[Value] {
+        crate::gemini::contents(&self.body).unwrap_or_default()
+    }
+
     /// What the Responses API is given to go on with.
     pub fn items(&self) -> &[Value] {
         self.body.get("input").and_then(Value::as_array).map_or(&[], Vec::as_slice)
@@ -65,7 +70,7 @@ impl Request {
     pub fn prompt(&self) -> String {
         let part = match self.is_chat_completion() {
             true => crate::chat_completions::part(&self.body),
-            false => crate::responses::part(&self.body),
+            false => crate::gemini::part(&self.body).or_else(|| crate::responses::part(&self.body)),
         };
         match part {
             Some(part) => part.prompt,
@@ -77,6 +82,7 @@ impl Request {
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.messages().iter().for_each(|message| collect_text(&message["content"], &mut text));
+        self.contents().iter().for_each(|content| collect_text(&content["parts"], &mut text));
         for call in self.messages().iter().filter_map(|message| message["tool_calls"].as_array()).flatten() {
             collect_text(&call["function"], &mut text);
         }
@@ -96,8 +102,10 @@ fn collect_text(content: &Value, text: &mut String) {
             for key in ["text", "thinking", "content", "arguments", "output"] {
                 block.get(key).into_iter().for_each(|content| collect_text(content, text));
             }
-            if let Some(input) = block.get("input") {
-                collect_text(&Value::String(input.to_string()), text);
+            for key in ["input", "functionCall", "functionResponse"] {
+                if let Some(input) = block.get(key) {
+                    collect_text(&Value::String(input.to_string()), text);
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

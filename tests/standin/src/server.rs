@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::{
+    gemini,
     requests::{Answer, Request, kept_headers},
     script::{Directive, Part, part},
     stream::{Frame, Piece, pieces, tokens, whole},
@@ -209,6 +210,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
             Json(json!({"input_tokens": tokens(bytes.len() as u64)})).into_response()
         }
         ("GET" | "HEAD", "/") => Json(json!({"stand-in": "Anthropic Messages API"})).into_response(),
+        ("POST", path) if gemini::asked(path).is_some() => {
+            return gemini(&shared, number, path, &body, bytes.len() as u64);
+        }
         (method, path) => failure(404, &format!("the stand-in does not answer {method} {path}")),
     };
     let status = answer.status();
@@ -240,6 +244,30 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
     tokio::time::sleep(pause).await;
     progress.done();
     Json(message).into_response()
+}
+
+/// The Gemini API, which Gemini CLI speaks. It names no chat: a script is told by its prompt.
+fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_bytes: u64) -> Response {
+    let progress = Progress { shared: Arc::clone(shared), number };
+    let (Some((model, ask)), Some(part)) = (gemini::asked(path), gemini::part(body)) else {
+        shared.update(number, |_| Answer::Refused { status: 400 });
+        return (StatusCode::BAD_REQUEST, Json(gemini::failure(400, "contents is required"))).into_response();
+    };
+    let frame = Frame { model: model.to_owned(), ..frame(body, request_bytes) };
+    let whole = match ask {
+        gemini::Ask::CountTokens => json!({"totalTokens": tokens(request_bytes)}),
+        gemini::Ask::Whole => gemini::whole(&frame, body),
+        gemini::Ask::Stream => match due(shared, &Value::Null, part) {
+            Ok(directives) => return streamed(progress, gemini::pieces(&frame, &directives)),
+            Err(status) => {
+                shared.update(number, |_| Answer::Refused { status });
+                let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                return (code, Json(gemini::failure(status, "the script says so"))).into_response();
+            }
+        },
+    };
+    progress.done();
+    Json(whole).into_response()
 }
 
 /// The Responses API, which Codex speaks.
@@ -334,7 +362,7 @@ fn streamed(progress: Progress, pieces: Vec<Piece>) -> Response {
 }
 
 fn sse(event: &Value) -> Bytes {
-    // Chat completions name no event, and end with a word that is no JSON.
+    // Chat completions and Gemini name no event; the former end with a word that is no JSON.
     let name = event["type"].as_str().map(|name| format!("event: {name}\n")).unwrap_or_default();
     let data = event.as_str().map_or_else(|| event.to_string(), str::to_owned);
     Bytes::from(format!("{name}data: {data}\n\n"))

@@ -121,7 +121,7 @@ export type EntryKind = "prompt" | "answer" | "tool" | "tool_failed" | "interrup
 
 export type ErrorCode = "bad_request" | "forbidden" | "not_found" | "ambiguous" | "engine_down" | "store" | "internal";
 
-export type Event = { "event": "chat_changed", chat: ChatId, } | { "event": "crash_recorded", crash: Crash, } | { "event": "checkpoint_taken", chat: ChatId, checkpoint: number, } | { "event": "restore_started", chat: ChatId, } | { "event": "restore_finished", receipt: Receipt, } | { "event": "status_changed" } | { "event": "missed" };
+export type Event = { "event": "chat_changed", chat: ChatId, } | { "event": "crash_recorded", crash: Crash, } | { "event": "checkpoint_taken", chat: ChatId, checkpoint: number, } | { "event": "restore_started", chat: ChatId, } | { "event": "restore_finished", receipt: Receipt, } | { "event": "notice", title: string, body: string, } | { "event": "status_changed" } | { "event": "missed" };
 
 export type Finding = { level: Level, 
 /**

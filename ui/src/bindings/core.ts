@@ -19,7 +19,7 @@ export type Client = "claude-code" | "codex" | "gemini" | "opencode" | "claude-d
 /**
  * What kind of death. The other kinds of the restore contract join with their detectors.
  */
-export type CrashKind = "killed" | "exited" | "shutdown";
+export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost";
 
 /**
  * One thing that was seen and speaks for the verdict.
@@ -73,4 +73,4 @@ export type ToolCall = { tool: string, input: unknown, };
 /**
  * Why a checkpoint was taken.
  */
-export type Trigger = "turn" | "crash" | "user";
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";

@@ -61,6 +61,7 @@ function concerns(event: Event, chat: string): boolean {
     case 'restore_finished':
       return event.receipt.chat === chat || event.receipt.fork_of === chat;
     case 'status_changed':
+    case 'notice':
     case 'missed':
       return false;
   }

@@ -247,18 +247,23 @@ fn transcript_at(path: &Path) -> Option<Transcript> {
 /// Which of the running programs hold which locks, each lock with its holder.
 #[cfg(target_os = "linux")]
 fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registration)> {
+    let open: Vec<_> = running.iter().map(|process| (*process, open_files(process.pid))).collect();
     let mut found = Vec::new();
-    for process in running {
-        let open = open_files(process.pid);
-        let has_rollout = |id: &str| {
-            let names = open.iter().filter_map(|path| path.file_name()?.to_str());
-            names.filter_map(codex::thread_id).any(|open| open == id)
-        };
-        let held = locks.iter().filter(|lock| open.contains(lock));
-        let held = held.filter_map(|lock| Some((lock, id_of(lock)?))).filter(|(_, id)| has_rollout(id));
-        found.extend(held.filter_map(|(lock, id)| Some((lock.clone(), registration(id, process.pid)?))));
+    for lock in locks {
+        let Some(id) = id_of(lock) else { continue };
+        let holding: Vec<_> = open.iter().filter(|(_, files)| holds(files, lock, id)).collect();
+        // What a client is about to start holds what it holds until it has become another program.
+        let is_fork = |process: &Running| holding.iter().any(|(other, _)| process.parent == Some(other.pid));
+        let holder = holding.iter().find(|(process, _)| !is_fork(process));
+        found.extend(holder.and_then(|(process, _)| Some((lock.clone(), registration(id, process.pid)?))));
     }
     found
+}
+
+#[cfg(target_os = "linux")]
+fn holds(open: &[PathBuf], lock: &PathBuf, id: &str) -> bool {
+    let names = open.iter().filter_map(|path| path.file_name()?.to_str());
+    open.contains(lock) && names.filter_map(codex::thread_id).any(|rollout| rollout == id)
 }
 
 #[cfg(target_os = "linux")]
@@ -319,7 +324,8 @@ fn kept<'a>(start: &Start<'a>) -> Vec<&'a str> {
         let value = given.next_if(|_| FLAGS.with_value.contains(&flag));
         let key = value.and_then(|value| value.split_once('=')).map(|(key, _)| key.trim());
         let is_own = matches!(flag, "-c" | "--config") && key.is_some_and(|key| OWN_SETTINGS.contains(&key));
-        if !is_own && !(start.headless && TERMINAL_ONLY.contains(&flag)) {
+        let is_foreign = start.headless && TERMINAL_ONLY.contains(&flag);
+        if !is_own && !is_foreign {
             flags.push(flag);
             flags.extend(value);
         }

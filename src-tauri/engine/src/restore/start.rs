@@ -13,7 +13,7 @@ use shim_store::Urgency;
 use super::Work;
 use crate::{
     clients::{Input, Port, Start, port},
-    launch::{LaunchFile, environment},
+    launch::{LaunchFile, environment, own_group},
     paths::write_whole,
     terminal,
 };
@@ -124,7 +124,9 @@ impl Work<'_> {
         let port = self.port();
         let mut environment = self.environment_of_start(self.file.as_deref());
         let (context, settings) = (self.context_path(), self.settings_path());
-        let plan = port.plan(&self.start_with(&context, &settings, &environment));
+        let start = self.start_with(&context, &settings, &environment);
+        let added = self.file.as_deref().and_then(|path| port.added(&start, path));
+        let plan = port.plan(&start);
         for (name, value) in plan.environment {
             environment.retain(|(known, _)| *known != name);
             environment.push((name, value));
@@ -137,7 +139,8 @@ impl Work<'_> {
                 .to_vec()
         };
         let cwd = PathBuf::from(cwd);
-        let launch = LaunchFile { program, arguments: plan.arguments, environment, cwd, from_terminal };
+        let launch =
+            LaunchFile { program, arguments: plan.arguments, environment, cwd, from_terminal, added };
         Ok((launch, plan.input))
     }
 
@@ -207,21 +210,6 @@ impl Work<'_> {
             }
             Input::Kept(first) => spawn_waiting(command, &path, first),
         }
-    }
-}
-
-/// A group of its own, so that ending SHIM or its terminal does not end the chat.
-fn own_group(command: &mut Command) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        command.process_group(0);
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::process::CommandExt;
-        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
     }
 }
 

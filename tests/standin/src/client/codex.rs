@@ -5,7 +5,8 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
+    process::Command,
     time::Duration,
 };
 
@@ -46,6 +47,26 @@ impl Home {
         Ok(project)
     }
 
+    /// A hook of the user's own, at the start of each chat, which the user trusts.
+    pub fn codex_hook(&self, command: &str) -> Result<()> {
+        let file = self.codex_home().join("hooks.json");
+        let command = serde_json::to_string(command)?;
+        let hook = format!(r#"{{"type": "command", "command": {command}}}"#);
+        fs::write(&file, format!(r#"{{"hooks": {{"SessionStart": [{{"hooks": [{hook}]}}]}}}}"#))?;
+        let identity = format!(
+            r#"{{"event_name":"session_start","hooks":[{{"async":false,"command":{command},"timeout":600,"type":"command"}}]}}"#
+        );
+        let written = self.folder().join("tmp/hook-identity");
+        fs::write(&written, identity)?;
+        let sum = Command::new("sha256sum").arg(&written).output().context("sha256sum cannot be started")?;
+        let sum = String::from_utf8_lossy(&sum.stdout).into_owned();
+        let sum = sum.split_whitespace().next().context("sha256sum said nothing")?;
+        let key = serde_json::to_string(&format!("{}:session_start:0:0", file.display()))?;
+        let mut config = File::options().append(true).open(self.codex_home().join("config.toml"))?;
+        writeln!(config, "\n[hooks.state.{key}]\ntrusted_hash = \"sha256:{sum}\"")?;
+        Ok(())
+    }
+
     /// The chat's rollout, once there is one.
     pub fn rollout(&self, thread_id: &str) -> Option<PathBuf> {
         let mut folders = vec![self.codex_home().join("sessions")];
@@ -74,8 +95,16 @@ impl Home {
             let open = fs::read_dir(format!("/proc/{}/fd", process.pid)).into_iter().flatten().flatten();
             open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|path| path == lock)
         };
-        self.processes().into_iter().filter(holds).map(|process| process.pid).collect()
+        let holding: Vec<_> = self.processes().into_iter().filter(holds).map(|process| process.pid).collect();
+        // What the client is about to start holds what it holds until it has become another program.
+        let is_fork = |pid: &u32| parent(*pid).is_some_and(|parent| holding.contains(&parent));
+        holding.iter().copied().filter(|pid| !is_fork(pid)).collect()
     }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// How a chat is started.
