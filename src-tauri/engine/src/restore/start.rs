@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use shim_core::{crashes::InTurn, restore::StepFailed};
+use shim_core::{crashes::InTurn, digest::Digest, restore::StepFailed};
 use shim_store::Urgency;
 
 use super::Work;
@@ -32,12 +32,21 @@ impl Work<'_> {
             watch.digest_at_rest(&chat)
         });
         match digest {
-            Ok(digest) if digest == self.subject.digest => Ok(()),
+            Ok(digest) if self.is_same(&digest) => Ok(()),
             Ok(_) => Err(StepFailed(
                 "the chat changed while it was being restored: look at it, then restore again".to_owned(),
             )),
             Err(error) => Err(StepFailed(error.message)),
         }
+    }
+
+    /// A chat that the client itself put back into its database is journaled behind what was there.
+    fn is_same(&self, digest: &Digest) -> bool {
+        let mut digest = digest.clone();
+        if self.file.as_deref().is_some_and(|path| self.port().rows(path).is_some()) {
+            digest.offset = self.subject.digest.offset;
+        }
+        digest == self.subject.digest
     }
 
     pub(super) fn context_path(&self) -> PathBuf {
