@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shim_standin::client::{Codex, CodexStart, Headless, Signal, Start, wait};
+use shim_standin::client::{Codex, CodexStart, Gemini, GeminiStart, Headless, Signal, Start, wait};
 
 use crate::world::{WAIT, World, id};
 
@@ -205,6 +205,41 @@ fn codex_tells_what_it_does_once_its_user_trusted_the_hooks() {
     let asked = world.standin.requests();
     let heard = asked.iter().any(|request| request.body.to_string().contains("The pump was half open."));
     assert!(heard && fs::read_dir(&contexts).unwrap().count() == 0);
+}
+
+#[test]
+fn gemini_tells_what_it_does_beside_the_users_own_hook() {
+    let world = World::furnished(|home, api| home.with_gemini(api).unwrap());
+    let path = world.home.gemini_home().join("settings.json");
+    let mut settings: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let own = json!({"hooks": [{"type": "command", "command": "echo ran >> ~/hooks.txt"}]});
+    settings["hooks"] = json!({"SessionStart": [own]});
+    let before = format!("// mine\n{settings:#}");
+    fs::write(&path, &before).unwrap();
+    let done = world.json(&["install", "hooks", "--client", "gemini"]);
+    assert_eq!(done[0]["outcome"], "written", "{done}");
+
+    let cwd = world.home.project("a projéct").unwrap();
+    let contexts = world.shim_home.join("contexts");
+    fs::create_dir_all(&contexts).unwrap();
+    let start = GeminiStart::new(&cwd, "@@slow 20 0.1 1");
+    let id = &start.session_id;
+    fs::write(contexts.join(format!("gemini-{id}.txt")), "The pump was half open.").unwrap();
+    let chat = Gemini::start(&world.home, &start, WAIT).unwrap();
+    let (pid, mut launcher) = (chat.pid, chat.launcher);
+    assert!(launcher.wait_for_exit(WAIT).unwrap().success(), "{}", launcher.complaints());
+    let told = notes(&world);
+    assert_eq!(events(&told), ["SessionStart", "BeforeAgent", "AfterAgent", "SessionEnd"], "{told:#?}");
+    for note in &told {
+        assert_eq!((&note["session_id"], &note["process"]["pid"]), (&json!(id), &json!(pid)), "{note}");
+    }
+    let ran = fs::read_to_string(world.home.folder().join("hooks.txt")).unwrap();
+    assert_eq!(ran.lines().count(), 1, "the user's own hook");
+    let asked = world.standin.requests();
+    let heard = asked.iter().any(|request| request.body.to_string().contains("The pump was half open."));
+    assert!(heard && fs::read_dir(&contexts).unwrap().count() == 0);
+    world.json(&["uninstall", "hooks", "--client", "gemini"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
 }
 
 fn hook(world: &World, args: &[&str], stdin: impl FnOnce(ChildStdin)) -> Output {
