@@ -274,6 +274,14 @@ pub fn examine(home: &Path) -> Vec<Finding> {
         .collect()
 }
 
+fn untrusted(record: &Record, text: &str, wanted: &Wanted<'_>) -> Vec<String> {
+    if (wanted.client, wanted.part) != (Client::Codex, Part::Hooks) {
+        return Vec::new();
+    }
+    let config = SettingsFile::open(&record.file.with_file_name("config.toml")).map(|file| file.text);
+    install::untrusted(text, &config.ok().flatten().unwrap_or_default(), wanted)
+}
+
 fn examine_one(record: &Record, part: Part, caller: &Caller) -> Finding {
     let what = format!("{} {}", record.client.name(), part.name());
     let file = record.file.display();
@@ -293,6 +301,12 @@ fn examine_one(record: &Record, part: Part, caller: &Caller) -> Finding {
     };
     let wanted = Wanted { client: record.client, part, caller };
     if install::is_installed(&text, &wanted) {
+        let untrusted = untrusted(record, &text, &wanted);
+        if !untrusted.is_empty() {
+            let found =
+                format!("Codex does not run SHIM's hooks for {}: they are not trusted", untrusted.join(", "));
+            return problem(found, "start codex, type /hooks, and trust SHIM's".to_owned());
+        }
         return Finding { level: Level::Ok, what, found: format!("installed in {file}"), advice: None };
     }
     let since = record.at;
