@@ -258,3 +258,33 @@ fn the_agent_of_launchd_is_a_property_list_that_says_what_is_meant() {
     assert_eq!(agent["KeepAlive"].as_dictionary().unwrap()["SuccessfulExit"].as_boolean(), Some(false));
     assert_eq!(agent["StandardErrorPath"].as_string(), Some(start.log));
 }
+
+/// Under a name of its own, and never run: this machine's own service stays as it is.
+#[cfg(windows)]
+#[test]
+fn the_task_scheduler_takes_the_task() {
+    let said = |arguments: &[&str]| std::process::Command::new("schtasks.exe").args(arguments).output().unwrap();
+    let user = std::process::Command::new("whoami.exe").output().unwrap().stdout;
+    let folder = tempfile::tempdir().unwrap();
+    let start = Start {
+        program: "C:\\R & D ü\\shim.exe",
+        home: Some("D:\\d a\\"),
+        folder: "",
+        log: "",
+        user: String::from_utf8_lossy(&user).trim(),
+    };
+    let text = plan(System::Tasks, &start).unwrap().text;
+    let name = format!("SHIM test {}", std::process::id());
+    let create = |text: &str| {
+        let file = folder.path().join("task.xml");
+        let units = text.encode_utf16().flat_map(u16::to_le_bytes);
+        std::fs::write(&file, [0xff, 0xfe].into_iter().chain(units).collect::<Vec<_>>()).unwrap();
+        said(&["/create", "/f", "/tn", &name, "/xml", file.to_str().unwrap()])
+    };
+    let taken = create(&text);
+    let removed = said(&["/delete", "/f", "/tn", &name]);
+    assert!(taken.status.success(), "{taken:?}");
+    assert!(removed.status.success(), "{removed:?}");
+    let broken = create(&text.replace("</Settings>", ""));
+    assert!(!broken.status.success(), "{broken:?}");
+}

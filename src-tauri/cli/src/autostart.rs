@@ -273,6 +273,10 @@ fn existing(plan: &Plan) -> anyhow::Result<Existing> {
             Err(error) => return Err(error).with_context(|| format!("{} cannot be read", plan.file)),
         },
     };
+    // Wine's `schtasks` shows nothing of a task, whether it is there or not.
+    if plan.show.is_some() && text.trim().is_empty() {
+        return Ok(Existing::None);
+    }
     Ok(if is_ours(&text) { Existing::Ours(text) } else { Existing::Foreign })
 }
 
