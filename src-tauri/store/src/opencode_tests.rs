@@ -1,3 +1,5 @@
+//! Reading a database that another program owns: real SQLite files, whole, foreign, locked and damaged.
+
 use rusqlite::Connection;
 use shim_core::clients::opencode::Table;
 

@@ -1,3 +1,5 @@
+//! Lines of an opencode journal, as made from real rows and as newer versions might have them.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! opencode's command line and folders, without the client.
+
 use std::path::Path;
 
 use shim_core::{chats::ChatId, chats::Client, restore::Then};
