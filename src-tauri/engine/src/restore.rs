@@ -119,7 +119,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
     let number =
         handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, crash, at));
     let number = number.map_err(views::store_error)?;
-    let (in_turn, in_flight) = where_cut(handle, &subject, checkpoint.as_ref())?;
+    let (in_turn, in_flight) = where_cut(handle, &chat, &subject, checkpoint.as_ref())?;
     let job = Job {
         chat: chat.clone(),
         fork,
@@ -360,6 +360,7 @@ fn directory(chat: &ChatId, launch: &shim_store::Launch, written: Option<String>
 /// Where the chat was cut: for a fork at its checkpoint, for a crash as its verdict says, else as it stands.
 fn where_cut(
     handle: &Handle,
+    chat: &ChatId,
     subject: &Subject,
     checkpoint: Option<&CheckpointRow>,
 ) -> Result<(InTurn, Vec<ToolCall>), ApiError> {
@@ -382,8 +383,19 @@ fn where_cut(
         .map_err(views::store_error)?;
     match crash.flatten().filter(|crash| !crash.resolved) {
         Some(crash) => Ok((crash.in_turn, crash.in_flight)),
-        None => Ok(open_turn(&subject.digest)),
+        None => match open_turn(&subject.digest) {
+            (InTurn::None, _) => unrecorded(handle, chat),
+            cut => Ok(cut),
+        },
     }
+}
+
+/// Calls that nobody recorded and that still run.
+fn unrecorded(handle: &Handle, chat: &ChatId) -> Result<(InTurn, Vec<ToolCall>), ApiError> {
+    let asked = chat.clone();
+    let calls = handle.call(move |watch| watch.unfinished_calls(&asked, None))?;
+    let in_turn = if calls.is_empty() { InTurn::None } else { InTurn::Tool };
+    Ok((in_turn, calls))
 }
 
 fn open_turn(digest: &Digest) -> (InTurn, Vec<ToolCall>) {
@@ -697,7 +709,12 @@ impl Work<'_> {
             pid: outcome.process.map(|process| process.pid),
             cwd: self.subject.cwd.clone(),
             model: self.subject.digest.model.clone(),
-            permission_mode: self.subject.digest.permission_mode.clone(),
+            permission_mode: self
+                .subject
+                .digest
+                .permission_mode
+                .clone()
+                .or_else(|| self.port().permission_mode(&self.subject.flags)),
             seconds: self.begun.elapsed().as_secs_f64(),
             client_seconds: self.client_wait.as_secs_f64(),
             steps: outcome.steps,

@@ -81,7 +81,7 @@ impl Port for Codex {
     }
 
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path) {
-        let used = home_with(self, environment).and_then(|used| used.canonicalize().ok());
+        let used = home_with(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
         if used.as_deref() != Some(home) {
             environment.retain(|(known, _)| known != "CODEX_HOME");
             environment.push(("CODEX_HOME".to_owned(), home.to_string_lossy().into_owned()));
