@@ -85,6 +85,8 @@ struct Work<'a> {
     context: String,
     /// The client answered and ended by itself.
     went_on: bool,
+    /// The process that the client showed the chat under.
+    appeared: Option<u32>,
     child_said: Option<PathBuf>,
     begun: Instant,
     client_wait: Duration,
@@ -143,6 +145,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         orphans_found: false,
         context: String::new(),
         went_on: false,
+        appeared: None,
         child_said: None,
         begun,
         client_wait: Duration::ZERO,
@@ -479,7 +482,7 @@ impl Work<'_> {
                 Effect::StartClient => Event::Started(self.start()),
                 Effect::AwaitClient { at_most } => self.await_client(at_most),
                 Effect::CountProcesses => match self.count() {
-                    Ok(processes) if processes.is_empty() && self.has_just_ended() => self.note_went_on(),
+                    Ok(processes) if self.has_just_ended(&processes) => self.note_went_on(),
                     Ok(processes) => Event::Counted { processes },
                     Err(error) => return self.unprovable(&error),
                 },
@@ -564,6 +567,7 @@ impl Work<'_> {
             match live {
                 Ok(live) => {
                     if let Some(process) = live.into_iter().next() {
+                        self.appeared = Some(process.pid);
                         break Event::Appeared(process);
                     }
                 }
@@ -590,10 +594,16 @@ impl Work<'_> {
         event
     }
 
-    /// Whether a worker that was asked to go on has answered and ended between two looks.
-    fn has_just_ended(&mut self) -> bool {
+    /// Whether a worker that was asked to go on has answered and ended between two looks. Its launcher may
+    /// still be about to.
+    fn has_just_ended(&mut self, counted: &[u32]) -> bool {
         let asked = self.job.then == Then::Continue && !self.went_on;
-        let Some(worker) = self.worker.as_mut().filter(|_| asked) else { return false };
+        let (Some(worker), Some(appeared)) = (self.worker.as_mut().filter(|_| asked), self.appeared) else {
+            return false;
+        };
+        if counted.contains(&appeared) || counted.iter().any(|pid| *pid != worker.id()) {
+            return false;
+        }
         let until = Instant::now() + ENDING_WAIT;
         loop {
             match worker.try_wait() {

@@ -217,7 +217,8 @@ impl Watch {
             .known_of(client)
             .into_iter()
             .filter(|(path, known)| {
-                !found.contains_key(path) && (!port(client).keeps_registry() || is_gone(known))
+                let tells = !port(client).keeps_registry() && !is_ending(&known.process);
+                !found.contains_key(path) && (tells || is_gone(known))
             })
             .map(|(path, known)| (path, known.chat(), is_gone(&known), known.process))
             .collect();
@@ -523,6 +524,12 @@ fn last_sign_of_life(registration: &Registration, last_record: Option<Timestamp>
     let candidates: HashSet<_> =
         [registration.updated_at, registration.started_at, last_record].into_iter().flatten().collect();
     candidates.into_iter().max()
+}
+
+/// Whether a process has begun to end: the system still lists it, and no longer says how it was started. With much
+/// memory to give back that takes seconds.
+fn is_ending(process: &ProcessKey) -> bool {
+    processes::started(process.pid).is_none_or(|started| started.arguments.is_empty())
 }
 
 fn changed_its_chat(before: &Registration, after: &Registration) -> bool {
