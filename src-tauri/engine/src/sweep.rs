@@ -249,7 +249,12 @@ impl Watch {
         let Some(chat) = self.chats.get(&registration.chat()) else { return };
         let status = status_by(&chat.digest, registration.started_at);
         let waits = self.waits_by_hooks(&registration.chat(), chat.digest.last_at);
-        registration.status = if waits { RegistryStatus::Waiting } else { status };
+        // A tool that runs outweighs words that look like a whole answer.
+        registration.status = match registration.status {
+            _ if waits => RegistryStatus::Waiting,
+            RegistryStatus::Busy => RegistryStatus::Busy,
+            _ => status,
+        };
         registration.updated_at = chat.digest.last_at.or(registration.updated_at);
     }
 
