@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-use shim_standin::client::{Headless, Signal, Start, wait};
+use serde_json::{Value, json};
+use shim_standin::client::{Codex, CodexStart, Gemini, GeminiStart, Headless, Signal, Start, wait};
 
 use crate::world::{WAIT, World, id};
 
@@ -134,6 +134,112 @@ fn a_killed_chat_is_still_a_crash() {
     chat.wait_for_exit(WAIT).unwrap();
     let crash = world.wait_for_crash(&start.session_id);
     assert_eq!((&crash["kind"], &crash["in_turn"]), (&"killed".into(), &"answer".into()), "{crash}");
+}
+
+/// Trusts every hook of SHIM's, as its user does in the client's `/hooks`.
+fn trust(world: &World) {
+    let file = world.home.codex_home().join("hooks.json");
+    let hooks: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let mut config = fs::OpenOptions::new().append(true).open(file.with_file_name("config.toml")).unwrap();
+    for (event, groups) in hooks["hooks"].as_object().unwrap() {
+        let last = groups.as_array().unwrap().len() - 1;
+        let command = &groups[last]["hooks"][0]["command"];
+        let event = match event.as_str() {
+            "SessionStart" => "session_start",
+            "UserPromptSubmit" => "user_prompt_submit",
+            "PreCompact" => "pre_compact",
+            "Stop" => "stop",
+            _ => "session_end",
+        };
+        let identity = format!(
+            r#"{{"event_name":"{event}","hooks":[{{"async":false,"command":{command},"timeout":3,"type":"command"}}]}}"#
+        );
+        let hash = shim_core::digest::sha256(&identity);
+        let key = serde_json::to_string(&format!("{}:{event}:{last}:0", file.display())).unwrap();
+        writeln!(config, "\n[hooks.state.{key}]\ntrusted_hash = \"sha256:{hash}\"").unwrap();
+    }
+}
+
+#[test]
+fn codex_tells_what_it_does_once_its_user_trusted_the_hooks() {
+    let world = World::furnished(|home, api| home.with_codex(api).unwrap());
+    world.home.codex_hook("echo ran >> ~/hooks.txt").unwrap();
+    let cwd = world.home.codex_project("a projéct").unwrap();
+    let done = world.json(&["install", "hooks", "--client", "codex"]);
+    assert_eq!(done[0]["outcome"], "written", "{done}");
+    let start = CodexStart::new(&cwd, "@@text one");
+    Codex::play(&world.home, &start, WAIT).unwrap();
+    assert_eq!(notes(&world), Vec::<Value>::new(), "a hook that is not trusted is not run");
+    let doctor = || {
+        let findings = world.json(&["doctor"]);
+        let found = findings.as_array().unwrap().iter().find(|finding| finding["what"] == "codex hooks");
+        found.unwrap()["found"].as_str().unwrap().to_owned()
+    };
+    assert!(
+        doctor().contains("SessionStart, UserPromptSubmit, PreCompact, Stop, SessionEnd"),
+        "{}",
+        doctor()
+    );
+
+    trust(&world);
+    assert!(doctor().contains("installed in"), "{}", doctor());
+    let chat = Codex::start(&world.home, &CodexStart::new(&cwd, "@@slow 20 0.1 1"), WAIT).unwrap();
+    let (pid, thread_id, mut launcher) = (chat.pid, chat.thread_id, chat.launcher);
+    assert!(launcher.wait_for_exit(WAIT).unwrap().success(), "{}", launcher.complaints());
+    let told = notes(&world);
+    assert_eq!(events(&told), ["SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"], "{told:#?}");
+    for note in &told {
+        assert_eq!(
+            (&note["session_id"], &note["process"]["pid"]),
+            (&json!(thread_id), &json!(pid)),
+            "{note}"
+        );
+    }
+    let ran = fs::read_to_string(world.home.folder().join("hooks.txt")).unwrap();
+    assert_eq!(ran.lines().count(), 2, "the user's own hook, at both starts");
+
+    let contexts = world.shim_home.join("contexts");
+    fs::create_dir_all(&contexts).unwrap();
+    fs::write(contexts.join(format!("codex-{thread_id}.txt")), "The pump was half open.").unwrap();
+    Codex::play(&world.home, &CodexStart::new(&cwd, "@@text two").resuming(&thread_id), WAIT).unwrap();
+    let asked = world.standin.requests();
+    let heard = asked.iter().any(|request| request.body.to_string().contains("The pump was half open."));
+    assert!(heard && fs::read_dir(&contexts).unwrap().count() == 0);
+}
+
+#[test]
+fn gemini_tells_what_it_does_beside_the_users_own_hook() {
+    let world = World::furnished(|home, api| home.with_gemini(api).unwrap());
+    let path = world.home.gemini_home().join("settings.json");
+    let mut settings: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let own = json!({"hooks": [{"type": "command", "command": "echo ran >> ~/hooks.txt"}]});
+    settings["hooks"] = json!({"SessionStart": [own]});
+    let before = format!("// mine\n{settings:#}");
+    fs::write(&path, &before).unwrap();
+    let done = world.json(&["install", "hooks", "--client", "gemini"]);
+    assert_eq!(done[0]["outcome"], "written", "{done}");
+
+    let cwd = world.home.project("a projéct").unwrap();
+    let contexts = world.shim_home.join("contexts");
+    fs::create_dir_all(&contexts).unwrap();
+    let start = GeminiStart::new(&cwd, "@@slow 20 0.1 1");
+    let id = &start.session_id;
+    fs::write(contexts.join(format!("gemini-{id}.txt")), "The pump was half open.").unwrap();
+    let chat = Gemini::start(&world.home, &start, WAIT).unwrap();
+    let (pid, mut launcher) = (chat.pid, chat.launcher);
+    assert!(launcher.wait_for_exit(WAIT).unwrap().success(), "{}", launcher.complaints());
+    let told = notes(&world);
+    assert_eq!(events(&told), ["SessionStart", "BeforeAgent", "AfterAgent", "SessionEnd"], "{told:#?}");
+    for note in &told {
+        assert_eq!((&note["session_id"], &note["process"]["pid"]), (&json!(id), &json!(pid)), "{note}");
+    }
+    let ran = fs::read_to_string(world.home.folder().join("hooks.txt")).unwrap();
+    assert_eq!(ran.lines().count(), 1, "the user's own hook");
+    let asked = world.standin.requests();
+    let heard = asked.iter().any(|request| request.body.to_string().contains("The pump was half open."));
+    assert!(heard && fs::read_dir(&contexts).unwrap().count() == 0);
+    world.json(&["uninstall", "hooks", "--client", "gemini"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
 }
 
 fn hook(world: &World, args: &[&str], stdin: impl FnOnce(ChildStdin)) -> Output {

@@ -6,10 +6,13 @@ mod jsonc;
 mod mcp;
 mod servers_toml;
 mod tree;
+mod trust;
 
 use serde::{Deserialize, Serialize};
 
 use crate::chats::Client;
+
+pub use trust::untrusted;
 
 pub use hooks::{EVENTS_CLAUDE_CODE, EVENTS_CODEX, EVENTS_GEMINI};
 

@@ -89,7 +89,7 @@ pub fn caller(home: &Path) -> anyhow::Result<Caller> {
             format!("{} cannot be written into a settings file: its name is no text", path.display())
         })
     };
-    let is_own = shim_api::home::own_folder().is_some_and(|own| own == home);
+    let is_own = shim_api::home::own_folder().is_ok_and(|own| own == home);
     let home = if is_own { None } else { Some(text(home)?) };
     Ok(Caller { program: text(&program)?, home, windows: cfg!(windows) })
 }
@@ -274,6 +274,14 @@ pub fn examine(home: &Path) -> Vec<Finding> {
         .collect()
 }
 
+fn untrusted(record: &Record, text: &str, wanted: &Wanted<'_>) -> Vec<String> {
+    if (wanted.client, wanted.part) != (Client::Codex, Part::Hooks) {
+        return Vec::new();
+    }
+    let config = SettingsFile::open(&record.file.with_file_name("config.toml")).map(|file| file.text);
+    install::untrusted(text, &config.ok().flatten().unwrap_or_default(), wanted)
+}
+
 fn examine_one(record: &Record, part: Part, caller: &Caller) -> Finding {
     let what = format!("{} {}", record.client.name(), part.name());
     let file = record.file.display();
@@ -293,6 +301,12 @@ fn examine_one(record: &Record, part: Part, caller: &Caller) -> Finding {
     };
     let wanted = Wanted { client: record.client, part, caller };
     if install::is_installed(&text, &wanted) {
+        let untrusted = untrusted(record, &text, &wanted);
+        if !untrusted.is_empty() {
+            let found =
+                format!("Codex does not run SHIM's hooks for {}: they are not trusted", untrusted.join(", "));
+            return problem(found, "start codex, type /hooks, and trust SHIM's".to_owned());
+        }
         return Finding { level: Level::Ok, what, found: format!("installed in {file}"), advice: None };
     }
     let since = record.at;

@@ -39,7 +39,7 @@ pub fn install(text: &str, wanted: &Wanted<'_>) -> Result<String, Wrong> {
     }
     for event in events {
         let hook = hook(wanted, event);
-        let next = match ours(&text, wanted)?.into_iter().find(|found| found.event == *event) {
+        let next = match standing(&text, wanted)?.into_iter().find(|found| found.event == *event) {
             Some(found) if found.value == hook.value() => continue,
             Some(found) => match jsonc::parse(&text)? {
                 Some(root) => jsonc::replace(&text, &root, found.span, &hook),
@@ -52,7 +52,7 @@ pub fn install(text: &str, wanted: &Wanted<'_>) -> Result<String, Wrong> {
         };
         text = next;
     }
-    let found = ours(&text, wanted).map_err(|_| Wrong::Unsound)?;
+    let found = standing(&text, wanted).map_err(|_| Wrong::Unsound)?;
     let sound = found.len() == events.len()
         && found.iter().all(|found| found.value == hook(wanted, &found.event).value());
     if sound { Ok(text) } else { Err(Wrong::Unsound) }
@@ -66,7 +66,7 @@ fn first_superfluous(
     kept: &mut Vec<String>,
 ) -> Result<Option<String>, Wrong> {
     kept.clear();
-    for found in ours(text, wanted)? {
+    for found in standing(text, wanted)? {
         if events.contains(&found.event.as_str()) && !kept.contains(&found.event) {
             kept.push(found.event);
         } else {
@@ -80,7 +80,7 @@ pub fn uninstall(text: &str, wanted: &Wanted<'_>, before: Option<&str>) -> Resul
     events(wanted.client)?;
     let mut text = text.to_owned();
     let mut emptied = Vec::new();
-    while let Some(found) = ours(&text, wanted)?.into_iter().next() {
+    while let Some(found) = standing(&text, wanted)?.into_iter().next() {
         text = without(&text, &found, before)?;
         emptied.push(found.event);
     }
@@ -132,15 +132,16 @@ pub fn hindrances(text: &str, client: Client) -> Vec<&'static str> {
 }
 
 /// A hook of SHIM's, of this data folder.
-struct Ours {
-    event: String,
+pub struct Standing {
+    pub event: String,
     span: (usize, usize),
-    value: serde_json::Value,
-    group: usize,
-    place: usize,
+    pub value: serde_json::Value,
+    /// Its group's place in the event's list, and its own in the group.
+    pub group: usize,
+    pub place: usize,
 }
 
-fn ours(text: &str, wanted: &Wanted<'_>) -> Result<Vec<Ours>, Wrong> {
+pub fn standing(text: &str, wanted: &Wanted<'_>) -> Result<Vec<Standing>, Wrong> {
     let Some(root) = jsonc::parse(text)? else { return Ok(Vec::new()) };
     let Some(events) = jsonc::at(&root, &[HOOKS]).and_then(Value::as_object) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
@@ -152,7 +153,7 @@ fn ours(text: &str, wanted: &Wanted<'_>) -> Result<Vec<Ours>, Wrong> {
                 let value = serde_json::Value::from(command.clone());
                 if is_ours(&value, wanted) {
                     let (event, span) = (event.name.as_str().to_owned(), (command.start(), command.end()));
-                    found.push(Ours { event, span, value, group, place });
+                    found.push(Standing { event, span, value, group, place });
                 }
             }
         }
@@ -161,7 +162,7 @@ fn ours(text: &str, wanted: &Wanted<'_>) -> Result<Vec<Ours>, Wrong> {
 }
 
 /// The text without one hook, and without its group when that holds no other.
-fn without(text: &str, found: &Ours, before: Option<&str>) -> Result<String, Wrong> {
+fn without(text: &str, found: &Standing, before: Option<&str>) -> Result<String, Wrong> {
     let Some(root) = jsonc::parse(text)? else { return Ok(text.to_owned()) };
     let path = [HOOKS, found.event.as_str()];
     let list = jsonc::at(&root, &path).and_then(|value| Some((value, value.as_array()?)));
