@@ -1,4 +1,4 @@
-//! Reading a database that another program owns: real SQLite files, whole, foreign, locked and damaged.
+//! A database of opencode's form, read beside a client that writes it.
 
 use rusqlite::Connection;
 use shim_core::clients::opencode::Table;

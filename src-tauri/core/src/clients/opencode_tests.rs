@@ -1,4 +1,4 @@
-//! Lines of an opencode journal, as made from real rows and as newer versions might have them.
+//! Rows as lines, lines as turns: what a chat of opencode is read as, and what is journaled of it.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! opencode's command line and folders, without the client.
+//! The port of opencode without a client: paths, changes, command lines.
 
 use std::path::Path;
 
