@@ -423,6 +423,25 @@ fn codex_in_a_terminal_dies_and_ends() {
 }
 
 #[test]
+fn a_sub_agent_of_codex_is_no_chat_of_its_own() {
+    let world = world();
+    let cwd = world.home.codex_project("p").unwrap();
+    let script = "@@tool multi_agent_v1__spawn_agent {\"message\": \"@@text the child is done\"}\n\
+        @@tool exec_command {\"cmd\": \"sleep 2\"}\n@@text the parent is done";
+    let thread_id = play(&world, &CodexStart::new(&cwd, script));
+    let asked = world.standin.requests();
+    let others = asked.iter().filter_map(|request| request.session_id()).filter(|other| *other != thread_id);
+    assert!(others.count() > 0, "a sub-agent asked under an id of its own");
+    wait(WAIT, "the turn to be counted", || (world.chat(&id(&thread_id))["turns"] == 1).then_some(()))
+        .unwrap();
+    world.wait_for_state(&id(&thread_id), "ended");
+    let chats = world.json(&["chats"]);
+    let chats: Vec<_> = chats.as_array().unwrap().iter().map(|chat| chat["session_id"].clone()).collect();
+    assert_eq!(chats, [json!(thread_id)]);
+    world.wait_until_kept(&id(&thread_id));
+}
+
+#[test]
 fn a_fork_of_a_codex_chat_leaves_the_original_alone() {
     let world = world();
     let cwd = world.home.codex_project("p").unwrap();

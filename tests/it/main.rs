@@ -18,6 +18,7 @@ mod install;
 mod kill_matrix;
 mod lost_files;
 mod many;
+mod mcp;
 mod opencode;
 mod refusals;
 mod states;

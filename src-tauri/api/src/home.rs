@@ -34,17 +34,19 @@ pub fn data_folder(given: Option<PathBuf>) -> Result<PathBuf, ApiError> {
             )
         });
     }
-    own_folder().ok_or_else(|| {
-        ApiError::new(
-            ErrorCode::BadRequest,
-            "no home folder is known: set HOME, or SHIM_HOME to a folder for SHIM's data",
-        )
-    })
+    own_folder()
 }
 
-/// The data folder that SHIM takes when it is told of no other.
-pub fn own_folder() -> Option<PathBuf> {
-    directories::ProjectDirs::from("dev", "shim", "shim").map(|dirs| dirs.data_local_dir().to_owned())
+/// The platform's own place for SHIM's data.
+pub fn own_folder() -> Result<PathBuf, ApiError> {
+    directories::ProjectDirs::from("dev", "shim", "shim")
+        .map(|dirs| dirs.data_local_dir().to_owned())
+        .ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::BadRequest,
+                "no home folder is known: set HOME, or SHIM_HOME to a folder for SHIM's data",
+            )
+        })
 }
 
 /// What the running engine wrote; `None` when there is no such file or it is not whole.

@@ -4,19 +4,22 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use shim_api::Engine;
-use shim_engine::Home;
+use shim_engine::{Home, HomeError};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Threads of the listener; all else has its own.
 const LISTENER_THREADS: usize = 2;
+/// How often an engine that waits for another's end looks.
+const TAKE_OVER_EVERY: Duration = Duration::from_secs(1);
 /// How long threads that wait for somebody else may take to end.
 const STOP_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs the engine until it is asked to end: by a signal, or over the api.
-pub fn run(home: &Path) -> anyhow::Result<ExitCode> {
+/// Runs the engine until it is asked to end: by a signal, or over the api. Where another runs, `wait` is for
+/// its end: a service must neither fail nor be gone when the tray that started the other is closed.
+pub fn run(home: &Path, wait: bool) -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_env("SHIM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let opened = Home::open(home)?;
+    let opened = if wait { open_in_turn(home)? } else { Home::open(home)? };
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let running = shim_engine::start(opened, false).await?;
@@ -30,6 +33,21 @@ pub fn run(home: &Path) -> anyhow::Result<ExitCode> {
     });
     runtime.shutdown_timeout(STOP_WAIT);
     ended
+}
+
+fn open_in_turn(home: &Path) -> Result<Home, HomeError> {
+    let mut said = false;
+    loop {
+        match Home::open(home) {
+            Err(locked @ HomeError::Locked { .. }) => {
+                if !std::mem::replace(&mut said, true) {
+                    eprintln!("shim: {locked}; waiting for its end");
+                }
+                std::thread::sleep(TAKE_OVER_EVERY);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Calls `verb` with the running engine, or with one that lives only for it.
@@ -64,7 +82,18 @@ async fn ended_by_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[cfg(not(unix))]
+/// A Ctrl-C, and the end of the console, of the session and of the machine.
+#[cfg(windows)]
 async fn ended_by_signal() -> anyhow::Result<()> {
-    Ok(tokio::signal::ctrl_c().await?)
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+    let (mut interrupt, mut end, mut close) = (ctrl_c()?, ctrl_break()?, ctrl_close()?);
+    let (mut log_off, mut shut_down) = (ctrl_logoff()?, ctrl_shutdown()?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = end.recv() => {}
+        _ = close.recv() => {}
+        _ = log_off.recv() => {}
+        _ = shut_down.recv() => {}
+    }
+    Ok(())
 }

@@ -1,4 +1,5 @@
-//! `shim install`, `shim uninstall`: tells clients of SHIM, and takes that back. Says what it did to which file.
+//! `shim install`, `shim uninstall`: tells clients and the system of SHIM, and takes that back. Says what it did
+//! to which file.
 
 use std::{path::Path, process::ExitCode};
 
@@ -6,7 +7,7 @@ use clap::Subcommand;
 use shim_core::{chats::Client, install::Part};
 use shim_engine::install::{Done, Outcome, Request, carry_out};
 
-use crate::print;
+use crate::{autostart, print};
 
 #[derive(Subcommand)]
 pub enum What {
@@ -14,6 +15,8 @@ pub enum What {
     Hooks(Options),
     /// SHIM's MCP server, by which a chat asks SHIM itself.
     Mcp(Options),
+    /// The engine, started at login and kept running by the system.
+    Service(autostart::Options),
 }
 
 #[derive(clap::Args)]
@@ -37,6 +40,8 @@ pub fn run(home: &Path, what: &What, undo: bool) -> anyhow::Result<ExitCode> {
     let (part, options) = match what {
         What::Hooks(options) => (Part::Hooks, options),
         What::Mcp(options) => (Part::Mcp, options),
+        What::Service(options) if undo => return autostart::uninstall(home, options),
+        What::Service(options) => return autostart::install(home, options),
     };
     let request = Request { part, undo, client: options.client, dry_run: options.dry_run };
     let done = carry_out(home, &request)?;

@@ -9,12 +9,14 @@ macro_rules! say {
     }};
 }
 
+mod autostart;
 mod chats;
 mod crashes;
 mod doctor;
 mod engine;
 mod hook;
 mod install;
+mod mcp;
 mod print;
 mod restore;
 
@@ -37,7 +39,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// Run the engine in the foreground, without a window.
-    Run,
+    Run {
+        /// Where another engine runs, take over when it ends instead of giving up.
+        #[arg(long)]
+        wait: bool,
+    },
     /// The engine, the clients found, chats by state, and what SHIM itself uses.
     Status {
         #[arg(long)]
@@ -136,7 +142,8 @@ enum Verb {
     },
     /// The settings there are, with units, ranges and defaults.
     Settings,
-    /// Tell clients of SHIM: shows what changes in their settings, keeps a copy, changes nothing else.
+    /// Tell clients of SHIM, or the system, which then keeps the engine running. Shows what changes, keeps a
+    /// copy, changes nothing else.
     Install {
         #[command(subcommand)]
         what: install::What,
@@ -146,15 +153,27 @@ enum Verb {
         #[command(subcommand)]
         what: install::What,
     },
+    /// The engine that the system keeps running, once `shim install service` was called.
+    Service {
+        #[command(subcommand)]
+        action: autostart::Action,
+    },
     /// Called by clients; not for people.
     #[command(hide = true)]
     Hook {
         #[command(subcommand)]
         event: hook::HookEvent,
     },
+    /// SHIM's tools for the model in a chat, over MCP; called by clients.
+    #[command(hide = true)]
+    Mcp,
     /// Becomes the client that a launch file names; not for people.
     #[command(hide = true)]
     Launch { file: PathBuf },
+    /// Sends a Ctrl-C to the console of a process; not for people.
+    #[cfg(windows)]
+    #[command(hide = true)]
+    Interrupt { pid: u32 },
 }
 
 fn main() -> ExitCode {
@@ -175,6 +194,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
         Verb::Hook { event } => return Ok(hook::run(&event)),
         Verb::Launch { file } => return Ok(shim_engine::run_launch_file(&file)?),
+        #[cfg(windows)]
+        Verb::Interrupt { pid } => {
+            let sent = shim_engine::interrupt_console(pid);
+            return Ok(if sent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Verb::Settings => {
             doctor::settings();
             return Ok(ExitCode::SUCCESS);
@@ -183,9 +207,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let home = shim_api::home::data_folder(cli.home)?;
     match &cli.verb {
-        Verb::Run => return engine::run(&home),
+        Verb::Run { wait } => return engine::run(&home, *wait),
         Verb::Install { what } => return install::run(&home, what, false),
         Verb::Uninstall { what } => return install::run(&home, what, true),
+        Verb::Service { action } => return autostart::act(&home, action),
+        Verb::Mcp => return mcp::run(&home),
         _ => {}
     }
     engine::with(&home, |engine| verb(cli.verb, engine))
@@ -210,8 +236,16 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
-        Verb::Run | Verb::Settings | Verb::Hook { .. } | Verb::Launch { .. } => Ok(()),
-        Verb::Install { .. } | Verb::Uninstall { .. } => Ok(()),
+        Verb::Run { .. }
+        | Verb::Settings
+        | Verb::Hook { .. }
+        | Verb::Install { .. }
+        | Verb::Uninstall { .. }
+        | Verb::Service { .. }
+        | Verb::Mcp
+        | Verb::Launch { .. } => Ok(()),
+        #[cfg(windows)]
+        Verb::Interrupt { .. } => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

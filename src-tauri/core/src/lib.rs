@@ -1,6 +1,7 @@
 //! SHIM's decisions, as pure functions and machines. Nothing here does IO, reads a clock, draws a
 //! random number or awaits: `now`, ids and what was read from disk are arguments.
 
+pub mod autostart;
 pub mod chats;
 pub mod checkpoints;
 pub mod clients;

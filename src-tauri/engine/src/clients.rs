@@ -26,7 +26,10 @@ use shim_core::{
 };
 use shim_store::Launch;
 
-use crate::processes::{self, Running, Started, Whose};
+use crate::{
+    paths::canonical,
+    processes::{self, Running, Started, Whose},
+};
 
 /// What asks a chat to go on with a turn that was cut.
 pub const GO_ON: &str = "Continue from where you left off.";
@@ -227,6 +230,11 @@ pub trait Port: Sync {
 
     fn flags(&self) -> &'static Flags;
 
+    /// The mode that these flags ask for, where the transcript does not say which is in force.
+    fn permission_mode(&self, _flags: &[String]) -> Option<String> {
+        None
+    }
+
     /// Settings in the environment that are stored with a chat. None of them may be a key or a token.
     fn environment_stored(&self) -> &'static [&'static str];
 
@@ -340,9 +348,9 @@ pub fn homes(settings: &Settings, remembered: Vec<ClientHome>, look: Option<&Loo
     }
     let inner: Vec<_> = homes.iter().flat_map(|home| home.port().further_homes(&home.folder)).collect();
     homes.extend(inner);
-    let real = homes.into_iter().filter_map(|home| {
-        Some(ClientHome { client: home.client, folder: home.folder.canonicalize().ok()? })
-    });
+    let real = homes
+        .into_iter()
+        .filter_map(|home| Some(ClientHome { client: home.client, folder: canonical(&home.folder).ok()? }));
     real.filter(|home| is_within(settings, &home.folder)).collect()
 }
 
@@ -352,12 +360,12 @@ pub fn awaited(settings: &Settings) -> BTreeSet<PathBuf> {
         .into_iter()
         .flat_map(|port| own_home(port).into_iter().chain(settings.of(port.client()).homes.iter().cloned()));
     let missing = homes.filter(|home| !home.exists());
-    let parents = missing.filter_map(|home| home.parent()?.canonicalize().ok());
+    let parents = missing.filter_map(|home| canonical(home.parent()?).ok());
     parents.filter(|parent| is_within(settings, parent)).collect()
 }
 
 fn is_within(settings: &Settings, home: &Path) -> bool {
-    let below = |folder: &PathBuf| home.starts_with(folder.canonicalize().as_deref().unwrap_or(folder));
+    let below = |folder: &PathBuf| home.starts_with(canonical(folder).as_deref().unwrap_or(folder));
     settings.watch_within.is_empty() || settings.watch_within.iter().any(below)
 }
 

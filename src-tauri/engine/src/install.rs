@@ -89,7 +89,7 @@ pub fn caller(home: &Path) -> anyhow::Result<Caller> {
             format!("{} cannot be written into a settings file: its name is no text", path.display())
         })
     };
-    let is_own = shim_api::home::own_folder().is_some_and(|own| own == home);
+    let is_own = shim_api::home::own_folder().is_ok_and(|own| own == home);
     let home = if is_own { None } else { Some(text(home)?) };
     Ok(Caller { program: text(&program)?, home, windows: cfg!(windows) })
 }

@@ -155,25 +155,21 @@ pub fn run_launch_file(path: &Path) -> io::Result<ExitCode> {
         use std::os::unix::process::CommandExt;
         Err(command.exec())
     }
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     {
+        use_console(&mut command);
+        crate::processes::leave_interrupts_to_children();
         let status = command.status()?;
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-/// A group of its own, so that ending SHIM or its terminal does not end the chat.
-pub fn own_group(command: &mut Command) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        command.process_group(0);
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::process::CommandExt;
-        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+/// The console's own input and output: an engine without a console hands down none that a person sees.
+#[cfg(windows)]
+fn use_console(command: &mut Command) {
+    let open = |name| std::fs::File::options().read(true).write(true).open(name);
+    if let (Ok(input), Ok(output), Ok(errors)) = (open("CONIN$"), open("CONOUT$"), open("CONOUT$")) {
+        command.stdin(input).stdout(output).stderr(errors);
     }
 }
 

@@ -27,4 +27,6 @@ mod views;
 
 pub use home::{Home, HomeError};
 pub use launch::run_launch_file;
+#[cfg(windows)]
+pub use processes::interrupt as interrupt_console;
 pub use serve::{Running, start};

@@ -30,6 +30,12 @@ pub fn from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
+/// The one path of what `path` leads to. On Windows in the form that other programs understand, without
+/// `\\?\`, where there is one.
+pub fn canonical(path: &Path) -> std::io::Result<PathBuf> {
+    dunce::canonicalize(path)
+}
+
 /// Opens a file for reading. A pipe, a device or a link in its place is an error, and never waited for.
 pub fn open_regular(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();

@@ -5,15 +5,24 @@
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as system;
-#[cfg(not(target_os = "linux"))]
-mod portable;
-#[cfg(not(target_os = "linux"))]
-use portable as system;
+#[cfg(not(any(target_os = "linux", windows)))]
+mod macos;
+#[cfg(not(any(target_os = "linux", windows)))]
+use macos as system;
+#[cfg(any(test, not(target_os = "linux")))]
+mod marks;
+#[cfg(test)]
+mod tests;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
 
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsString,
     path::{Path, PathBuf},
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
@@ -26,6 +35,8 @@ use shim_core::{
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 pub use system::{exited, is_our_pid_domain, start_mark};
+#[cfg(windows)]
+pub use system::{interrupt, leave_interrupts_to_children};
 
 /// How long a process that was asked to end may take before it is ended by force.
 const END_GRACE: Duration = Duration::from_secs(2);
@@ -57,7 +68,7 @@ pub fn boot_time() -> Timestamp {
 
 /// When a process was started: to the hundredth of a second where the system tells it so finely, else to the second.
 pub fn started_at(pid: u32) -> Option<Timestamp> {
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     if let Some(at) = system::started_at(pid) {
         return Some(at);
     }
@@ -91,6 +102,8 @@ pub struct Running {
     pub parent: Option<u32>,
     /// When it was started, to the second.
     pub since: Timestamp,
+    /// Command lines of what it started itself and still runs.
+    pub children: Vec<String>,
     pub started: Started,
 }
 
@@ -137,9 +150,20 @@ pub fn running_programs(names: &[&str]) -> Option<Vec<Running>> {
         pid: process.pid().as_u32(),
         parent: process.parent().map(sysinfo::Pid::as_u32),
         since: since(process),
+        children: children_of(&system, process.pid()),
         started: describe(process),
     });
     Some(running.collect())
+}
+
+fn children_of(system: &System, pid: sysinfo::Pid) -> Vec<String> {
+    let children = system.processes().values().filter(|process| process.parent() == Some(pid));
+    children.map(command_line).collect()
+}
+
+fn command_line(process: &sysinfo::Process) -> String {
+    let words: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
+    words.join(" ")
 }
 
 /// Processes whose environment says that a tool call of this chat started them; `None` where
@@ -206,7 +230,7 @@ pub fn tree(root: u32) -> Vec<Orphan> {
         .processes()
         .values()
         .map(|process| (line_of(&system, process.pid()), process))
-        .filter(|(line, _)| line.contains(&root))
+        .filter(|(line, process)| line.contains(&root) && !is_of_the_system(process))
         .collect();
     members.sort_by_key(|(line, _)| line.len());
     members.into_iter().filter_map(|(_, process)| as_orphan(process)).collect()
@@ -218,8 +242,12 @@ fn since(process: &sysinfo::Process) -> Timestamp {
 
 fn as_orphan(process: &sysinfo::Process) -> Option<Orphan> {
     let pid = process.pid().as_u32();
-    let command: Vec<_> = process.cmd().iter().map(|part| part.to_string_lossy()).collect();
-    Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command.join(" ") })
+    Some(Orphan { process: ProcessKey { pid, start: start_mark(pid)? }, command: command_line(process) })
+}
+
+/// Windows gives each console a process of its own, which ends with those that use it.
+fn is_of_the_system(process: &sysinfo::Process) -> bool {
+    cfg!(windows) && process.name().eq_ignore_ascii_case("conhost.exe")
 }
 
 /// A process and those it was started by.
@@ -233,12 +261,46 @@ pub fn lineage(pid: u32) -> Vec<u32> {
 fn line_of(system: &System, pid: sysinfo::Pid) -> Vec<sysinfo::Pid> {
     let mut line = vec![pid];
     while let Some(parent) =
-        line.last().and_then(|pid| system.process(*pid)).and_then(sysinfo::Process::parent)
+        line.last().and_then(|pid| system.process(*pid)).and_then(|child| parent_of(system, child))
         && !line.contains(&parent)
     {
         line.push(parent);
     }
     line
+}
+
+/// A parent's pid may be another's by now: one that was started after its child is not its parent.
+fn parent_of(system: &System, child: &sysinfo::Process) -> Option<sysinfo::Pid> {
+    let parent = child.parent()?;
+    let is_later = |known: &sysinfo::Process| known.start_time() > child.start_time();
+    (!system.process(parent).is_some_and(is_later)).then_some(parent)
+}
+
+/// Sets a program apart from SHIM's own terminal or console, so that what ends SHIM does not end the chat.
+pub fn stand_alone(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(windows)]
+    system::stand_alone(command);
+}
+
+/// The same for a terminal. On Windows a program without a window gets a console in a window.
+pub fn in_a_window(command: &mut Command) {
+    #[cfg(unix)]
+    stand_alone(command);
+    #[cfg(windows)]
+    system::in_a_window(command);
+}
+
+/// Keeps what SHIM started together with all that it will start, where the system can.
+pub fn contain(child: &Child) -> std::io::Result<()> {
+    #[cfg(windows)]
+    return system::contain(child);
+    #[cfg(not(windows))]
+    {
+        let _ = child;
+        Ok(())
+    }
 }
 
 /// Asks each to end, in the order given, then ends by force what is left. Returns those that would not go. Each is looked at
@@ -247,7 +309,7 @@ pub fn end(processes: &[Orphan]) -> Vec<Orphan> {
     let alive = |orphan: &&Orphan| probe(&orphan.process) == Liveness::Alive;
     for (force, patience) in [(false, END_GRACE), (true, KILL_WAIT)] {
         for orphan in processes.iter().filter(alive) {
-            system::signal(orphan.process.pid, force);
+            system::signal(&orphan.process, force);
         }
         let until = Instant::now() + patience;
         while processes.iter().any(|orphan| alive(&orphan)) && Instant::now() < until {

@@ -85,6 +85,8 @@ struct Work<'a> {
     context: String,
     /// The client answered and ended by itself.
     went_on: bool,
+    /// The process that the client showed the chat under.
+    appeared: Option<u32>,
     child_said: Option<PathBuf>,
     begun: Instant,
     client_wait: Duration,
@@ -117,7 +119,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
     let number =
         handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, crash, at));
     let number = number.map_err(views::store_error)?;
-    let (in_turn, in_flight) = where_cut(handle, &subject, checkpoint.as_ref())?;
+    let (in_turn, in_flight) = where_cut(handle, &chat, &subject, checkpoint.as_ref())?;
     let job = Job {
         chat: chat.clone(),
         fork,
@@ -143,6 +145,7 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         orphans_found: false,
         context: String::new(),
         went_on: false,
+        appeared: None,
         child_said: None,
         begun,
         client_wait: Duration::ZERO,
@@ -357,6 +360,7 @@ fn directory(chat: &ChatId, launch: &shim_store::Launch, written: Option<String>
 /// Where the chat was cut: for a fork at its checkpoint, for a crash as its verdict says, else as it stands.
 fn where_cut(
     handle: &Handle,
+    chat: &ChatId,
     subject: &Subject,
     checkpoint: Option<&CheckpointRow>,
 ) -> Result<(InTurn, Vec<ToolCall>), ApiError> {
@@ -379,8 +383,19 @@ fn where_cut(
         .map_err(views::store_error)?;
     match crash.flatten().filter(|crash| !crash.resolved) {
         Some(crash) => Ok((crash.in_turn, crash.in_flight)),
-        None => Ok(open_turn(&subject.digest)),
+        None => match open_turn(&subject.digest) {
+            (InTurn::None, _) => unrecorded(handle, chat),
+            cut => Ok(cut),
+        },
     }
+}
+
+/// Calls that nobody recorded and that still run.
+fn unrecorded(handle: &Handle, chat: &ChatId) -> Result<(InTurn, Vec<ToolCall>), ApiError> {
+    let asked = chat.clone();
+    let calls = handle.call(move |watch| watch.unfinished_calls(&asked, None))?;
+    let in_turn = if calls.is_empty() { InTurn::None } else { InTurn::Tool };
+    Ok((in_turn, calls))
 }
 
 fn open_turn(digest: &Digest) -> (InTurn, Vec<ToolCall>) {
@@ -467,7 +482,7 @@ impl Work<'_> {
                 Effect::StartClient => Event::Started(self.start()),
                 Effect::AwaitClient { at_most } => self.await_client(at_most),
                 Effect::CountProcesses => match self.count() {
-                    Ok(processes) if processes.is_empty() && self.has_just_ended() => self.note_went_on(),
+                    Ok(processes) if self.has_just_ended(&processes) => self.note_went_on(),
                     Ok(processes) => Event::Counted { processes },
                     Err(error) => return self.unprovable(&error),
                 },
@@ -552,6 +567,7 @@ impl Work<'_> {
             match live {
                 Ok(live) => {
                     if let Some(process) = live.into_iter().next() {
+                        self.appeared = Some(process.pid);
                         break Event::Appeared(process);
                     }
                 }
@@ -578,10 +594,16 @@ impl Work<'_> {
         event
     }
 
-    /// Whether a worker that was asked to go on has answered and ended between two looks.
-    fn has_just_ended(&mut self) -> bool {
+    /// Whether a worker that was asked to go on has answered and ended between two looks. Its launcher may
+    /// still be about to.
+    fn has_just_ended(&mut self, counted: &[u32]) -> bool {
         let asked = self.job.then == Then::Continue && !self.went_on;
-        let Some(worker) = self.worker.as_mut().filter(|_| asked) else { return false };
+        let (Some(worker), Some(appeared)) = (self.worker.as_mut().filter(|_| asked), self.appeared) else {
+            return false;
+        };
+        if counted.contains(&appeared) || counted.iter().any(|pid| *pid != worker.id()) {
+            return false;
+        }
         let until = Instant::now() + ENDING_WAIT;
         loop {
             match worker.try_wait() {
@@ -687,7 +709,12 @@ impl Work<'_> {
             pid: outcome.process.map(|process| process.pid),
             cwd: self.subject.cwd.clone(),
             model: self.subject.digest.model.clone(),
-            permission_mode: self.subject.digest.permission_mode.clone(),
+            permission_mode: self
+                .subject
+                .digest
+                .permission_mode
+                .clone()
+                .or_else(|| self.port().permission_mode(&self.subject.flags)),
             seconds: self.begun.elapsed().as_secs_f64(),
             client_seconds: self.client_wait.as_secs_f64(),
             steps: outcome.steps,

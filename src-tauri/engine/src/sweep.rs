@@ -217,7 +217,8 @@ impl Watch {
             .known_of(client)
             .into_iter()
             .filter(|(path, known)| {
-                !found.contains_key(path) && (!port(client).keeps_registry() || is_gone(known))
+                let tells = !port(client).keeps_registry() && !is_ending(&known.process);
+                !found.contains_key(path) && (tells || is_gone(known))
             })
             .map(|(path, known)| (path, known.chat(), is_gone(&known), known.process))
             .collect();
@@ -424,7 +425,7 @@ impl Watch {
         }
         let mut digest = self.digest_at_rest(chat);
         let keeps_registry = port(registration.client).keeps_registry();
-        let unfinished = self.unfinished_calls(chat, registration);
+        let unfinished = self.unfinished_calls(chat, Some(&registration.process));
         if !unfinished.is_empty() {
             digest.reopen(unfinished);
         }
@@ -455,16 +456,20 @@ impl Watch {
         });
     }
 
-    /// Calls that a dead process left running and that its transcript does not have.
-    fn unfinished_calls(&self, chat: &ChatId, dead: &Registration) -> Vec<ToolCall> {
+    /// Calls that a dead process of the chat left running and that its transcript does not have.
+    pub fn unfinished_calls(&self, chat: &ChatId, dead: Option<&ProcessKey>) -> Vec<ToolCall> {
         let port = port(chat.client());
         let Some(known) = self.chats.get(chat).filter(|_| !port.tool_marks_name_the_chat()) else {
             return Vec::new();
         };
-        let living = self.supervisor.living().into_iter().filter(|(_, process)| *process != dead.process);
+        let living = self.supervisor.living().into_iter().filter(|(_, process)| Some(process) != dead);
         let others: Vec<_> = living.map(|(_, process)| process.pid).collect();
-        let cwd = known.launch.cwd.as_deref().or(known.digest.cwd.as_deref());
-        let left = clients::tool_children(chat, &known.launch, cwd, &[dead.process.pid], &others);
+        let dead: Vec<_> = dead.iter().map(|process| process.pid).collect();
+        let stored = || self.home.store.read(|store| store.launch(chat)).ok().flatten();
+        let met = Some(&known.launch).filter(|launch| !launch.environment.is_empty()).cloned();
+        let launch = met.or_else(stored).unwrap_or_default();
+        let cwd = launch.cwd.as_deref().or(known.digest.cwd.as_deref());
+        let left = clients::tool_children(chat, &launch, cwd, &dead, &others);
         let mut calls: Vec<_> =
             left.unwrap_or_default().iter().filter_map(|orphan| port.unfinished_call(orphan)).collect();
         // A shell and the one it became two of show the same call.
@@ -514,6 +519,12 @@ fn last_sign_of_life(registration: &Registration, last_record: Option<Timestamp>
     let candidates: HashSet<_> =
         [registration.updated_at, registration.started_at, last_record].into_iter().flatten().collect();
     candidates.into_iter().max()
+}
+
+/// Whether a process has begun to end: the system still lists it, and no longer says how it was started. With much
+/// memory to give back that takes seconds.
+fn is_ending(process: &ProcessKey) -> bool {
+    processes::started(process.pid).is_none_or(|started| started.arguments.is_empty())
 }
 
 fn changed_its_chat(before: &Registration, after: &Registration) -> bool {

@@ -2,6 +2,10 @@
 //! says what it does; it changes nothing of a person's chats or settings.
 
 mod bench;
+mod bundle;
+mod debian;
+mod installers;
+mod macos;
 mod packages;
 mod process;
 mod repository;
@@ -19,7 +23,12 @@ usage: cargo xtask <what>
                      (with no display: the engine in the foreground)
   test [STAGE…]      install what tests need and run every check, or only these stages:
                      STAGES
-  check-windows      on Debian: type-check every crate for Windows
+  check-windows      the stage `windows`: on Debian, compile all for Windows, run tests under Wine
+  check-macos        the stage `macos`: on Debian, type-check all for macOS
+  installers [--debug] [KIND,…]
+                     build this system's packages (deb, rpm, appimage; nsis, msi; app, dmg)
+  bundle-mcpb [--debug] [--program SHIM] [-o FILE]
+                     pack `shim mcp` for Claude Desktop's one-click install
   bench [--quick]    measure every budget that can be measured here
 ";
 
@@ -30,7 +39,13 @@ fn main() -> ExitCode {
         ["run"] => run::run(false),
         ["run", "--release"] => run::run(true),
         ["test", stages @ ..] if stages.iter().all(|name| test::is_stage(name)) => test::run(stages),
-        ["check-windows"] => windows::check(),
+        ["check-windows"] => test::run(&["windows"]),
+        ["check-macos"] => test::run(&["macos"]),
+        ["installers"] => installers::build(false, None),
+        ["installers", "--debug"] => installers::build(true, None),
+        ["installers", "--debug", kinds] => installers::build(true, Some(kinds)),
+        ["installers", kinds] => installers::build(false, Some(kinds)),
+        ["bundle-mcpb", rest @ ..] => bundle::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{}", USAGE.replace("STAGES", &test::stage_names().join(" ")));

@@ -12,8 +12,8 @@ use crate::{process, say};
 pub const APP: [&str; 3] = ["libayatana-appindicator3-dev", "libwebkit2gtk-4.1-dev", "pkg-config"];
 
 /// What the checks use besides: sources and chats' repositories, a session bus, terminals without a
-/// screen, a driver for the window, and a screen.
-pub const TESTS: [&str; 5] = ["dbus", "git", "tmux", "webkit2gtk-driver", "xvfb"];
+/// screen, a driver for the window, and a screen. Of systemd only its checker of units is used.
+pub const TESTS: [&str; 6] = ["dbus", "git", "systemd", "tmux", "webkit2gtk-driver", "xvfb"];
 
 /// Installs those of `wanted` that are missing.
 pub fn install(wanted: &[&str]) -> Result<()> {

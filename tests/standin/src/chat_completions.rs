@@ -103,10 +103,11 @@ fn chunk(frame: &Frame, delta: &Value, finish: Option<&str>) -> Value {
 
 fn usage(frame: &Frame, said: u64) -> Value {
     let (asked, said) = (tokens(frame.request_bytes), said.max(1));
-    let mut last = chunk(frame, &json!({}), None);
-    last["choices"] = json!([]);
-    last["usage"] = json!({"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said});
-    last
+    json!({
+        "id": format!("chatcmpl-{}", frame.id), "object": "chat.completion.chunk", "created": 1, "model": frame.model,
+        "choices": [],
+        "usage": {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said},
+    })
 }
 
 fn words(frame: &Frame, said: &[&str], every: Duration) -> Vec<Piece> {

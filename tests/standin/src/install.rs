@@ -70,24 +70,24 @@ pub fn install(package: &Package, target: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(&part)?;
     }
     fs::create_dir_all(&part)?;
-    npm_install(package, &part)?;
+    // The platform's package holds the program itself, so no install script has to run.
+    npm_install(&part, &[&format!("{}@{}", package.package, package.version)])?;
     fs::rename(&part, &folder)?;
     installed(package, &folder)
         .with_context(|| format!("npm put no program for this platform into {}", folder.display()))
 }
 
-fn npm_install(package: &Package, folder: &Path) -> Result<()> {
+/// Installs packages, each named with its version, without running a script of theirs.
+pub(crate) fn npm_install(folder: &Path, packages: &[&str]) -> Result<()> {
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let named = format!("{}@{}", package.package, package.version);
-    // The platform's package holds the program itself, so no install script has to run.
     let status = Command::new(npm)
         .args(["i", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
         .arg(folder)
-        .arg(&named)
+        .args(packages)
         .status()
         .context("npm cannot be started: install Node 20 or later")?;
     if !status.success() {
-        bail!("npm could not install {named} ({status}); is its registry within reach?");
+        bail!("npm could not install {} ({status}); is its registry within reach?", packages.join(", "));
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ fn executable(name: &str) -> String {
 }
 
 /// The target folder this program was built into: cargo marks it.
-fn target_folder() -> Result<PathBuf> {
+pub(crate) fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_owned).with_context(
         || format!("{} lies in no cargo target folder: name the clients by SHIM_TEST_…", program.display()),

@@ -11,8 +11,14 @@ use crate::{
 };
 
 /// What the client itself says for the user begins with one of these.
-const CLIENTS_OWN: [&str; 5] =
-    ["<environment_context>", "<turn_aborted>", "<user_instructions>", "# AGENTS.md instructions", "<skill>"];
+const CLIENTS_OWN: [&str; 6] = [
+    "<environment_context>",
+    "<subagent_notification>",
+    "<turn_aborted>",
+    "<user_instructions>",
+    "# AGENTS.md instructions",
+    "<skill>",
+];
 
 /// What to answer to this body; `None` when it holds no input.
 pub fn part(body: &Value) -> Option<Part> {

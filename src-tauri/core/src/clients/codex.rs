@@ -15,7 +15,8 @@ use crate::{
 
 /// What the client itself puts among the user's messages begins with one of these. Versions that say of
 /// each message where it comes from are believed instead.
-const CLIENTS_OWN: [&str; 6] = [
+const CLIENTS_OWN: [&str; 7] = [
+    "<subagent_notification>",
     "<environment_context>",
     "<turn_aborted>",
     "<user_instructions>",
@@ -30,6 +31,18 @@ pub fn thread_id(file_name: &str) -> Option<&str> {
     const TIME_CHARS: usize = 20;
     let id = file_name.strip_prefix("rollout-")?.strip_suffix(".jsonl")?.get(TIME_CHARS..)?;
     is_thread_id(id).then_some(id)
+}
+
+/// The chat that a sub-agent's rollout belongs to, by how the rollout begins; `None` for a chat's own.
+pub fn root_of(head: &[u8]) -> Option<&str> {
+    /// Characters of an id.
+    const ID_CHARS: usize = 36;
+    let head = head.split(|byte| *byte == b'\n').next()?;
+    let field = |name: &str| {
+        let at = memchr::memmem::find(head, format!("\"{name}\":\"").as_bytes())? + name.len() + 4;
+        std::str::from_utf8(head.get(at..at + ID_CHARS)?).ok().filter(|id| is_thread_id(id))
+    };
+    field("parent_thread_id").and_then(|parent| field("session_id").or(Some(parent)))
 }
 
 /// Whether this is an id as the client gives them: a UUID in its usual form.

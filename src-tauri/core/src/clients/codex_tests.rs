@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{permission_mode, policies, read_line, thread_id};
+use super::{permission_mode, policies, read_line, root_of, thread_id};
 use crate::{
     clients::Unreadable,
     crashes::ToolCall,
@@ -226,6 +226,23 @@ fn a_rollouts_name_holds_its_chats_id() {
 }
 
 #[test]
+fn a_sub_agents_rollout_names_the_chat_it_belongs_to() {
+    let (root, parent) = ("01a1fb9a-1524-7d42-9f59-356725d1b41f", "01a1fb9a-1524-7d42-9f59-000000000000");
+    for (payload, expected) in [
+        (json!({ "session_id": root, "id": parent, "parent_thread_id": parent }), Some(root)),
+        (json!({ "id": root, "parent_thread_id": parent }), Some(parent)),
+        (json!({ "session_id": root, "id": root }), None),
+        (json!({ "session_id": root, "parent_thread_id": null }), None),
+        (json!({ "parent_thread_id": "short" }), None),
+    ] {
+        let line = json!({ "type": "session_meta", "payload": payload }).to_string();
+        assert_eq!(root_of(line.as_bytes()), expected, "{line}");
+        assert_eq!(root_of(format!("{{}}\n{line}").as_bytes()), None);
+    }
+    assert_eq!(root_of(SAMPLES[0]), None);
+}
+
+#[test]
 fn a_line_cut_anywhere_is_counted_and_survived() {
     for sample in SAMPLES {
         let line = sample.split(|byte| *byte == b'\n').nth(7).unwrap_or_default();
@@ -243,6 +260,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
         read_line(&bytes, |_| {});
         thread_id(&String::from_utf8_lossy(&bytes));
+        root_of(&bytes);
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn message(line: &Line<'_>) -> Option<Observed> {
         What::Other
     } else {
         match (completed, error) {
-            (Some(_), Some(error)) if error["name"] == "MessageAbortedError" => What::Interrupted,
+            (Some(_), Some(error)) if is_abort(error) => What::Interrupted,
             (Some(_), Some(error)) => What::ApiError { text: error_text(error) },
             (None, _) | (Some(_), None) => What::Answer(Answer {
                 message_id: Some(line.id.to_string()),
@@ -178,8 +178,12 @@ fn end(whole: bool, finish: Option<&Value>, is_summary: bool) -> AnswerEnd {
     }
 }
 
+fn is_abort(error: &Value) -> bool {
+    error.get("name").is_some_and(|name| *name == "MessageAbortedError")
+}
+
 fn error_text(error: &Value) -> String {
-    let said = error.pointer("/data/message").and_then(Value::as_str).or_else(|| error["name"].as_str());
+    let said = error.pointer("/data/message").or_else(|| error.get("name")).and_then(Value::as_str);
     shorten(said.unwrap_or("the model was not reached"), TEXT_CHARS_MAX)
 }
 
@@ -246,20 +250,21 @@ fn is_true(value: Option<&Value>) -> bool {
     value.and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// A call, and its result once it has one. A call that was over when it was first seen tells both.
+/// A call, and its result once it has one. A call that was over when it was first seen tells both. One whose input
+/// still streams was not begun.
 fn tool(line: &Line<'_>, part: &Part<'_>, mut each: impl FnMut(What)) {
     let (Some(state), false) = (&part.state, line.again) else { return };
+    if state.get("status").is_some_and(|status| *status == "pending") {
+        return;
+    }
     let id = text_of(part.call_id.as_ref()).unwrap_or_else(|| line.id.to_string());
     let tool = text_of(part.tool.as_ref()).unwrap_or_else(|| "unknown".to_owned());
     let input = state.get("input").cloned().unwrap_or(Value::Null);
     let todo = todo_change(&tool, &input);
     let call = Call { id: id.clone(), call: ToolCall { tool, input: shorten_strings(input) }, todo };
     each(What::Answer(Answer { calls: vec![call], ..Answer::default() }));
-    match state["status"].as_str() {
-        Some(status @ ("completed" | "error")) => {
-            each(What::ToolResults(vec![ToolResult { call_id: id, failed: status == "error" }]));
-        }
-        _ => {}
+    if let Some(status @ ("completed" | "error")) = state.get("status").and_then(Value::as_str) {
+        each(What::ToolResults(vec![ToolResult { call_id: id, failed: status == "error" }]));
     }
 }
 
@@ -267,7 +272,7 @@ fn todo_change(tool: &str, input: &Value) -> Option<TodoChange> {
     if tool != "todowrite" {
         return None;
     }
-    let text = |todo: &Value, key: &str| todo[key].as_str().map(|text| shorten(text, TEXT_CHARS_MAX));
+    let text = |todo: &Value, key: &str| todo.get(key)?.as_str().map(|text| shorten(text, TEXT_CHARS_MAX));
     let todos = input.get("todos")?.as_array()?.iter().filter_map(|todo| {
         Some(Todo { text: text(todo, "content")?, status: text(todo, "status").unwrap_or_default() })
     });

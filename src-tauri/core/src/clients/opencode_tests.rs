@@ -67,9 +67,11 @@ fn digest(rows: &[Row]) -> Digest {
 #[test]
 fn a_turn_is_a_users_message_and_all_that_answers_it() {
     let mut rows = asked(1, "hello\nworld");
-    rows.extend([part(2, bash("running")), answer(2, None, json!({}))]);
+    let streaming = json!({ "type": "tool", "tool": "bash", "callID": "c1", "state": { "status": "pending", "input": {} } });
+    rows.extend([part(2, streaming), part(2, bash("running")), answer(2, None, json!({}))]);
     let open = digest(&rows);
-    assert_eq!((open.turns, open.in_flight().len(), open.in_flight()[0].tool.as_str()), (0, 1, "bash"));
+    assert_eq!((open.turns, open.in_flight().len()), (0, 1));
+    assert_eq!(open.in_flight()[0].input, json!({ "command": "ls" }));
     assert!(matches!(open.turn, Turn::Open { .. }));
     rows.extend([part(2, bash("completed")), answer(2, Some("tool-calls"), json!({}))]);
     assert!(matches!(digest(&rows).turn, Turn::Open { .. }), "another step follows");

@@ -101,7 +101,7 @@ impl Port for ClaudeCode {
     }
 
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path) {
-        let used = home_with(self, environment).and_then(|used| used.canonicalize().ok());
+        let used = home_with(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
         if used.as_deref() == Some(home) {
             return;
         }

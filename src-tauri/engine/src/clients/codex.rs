@@ -3,7 +3,8 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -21,13 +22,15 @@ use super::{
     home_with,
 };
 use crate::{
-    paths::write_whole,
+    paths::{open_regular, write_whole},
     processes::{self, Running},
     terminal,
 };
 
 /// First version whose terminal hands a chat to a background server, which a restored chat must do without.
 const BACKGROUND_SERVER_SINCE: (u32, u32) = (0, 169);
+/// Bytes at the start of a rollout in which its ids stand.
+const HEAD_BYTES: u64 = 1024;
 /// Seconds that the hook which tells the chat may take.
 const HOOK_SECONDS: u32 = 10;
 /// Where the client files hooks that its command line names.
@@ -78,7 +81,7 @@ impl Port for Codex {
     }
 
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path) {
-        let used = home_with(self, environment).and_then(|used| used.canonicalize().ok());
+        let used = home_with(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
         if used.as_deref() != Some(home) {
             environment.retain(|(known, _)| known != "CODEX_HOME");
             environment.push(("CODEX_HOME".to_owned(), home.to_string_lossy().into_owned()));
@@ -103,16 +106,8 @@ impl Port for Codex {
         }
     }
 
-    /// `<home>/sessions/<year>/<month>/<day>/rollout-…` and `<home>/archived_sessions/rollout-…`.
     fn transcripts(&self, home: &Path, unreadable: &mut Vec<String>) -> Vec<Transcript> {
-        let mut days = vec![home.join("sessions")];
-        for _ in 0..3 {
-            days = days.iter().flat_map(|folder| folders(folder, unreadable)).collect();
-        }
-        days.push(home.join("archived_sessions"));
-        let files: Vec<_> = days.iter().flat_map(|day| entries(day, unreadable)).collect();
-        let real = files.iter().filter(|file| file.file_type().is_ok_and(|kind| kind.is_file()));
-        real.filter_map(|file| transcript_at(&file.path())).collect()
+        rollouts(home, unreadable).iter().filter_map(|path| transcript_at(path)).collect()
     }
 
     fn home_of_transcript(&self, path: &Path) -> Option<PathBuf> {
@@ -152,7 +147,8 @@ impl Port for Codex {
     }
 
     fn tool_marks(&self, session_id: &str, _dead: &[u32]) -> Vec<String> {
-        vec![format!("CODEX_THREAD_ID={session_id}")]
+        // Those of its sub-agents bear the second.
+        vec![format!("CODEX_THREAD_ID={session_id}"), format!("CODEX_SESSION_ID={session_id}")]
     }
 
     fn flags(&self) -> &'static Flags {
@@ -239,9 +235,37 @@ fn id_of(lock: &Path) -> Option<&str> {
     lock.file_stem()?.to_str().filter(|id| is_lock && codex::is_thread_id(id))
 }
 
+/// `<home>/sessions/<year>/<month>/<day>/rollout-…` and `<home>/archived_sessions/rollout-…`.
+fn rollouts(home: &Path, unreadable: &mut Vec<String>) -> Vec<PathBuf> {
+    let mut days = vec![home.join("sessions")];
+    for _ in 0..3 {
+        days = days.iter().flat_map(|folder| folders(folder, unreadable)).collect();
+    }
+    days.push(home.join("archived_sessions"));
+    let files: Vec<_> = days.iter().flat_map(|day| entries(day, unreadable)).collect();
+    let real = files.iter().filter(|file| file.file_type().is_ok_and(|kind| kind.is_file()));
+    real.map(fs::DirEntry::path).collect()
+}
+
+/// The chat that a rollout's name speaks of.
+fn named_in(rollout: &Path) -> Option<&str> {
+    codex::thread_id(rollout.file_name()?.to_str()?)
+}
+
 fn transcript_at(path: &Path) -> Option<Transcript> {
-    let id = codex::thread_id(path.file_name()?.to_str()?)?;
-    Some(Transcript { path: path.to_owned(), chat: ChatId::new(Client::Codex, id), sub_agent: String::new() })
+    let id = named_in(path)?;
+    let (chat, sub_agent) = match root_of(path) {
+        Some(root) => (ChatId::new(Client::Codex, &root), id),
+        None => (ChatId::new(Client::Codex, id), ""),
+    };
+    Some(Transcript { path: path.to_owned(), chat, sub_agent: sub_agent.to_owned() })
+}
+
+/// The chat that a sub-agent's rollout belongs to.
+fn root_of(rollout: &Path) -> Option<String> {
+    let mut head = Vec::new();
+    open_regular(rollout).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    codex::root_of(&head).map(str::to_owned)
 }
 
 /// Which of the running programs hold which locks, each lock with its holder.
@@ -262,8 +286,7 @@ fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registratio
 
 #[cfg(target_os = "linux")]
 fn holds(open: &[PathBuf], lock: &PathBuf, id: &str) -> bool {
-    let names = open.iter().filter_map(|path| path.file_name()?.to_str());
-    open.contains(lock) && names.filter_map(codex::thread_id).any(|rollout| rollout == id)
+    open.contains(lock) && open.iter().any(|path| named_in(path) == Some(id) && root_of(path).is_none())
 }
 
 #[cfg(target_os = "linux")]
@@ -276,16 +299,30 @@ fn open_files(pid: u32) -> Vec<PathBuf> {
 /// else to the only one that runs.
 #[cfg(not(target_os = "linux"))]
 fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registration)> {
-    let is_launcher = |process: &&&Running| running.iter().all(|other| other.parent != Some(process.pid));
-    let natives: Vec<_> = running.iter().filter(is_launcher).collect();
+    let is_native = |process: &Running| {
+        process.started.program.as_deref().and_then(Path::file_stem) == Some(OsStr::new("codex"))
+    };
+    let natives: Vec<&Running> = running.iter().copied().filter(|process| is_native(process)).collect();
+    // What a client is about to start looks like the client until it has become another program.
+    let is_fork = |process: &Running| natives.iter().any(|other| process.parent == Some(other.pid));
+    let holding: Vec<&Running> = natives.iter().copied().filter(|process| !is_fork(process)).collect();
+    let only = if let [only] = holding.as_slice() { Some(*only) } else { None };
     let mut found = Vec::new();
     for lock in locks.iter().filter(|lock| is_held(lock)) {
-        let Some(id) = id_of(lock) else { continue };
-        let names = |process: &&&&Running| process.started.arguments.iter().any(|argument| argument == id);
-        let named = natives.iter().find(names).or(if let [only] = &natives[..] { Some(only) } else { None });
-        found.extend(named.and_then(|process| Some((lock.clone(), registration(id, process.pid)?))));
+        let Some(id) = id_of(lock).filter(|id| is_a_chat(lock, id)) else { continue };
+        let names = |process: &Running| process.started.arguments.iter().any(|argument| argument == id);
+        let holder = holding.iter().copied().find(|process| names(process)).or(only);
+        found.extend(holder.and_then(|process| Some((lock.clone(), registration(id, process.pid)?))));
     }
     found
+}
+
+/// Whether there is a rollout of its own: not of a sub-agent.
+#[cfg(not(target_os = "linux"))]
+fn is_a_chat(lock: &Path, id: &str) -> bool {
+    let home = lock.parent().and_then(Path::parent);
+    let rollouts = home.map(|home| rollouts(home, &mut Vec::new())).unwrap_or_default();
+    rollouts.iter().any(|path| named_in(path) == Some(id) && root_of(path).is_none())
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -25,6 +25,7 @@ fn start<'a>(flags: &'a [String], headless: bool, then: Then) -> Start<'a> {
         context_path: Path::new("/s/1-context.txt"),
         settings_path: Path::new("/s/1-settings.json"),
         shim: Path::new("/bin/shim"),
+        environment: &[],
     }
 }
 

@@ -36,6 +36,8 @@ use crate::{
 };
 
 const CHATS: &str = "chats";
+/// What the command line of a shell holds that waits for a tool's command.
+const WAITING_SHELL: &str = "_bgpids_file=";
 /// Bytes read of a file to find its header and its first message: the client's own context stands between.
 const HEAD_BYTES_MAX: u64 = 256 * 1024;
 /// Bytes at a file's end among which the time of its newest record is looked for.
@@ -183,7 +185,7 @@ impl Port for Gemini {
     /// The shell that waits for a command is of a call that has no result yet. What a finished call left in the
     /// background has no such shell.
     fn unfinished_call(&self, orphan: &Orphan) -> Option<ToolCall> {
-        let (_, rest) = orphan.command.split_once("_bgpids_file=")?;
+        let (_, rest) = orphan.command.split_once(WAITING_SHELL)?;
         let command = rest.split_once("EXIT\n").map_or(rest, |(_, command)| command);
         let command = command.rsplit_once("\n)\n__code=").map_or(command, |(command, _)| command);
         Some(ToolCall {
@@ -194,6 +196,14 @@ impl Port for Gemini {
 
     fn flags(&self) -> &'static Flags {
         &FLAGS
+    }
+
+    fn permission_mode(&self, flags: &[String]) -> Option<String> {
+        if flags.iter().any(|flag| matches!(flag.as_str(), "-y" | "--yolo")) {
+            return Some("yolo".to_owned());
+        }
+        let at = flags.iter().position(|flag| flag == "--approval-mode")?;
+        flags.get(at + 1).cloned()
     }
 
     fn environment_stored(&self) -> &'static [&'static str] {
@@ -289,10 +299,10 @@ fn process(running: &Running) -> Option<Process> {
     let value = |names: &[&str]| {
         let at = words.iter().position(|word| is(word, names))?;
         let word = words.get(at)?;
-        Some(
-            word.split_once('=')
-                .map_or_else(|| words.get(at + 1).map(|v| v.to_string()), |(_, v)| Some(v.to_owned()))?,
-        )
+        match word.split_once('=') {
+            Some((_, value)) => Some(value.to_owned()),
+            None => words.get(at + 1).map(ToString::to_string),
+        }
     };
     // `latest` and a number name a chat, too, but not to us.
     let named = value(&["--resume", "-r", "--session-id"]).filter(|id| uuid::Uuid::parse_str(id).is_ok());
@@ -346,6 +356,7 @@ fn registration(
 ) -> Option<(PathBuf, Registration)> {
     let (running, process) = clients.get(holding.process)?;
     let main = mains.get(&holding.session)?;
+    let is_in_a_tool = running.children.iter().any(|child| child.contains(WAITING_SHELL));
     let mark = main.join(format!("{}-{}", process.key.pid, process.key.start));
     let registration = Registration {
         client: Client::Gemini,
@@ -353,7 +364,7 @@ fn registration(
         session_id: holding.session.clone(),
         cwd: running.started.cwd.as_deref().map(|cwd| cwd.to_string_lossy().into_owned()),
         version: None,
-        status: RegistryStatus::Other(String::new()),
+        status: if is_in_a_tool { RegistryStatus::Busy } else { RegistryStatus::Other(String::new()) },
         started_at: Some(process.since),
         updated_at: None,
         // Whether it holds this chat or another cannot be judged from here.
@@ -480,6 +491,7 @@ mod tests {
         let running = |program: &str, line: &str, marked: bool| Running {
             pid: std::process::id(),
             parent: None,
+            children: Vec::new(),
             since: Timestamp::from_ms(0),
             started: Started {
                 program: Some(PathBuf::from(program)),

@@ -202,7 +202,7 @@ fn spawn(handle: &Handle, words: &[String]) -> anyhow::Result<()> {
         Some(environment) => drop(command.env_clear().envs(environment)),
         None => drop(command.env_remove("SHIM_HOME")),
     }
-    crate::launch::own_group(&mut command);
+    crate::processes::stand_alone(&mut command);
     let child = command.spawn()?;
     handle.call(move |watch| watch.adopt(child))?;
     Ok(())

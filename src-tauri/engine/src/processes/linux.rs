@@ -77,8 +77,8 @@ fn open(pid: u32) -> Option<AsyncFd<OwnedFd>> {
     unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.ok()
 }
 
-pub fn signal(pid: u32, force: bool) {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+pub fn signal(process: &ProcessKey, force: bool) {
+    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { return };
     // It may be gone already; whoever asked looks again.
     let _ = kill_process(pid, if force { Signal::KILL } else { Signal::TERM });
 }

@@ -133,6 +133,5 @@ impl Work<'_> {
 
 /// What two states of a chat are compared by: each row's id and data. What the client counts of a session is not of it.
 fn content(rows: &[Value]) -> Vec<(&Value, &Value)> {
-    let rows = rows.iter().filter(|row| !row["data"].is_null());
-    rows.map(|row| (&row["id"], &row["data"])).collect()
+    rows.iter().filter_map(|row| Some((row.get("id")?, row.get("data")?))).collect()
 }

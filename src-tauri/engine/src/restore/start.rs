@@ -1,21 +1,21 @@
 //! Starting the client again: what it is told, with which flags, in a terminal or as a worker.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
-use shim_core::{crashes::InTurn, restore::StepFailed};
+use shim_core::{crashes::InTurn, digest::Digest, restore::StepFailed};
 use shim_store::Urgency;
 
 use super::Work;
 use crate::{
     clients::{Input, Port, Start, port},
-    launch::{LaunchFile, environment, own_group},
+    launch::{LaunchFile, environment},
     paths::write_whole,
-    terminal,
+    processes, terminal,
 };
 
 impl Work<'_> {
@@ -32,12 +32,21 @@ impl Work<'_> {
             watch.digest_at_rest(&chat)
         });
         match digest {
-            Ok(digest) if digest == self.subject.digest => Ok(()),
+            Ok(digest) if self.is_same(&digest) => Ok(()),
             Ok(_) => Err(StepFailed(
                 "the chat changed while it was being restored: look at it, then restore again".to_owned(),
             )),
             Err(error) => Err(StepFailed(error.message)),
         }
+    }
+
+    /// A chat that the client itself put back into its database is journaled behind what was there.
+    fn is_same(&self, digest: &Digest) -> bool {
+        let mut digest = digest.clone();
+        if self.file.as_deref().is_some_and(|path| self.port().rows(path).is_some()) {
+            digest.offset = self.subject.digest.offset;
+        }
+        digest == self.subject.digest
     }
 
     pub(super) fn context_path(&self) -> PathBuf {
@@ -169,13 +178,11 @@ impl Work<'_> {
         let path = self.launch_path();
         write_whole(&path, &serde_json::to_vec(launch)?)?;
         let shim = &self.handle.home.program;
-        let line = terminal::shell_line(&[&shim.to_string_lossy(), "launch", &path.to_string_lossy()]);
-        let words = terminal::fill(terminal, &line, &launch.cwd);
-        let (program, arguments) =
-            words.split_first().ok_or_else(|| anyhow::anyhow!("no terminal is known"))?;
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        own_group(&mut command);
+        let words = [&*shim.to_string_lossy(), "launch", &*path.to_string_lossy()];
+        let mut command = terminal::command(terminal, &words, &launch.cwd)
+            .ok_or_else(|| anyhow::anyhow!("no terminal is known"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        processes::in_a_window(&mut command);
         Ok(command.spawn()?)
     }
 
@@ -190,25 +197,34 @@ impl Work<'_> {
         let out = options.open(&output)?;
         let mut command = launch.command();
         command.stdout(out.try_clone()?).stderr(out);
-        own_group(&mut command);
+        processes::stand_alone(&mut command);
         self.child_said = Some(output);
         let path = folder.join(format!("{}.in", self.number));
         match input {
-            Input::Nothing => Ok(command.stdin(Stdio::null()).spawn()?),
+            Input::Nothing => spawn(command.stdin(Stdio::null())),
             Input::Once(bytes) => {
                 write_whole(&path, bytes)?;
-                Ok(command.stdin(File::open(&path)?).spawn()?)
+                spawn(command.stdin(File::open(&path)?))
             }
             Input::Kept(first) => spawn_waiting(command, &path, first),
         }
     }
 }
 
+fn spawn(command: &mut Command) -> anyhow::Result<Child> {
+    let child = command.spawn()?;
+    // Without it the worker still runs; only its children are harder to find.
+    if let Err(error) = processes::contain(&child) {
+        tracing::warn!("worker {} could not be kept together with its children: {error}", child.id());
+    }
+    Ok(child)
+}
+
 /// Its input stays open until it is ended, so that it waits for its next message even when the engine that
 /// started it is gone: a pipe with a name that the worker holds open at both ends.
 #[cfg(target_os = "linux")]
 fn spawn_waiting(mut command: Command, path: &Path, first: &[u8]) -> anyhow::Result<Child> {
-    let _ = fs::remove_file(path);
+    let _ = std::fs::remove_file(path);
     rustix::fs::mknodat(
         rustix::fs::CWD,
         path,
@@ -218,13 +234,13 @@ fn spawn_waiting(mut command: Command, path: &Path, first: &[u8]) -> anyhow::Res
     )?;
     let mut input = File::options().read(true).write(true).open(path)?;
     input.write_all(first)?;
-    Ok(command.stdin(Stdio::from(input)).spawn()?)
+    spawn(command.stdin(Stdio::from(input)))
 }
 
 /// Its input ends with the engine that started it.
 #[cfg(not(target_os = "linux"))]
 fn spawn_waiting(mut command: Command, _path: &Path, first: &[u8]) -> anyhow::Result<Child> {
-    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    let mut child = spawn(command.stdin(Stdio::piped()))?;
     if let Some(input) = &mut child.stdin {
         input.write_all(first)?;
     }

@@ -10,6 +10,7 @@ mod idle;
 mod index;
 mod journal;
 mod machine;
+mod mcp;
 mod noticing;
 mod records;
 mod restore;
@@ -46,7 +47,7 @@ enum Other {
     /// Stands in for a client's process: waits until its input ends.
     #[command(hide = true)]
     FakeClient,
-    /// Fetches the pinned real clients, unless they are there, and prints where they lie.
+    /// Fetches the pinned real clients and the MCP project's own, unless they are there, and prints where they lie.
     Client,
 }
 
@@ -75,6 +76,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("index", index::measure),
     ("idle", idle::measure),
     ("hook", hook::measure),
+    ("mcp", mcp::measure),
     #[cfg(target_os = "linux")]
     ("tray", tray::measure),
 ];
@@ -87,6 +89,7 @@ fn main() -> Result<()> {
             for package in shim_standin::install::ALL {
                 println!("{}", shim_standin::install::program(package)?.display());
             }
+            println!("{}", shim_standin::mcp_clients::folder()?.display());
             return Ok(());
         }
         None => {}

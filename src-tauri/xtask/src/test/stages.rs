@@ -13,10 +13,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::sandbox::Sandbox;
-use crate::{packages, process, repository, tools};
+use crate::{macos, packages, process, repository, tools, windows};
 
 /// No stage takes longer on two cores, clean; one that does hangs.
-const LIMIT: Duration = Duration::from_secs(25 * 60);
+pub const LIMIT: Duration = Duration::from_secs(25 * 60);
 
 const BINDINGS: &str = "ui/src/bindings";
 /// The package whose tests need a desktop.
@@ -31,7 +31,7 @@ pub struct Stage {
     pub run: fn(&Sandbox) -> Result<Vec<String>>,
 }
 
-pub const STAGES: [Stage; 11] = [
+pub const STAGES: [Stage; 13] = [
     Stage { name: "setup", about: "packages, toolchain components, Node", needs: &[], run: setup },
     Stage { name: "format", about: "rustfmt", needs: &["setup"], run: format },
     Stage { name: "tidy", about: "the rules of the house", needs: &["setup"], run: tidy },
@@ -53,6 +53,14 @@ pub const STAGES: [Stage; 11] = [
         needs: &["client"],
         run: desktop,
     },
+    // Last: they compile all anew, for other systems.
+    Stage {
+        name: "windows",
+        about: "all for Windows, tests under Wine",
+        needs: &["setup"],
+        run: windows::check,
+    },
+    Stage { name: "macos", about: "all for macOS, types only", needs: &["setup"], run: macos::check },
 ];
 
 fn setup(_: &Sandbox) -> Result<Vec<String>> {
@@ -151,7 +159,7 @@ fn cargo(sandbox: &Sandbox, args: &[&str]) -> Result<Vec<String>> {
 }
 
 /// The line with which a test runner sums up.
-fn is_closing(line: &str) -> bool {
+pub fn is_closing(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed; 0 ignored")
         || line.starts_with("Tests  ")

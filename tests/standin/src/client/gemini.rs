@@ -27,7 +27,12 @@ impl Home {
             "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": false}},
             "privacy": {"usageStatisticsEnabled": false},
             "telemetry": {"enabled": false},
-            "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
+            // Its tidying takes a resumed chat for a damaged one and deletes it at the next start of another.
+            "general": {
+                "enableAutoUpdate": false,
+                "enableAutoUpdateNotification": false,
+                "sessionRetention": {"enabled": false},
+            },
             "model": {"name": MODEL},
         });
         fs::write(self.gemini_home().join("settings.json"), serde_json::to_vec_pretty(&settings)?)?;

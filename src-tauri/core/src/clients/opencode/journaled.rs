@@ -212,12 +212,14 @@ fn is_whole(table: Table, data: Option<&str>) -> bool {
     let Some(data) = data.and_then(|data| serde_json::from_str::<Value>(data).ok()) else {
         return table == Table::Session;
     };
+    let text = |at: &str| data.pointer(at).and_then(Value::as_str);
+    let is_set = |at: &str| data.pointer(at).is_some_and(|value| !value.is_null());
     match table {
         Table::Session => true,
-        Table::Message => data["role"] != "assistant" || !data["time"]["completed"].is_null(),
-        Table::Part => match data["type"].as_str() {
-            Some("tool") => matches!(data["state"]["status"].as_str(), Some("completed" | "error")),
-            Some("text" | "reasoning") => data["time"]["start"].is_null() || !data["time"]["end"].is_null(),
+        Table::Message => text("/role") != Some("assistant") || is_set("/time/completed"),
+        Table::Part => match text("/type") {
+            Some("tool") => matches!(text("/state/status"), Some("completed" | "error")),
+            Some("text" | "reasoning") => !is_set("/time/start") || is_set("/time/end"),
             _ => true,
         },
     }

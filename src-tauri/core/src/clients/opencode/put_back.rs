@@ -33,10 +33,10 @@ pub fn as_now(journal: &[u8]) -> Vec<Value> {
     let mut rows: BTreeMap<(Table, String), Value> = BTreeMap::new();
     for line in journal.split(|byte| *byte == b'\n') {
         let Ok(row) = serde_json::from_slice::<Value>(line) else { continue };
-        let Some(table) = Table::ALL.into_iter().find(|table| row["table"] == table.name()) else { continue };
-        let Some(id) = row["id"].as_str() else { continue };
+        let Some(table) = Table::ALL.into_iter().find(|table| is_of(&row, *table)) else { continue };
+        let Some(id) = row.get("id").and_then(Value::as_str) else { continue };
         let key = (table, id.to_owned());
-        if row["removed"] == true {
+        if row.get("removed").is_some_and(|removed| *removed == true) {
             rows.remove(&key);
         } else {
             rows.insert(key, row);
@@ -47,10 +47,10 @@ pub fn as_now(journal: &[u8]) -> Vec<Value> {
 
 /// What `opencode import` reads; `None` when the rows hold no session.
 pub fn export(rows: &[Value]) -> Option<Value> {
-    let of = |table: Table| rows.iter().filter(move |row| row["table"] == table.name());
+    let of = |table: Table| rows.iter().filter(move |row| is_of(row, table));
     let session = of(Table::Session).next()?;
     let messages = of(Table::Message).map(|message| {
-        let parts = of(Table::Part).filter(|part| part["message_id"] == message["id"]);
+        let parts = of(Table::Part).filter(|part| part.get("message_id") == message.get("id"));
         let parts: Vec<_> = parts.map(|part| whole(part, &["session_id", "message_id"])).collect();
         json!({ "info": whole(message, &["session_id"]), "parts": parts })
     });
@@ -58,13 +58,21 @@ pub fn export(rows: &[Value]) -> Option<Value> {
     Some(json!({ "info": info(session), "messages": messages }))
 }
 
+fn is_of(row: &Value, table: Table) -> bool {
+    row.get("table").is_some_and(|name| *name == table.name())
+}
+
+fn of_row(row: &Value, column: &str) -> Value {
+    row.get(column).cloned().unwrap_or(Value::Null)
+}
+
 /// A row's data with the ids that stand beside it.
 fn whole(row: &Value, ids: &[&str]) -> Value {
-    let mut data = row["data"].as_object().cloned().unwrap_or_default();
-    data.insert("id".to_owned(), row["id"].clone());
+    let mut data = row.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    data.insert("id".to_owned(), of_row(row, "id"));
     for id in ids {
         let name = if *id == "session_id" { "sessionID" } else { "messageID" };
-        data.insert(name.to_owned(), row[*id].clone());
+        data.insert(name.to_owned(), of_row(row, id));
     }
     Value::Object(data)
 }
@@ -72,16 +80,16 @@ fn whole(row: &Value, ids: &[&str]) -> Value {
 fn info(session: &Value) -> Value {
     let mut info = Map::new();
     for (column, field, is_json) in SESSION_FIELDS {
-        let value = &session[*column];
+        let value = of_row(session, column);
         let value = match value.as_str().filter(|_| *is_json) {
             Some(text) => serde_json::from_str(text).unwrap_or(Value::Null),
-            None => value.clone(),
+            None => value,
         };
         if !value.is_null() {
             info.insert((*field).to_owned(), value);
         }
     }
-    let count = |column: &str| session[column].as_u64().unwrap_or(0);
+    let count = |column: &str| session.get(column).and_then(Value::as_u64).unwrap_or(0);
     info.insert(
         "summary".to_owned(),
         json!({
@@ -106,8 +114,9 @@ fn info(session: &Value) -> Value {
         ("time_compacting", "compacting"),
         ("time_archived", "archived"),
     ] {
-        if !session[column].is_null() {
-            time.insert(field.to_owned(), session[column].clone());
+        let value = of_row(session, column);
+        if !value.is_null() {
+            time.insert(field.to_owned(), value);
         }
     }
     info.insert("time".to_owned(), Value::Object(time));
@@ -123,8 +132,8 @@ pub fn renamed(rows: &[Value], new: &str) -> Vec<Value> {
     };
     let mut rows = rows.to_vec();
     for row in &mut rows {
-        let is_session = row["table"] == Table::Session.name();
-        let renamed = if is_session { Value::from(new) } else { other(&row["id"]) };
+        let is_session = is_of(row, Table::Session);
+        let renamed = if is_session { Value::from(new) } else { other(&of_row(row, "id")) };
         let Some(fields) = row.as_object_mut() else { continue };
         fields.insert("id".to_owned(), renamed);
         if is_session {

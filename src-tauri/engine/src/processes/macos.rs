@@ -1,12 +1,15 @@
-//! macOS and Windows: start marks from `sysinfo`, exits from kqueue and wait handles.
+//! macOS: start marks from `sysinfo`, exits from kqueue.
 
 use std::{sync::Arc, time::Duration};
 
+use rustix::process::{Pid, Signal, kill_process};
 use shim_core::chats::ProcessKey;
-use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System};
+use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 use waitpid_any::WaitHandle;
 
 use super::{Exit, Liveness, probe};
+
+pub use super::marks::is_same_start;
 
 /// How often a waiting thread looks whether it is still wanted.
 const WAIT_SLICE: Duration = Duration::from_secs(1);
@@ -14,25 +17,13 @@ const WAIT_SLICE: Duration = Duration::from_secs(1);
 /// Seconds since 1970 at which the process was started. `None` when no such process runs.
 pub fn start_mark(pid: u32) -> Option<String> {
     let mut system = System::new().ok()?;
-    let pid = Pid::from_u32(pid);
+    let pid = sysinfo::Pid::from_u32(pid);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, ProcessRefreshKind::nothing());
     let process = system.process(pid)?;
     (process.status() != ProcessStatus::Zombie).then(|| process.start_time().to_string())
 }
 
-/// Whether a start mark from a client's registry means the same start as ours. macOS clients write what
-/// `ps -o lstart=` prints in UTC; a form that cannot be compared is taken as the same, since a false death
-/// is worse than a missed one.
-pub fn is_same_start(ours: &str, theirs: &str) -> bool {
-    let Ok(ours) = ours.parse::<i64>() else { return true };
-    let theirs = theirs.parse::<i64>().ok().or_else(|| {
-        let read = jiff::civil::DateTime::strptime("%a %b %e %H:%M:%S %Y", theirs).ok()?;
-        Some(read.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
-    });
-    theirs.is_none_or(|theirs| (ours - theirs).abs() <= 2)
-}
-
-/// These systems have one set of pids.
+/// macOS has one set of pids.
 pub fn is_our_pid_domain(_domain: &str) -> bool {
     true
 }
@@ -58,14 +49,8 @@ pub async fn exited(process: &ProcessKey) -> Exit {
     None
 }
 
-pub fn signal(pid: u32, force: bool) {
-    let Ok(mut system) = System::new() else { return };
-    let pid = Pid::from_u32(pid);
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, ProcessRefreshKind::nothing());
-    if let Some(process) = system.process(pid) {
-        // Where there is no request to end, only force is left.
-        if force || process.kill_with(Signal::Term).is_none() {
-            process.kill();
-        }
-    }
+pub fn signal(process: &ProcessKey, force: bool) {
+    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { return };
+    // It may be gone already; whoever asked looks again.
+    let _ = kill_process(pid, if force { Signal::KILL } else { Signal::TERM });
 }
