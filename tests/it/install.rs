@@ -310,7 +310,7 @@ fn an_entry_made_while_a_chat_runs_outlives_what_the_client_writes() {
     let mut claude = world.home.command(world.home.claude(), &cwd);
     let told = claude.args(["mcp", "get", "shim"]).stdin(Stdio::null()).output().unwrap();
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.contains(program) && told.contains("User"), "{told}");
+    assert!(told.contains(program) && told.contains("User") && told.contains("Connected"), "{told}");
     outcome(&install(&world, "uninstall", "mcp", "claude-code"), "written");
     let left: Value = serde_json::from_slice(&read()).unwrap();
     assert!(left["mcpServers"].is_null() && left["projects"].is_object(), "{left:#}");
