@@ -135,7 +135,7 @@ fn a_tool_child_is_found_by_its_environment_and_its_whole_tree_is_ended() {
     let (key, below) = (parent.key(), parent.below());
     // This process stands above them, as a client stands above its tools.
     let marks = [format!("CLAUDE_CODE_SESSION_ID={chat}")];
-    assert_eq!(tool_children(&marks, &[]), Some(Vec::new()));
+    assert_eq!(tool_children(&marks, &[], None), Some(Vec::new()));
     let found: Vec<_> = tree(key.pid).into_iter().map(|orphan| orphan.process).collect();
     assert_eq!(found, [key.clone(), below.clone()]);
     // Waits for its end elsewhere, since a dead child stays a process until it is waited for.
