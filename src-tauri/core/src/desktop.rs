@@ -16,6 +16,8 @@ const UPDATE_RECENT: Duration = Duration::from_secs(30 * 60);
 pub struct Seen {
     pub main: ProcessKey,
     pub renderers: usize,
+    /// It writes a log, which would say that a window's process went.
+    pub has_log: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +111,12 @@ impl Desktop {
         let App::Running { main, had_window, windowless_since, hung } = &mut self.app else { return effects };
         if seen.renderers > 0 {
             (*had_window, *windowless_since) = (true, None);
+            self.last_words = None;
             if std::mem::take(hung) {
                 effects.push(Effect::ResolveHung);
             }
-        } else if *had_window && !*hung {
+        } else if *had_window && !*hung && (self.last_words.is_some() || !seen.has_log) {
+            // A window that was closed to the tray may have no process either; the log tells the two apart.
             let since = *windowless_since.get_or_insert(now);
             if now.since(since) >= NO_RENDERER_MAX {
                 *hung = true;
@@ -164,7 +168,11 @@ mod tests {
     }
 
     fn app(pid: u32, renderers: usize) -> Event {
-        Event::Looked(Some(Seen { main: ProcessKey { pid, start: "1".to_owned() }, renderers }))
+        Event::Looked(Some(Seen {
+            main: ProcessKey { pid, start: "1".to_owned() },
+            renderers,
+            has_log: true,
+        }))
     }
 
     /// Plays events at their seconds and gives the effects of each.
@@ -196,6 +204,21 @@ mod tests {
         let rest: Vec<_> = [0, 1, 2, 3, 5].map(|i| played[i].clone()).concat();
         assert_eq!(rest, []);
         assert_eq!(played[6], [Effect::ResolveHung]);
+    }
+
+    #[test]
+    fn a_window_closed_to_the_tray_is_no_hang() {
+        assert_eq!(play(&[(0, app(7, 1)), (10, app(7, 0)), (600, app(7, 0))]).concat(), []);
+    }
+
+    #[test]
+    fn without_a_log_a_missing_window_speaks_for_itself() {
+        let without_log = |renderers| {
+            let main = ProcessKey { pid: 7, start: "1".to_owned() };
+            Event::Looked(Some(Seen { main, renderers, has_log: false }))
+        };
+        let played = play(&[(0, without_log(1)), (10, without_log(0)), (30, without_log(0))]);
+        assert!(matches!(played[2][..], [Effect::RecordHung { .. }]), "{played:?}");
     }
 
     #[test]

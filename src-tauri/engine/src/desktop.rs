@@ -133,7 +133,8 @@ impl Watch {
         if main.is_some() {
             app.main.clone_from(&main);
         }
-        self.decide_desktop(home, Event::Looked(main.map(|main| Seen { main, renderers })));
+        let has_log = !app.logs.is_empty();
+        self.decide_desktop(home, Event::Looked(main.map(|main| Seen { main, renderers, has_log })));
     }
 
     fn decide_desktop(&mut self, home: &Path, event: Event) {

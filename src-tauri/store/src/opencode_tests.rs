@@ -1,3 +1,5 @@
+//! A database of opencode's form, read beside a client that writes it.
+
 use rusqlite::Connection;
 use shim_core::clients::opencode::Table;
 

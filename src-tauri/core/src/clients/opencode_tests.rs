@@ -1,3 +1,5 @@
+//! Rows as lines, lines as turns: what a chat of opencode is read as, and what is journaled of it.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -254,18 +254,32 @@ fn named_in(rollout: &Path) -> Option<&str> {
 
 fn transcript_at(path: &Path) -> Option<Transcript> {
     let id = named_in(path)?;
-    let (chat, sub_agent) = match root_of(path) {
-        Some(root) => (ChatId::new(Client::Codex, &root), id),
-        None => (ChatId::new(Client::Codex, id), ""),
+    let (chat, sub_agent) = match whose(path) {
+        Whose::OwnChat => (ChatId::new(Client::Codex, id), ""),
+        Whose::SubAgentOf(root) => (ChatId::new(Client::Codex, &root), id),
+        Whose::Unsaid => return None,
     };
     Some(Transcript { path: path.to_owned(), chat, sub_agent: sub_agent.to_owned() })
 }
 
-/// The chat that a sub-agent's rollout belongs to.
-fn root_of(rollout: &Path) -> Option<String> {
+/// What a rollout is of, as its first line says.
+#[derive(Debug, PartialEq, Eq)]
+enum Whose {
+    OwnChat,
+    SubAgentOf(String),
+    /// Its first line is just being written.
+    Unsaid,
+}
+
+fn whose(rollout: &Path) -> Whose {
     let mut head = Vec::new();
-    open_regular(rollout).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
-    codex::root_of(&head).map(str::to_owned)
+    let read = open_regular(rollout).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    match (read, codex::root_of(&head)) {
+        (Ok(_), Some(root)) => Whose::SubAgentOf(root.to_owned()),
+        (Ok(read), None) if (read as u64) < HEAD_BYTES && !head.contains(&b'\n') => Whose::Unsaid,
+        // One that is gone is gone under the name that it had.
+        (Ok(_) | Err(_), _) => Whose::OwnChat,
+    }
 }
 
 /// Which of the running programs hold which locks, each lock with its holder.
@@ -286,7 +300,7 @@ fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registratio
 
 #[cfg(target_os = "linux")]
 fn holds(open: &[PathBuf], lock: &PathBuf, id: &str) -> bool {
-    open.contains(lock) && open.iter().any(|path| named_in(path) == Some(id) && root_of(path).is_none())
+    open.contains(lock) && open.iter().any(|path| named_in(path) == Some(id) && whose(path) == Whose::OwnChat)
 }
 
 #[cfg(target_os = "linux")]
@@ -322,7 +336,7 @@ fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registratio
 fn is_a_chat(lock: &Path, id: &str) -> bool {
     let home = lock.parent().and_then(Path::parent);
     let rollouts = home.map(|home| rollouts(home, &mut Vec::new())).unwrap_or_default();
-    rollouts.iter().any(|path| named_in(path) == Some(id) && root_of(path).is_none())
+    rollouts.iter().any(|path| named_in(path) == Some(id) && whose(path) == Whose::OwnChat)
 }
 
 #[cfg(not(target_os = "linux"))]

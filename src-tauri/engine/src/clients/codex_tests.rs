@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use shim_core::{chats::ChatId, restore::Then};
 
-use super::{Codex, has_background_server, hook};
+use super::{Codex, Whose, has_background_server, hook, whose};
 use crate::clients::{Change, Input, Port, Start, Transcript};
 
 const ID: &str = "01a1fb9a-1524-7d42-9f59-356725d1b41f";
@@ -119,5 +119,23 @@ fn only_versions_with_a_background_server_are_told_to_do_without() {
         (Some("odd"), true),
     ] {
         assert_eq!(has_background_server(version), expected, "{version:?}");
+    }
+}
+
+#[test]
+fn a_rollout_is_nobodys_until_its_first_line_says_whose() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("rollout-2026-11-21T00-55-41-{ID}.jsonl"));
+    assert_eq!(whose(&path), Whose::OwnChat);
+    let sub_agent = format!(r#"{{"payload":{{"session_id":"{ID}","parent_thread_id":"{ID}","#);
+    for (begins, expected) in [
+        ("", Whose::Unsaid),
+        (r#"{"payload":{"session_id""#, Whose::Unsaid),
+        ("{}\n", Whose::OwnChat),
+        (&format!("{{\"x\":\"{}", "y".repeat(2000)), Whose::OwnChat),
+        (&sub_agent, Whose::SubAgentOf(ID.to_owned())),
+    ] {
+        std::fs::write(&path, begins).unwrap();
+        assert_eq!(whose(&path), expected, "{begins}");
     }
 }

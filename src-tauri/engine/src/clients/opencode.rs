@@ -34,9 +34,8 @@ const CONFIG_CONTENT: &str = "OPENCODE_CONFIG_CONTENT";
 const FLAGS: Flags = Flags {
     with_value: &["--log-level", "--variant"],
     with_values: &[],
-    // Model and agent are not among them: those that were in force last are given instead. Nor is `--auto`, which
-    // the next start knows only in some of its forms.
-    switches: &["--pure"],
+    // Model and agent are not among them: those that were in force last are given instead.
+    switches: &["--auto", "--pure"],
 };
 
 const ENVIRONMENT_STORED: &[&str] = &[
@@ -46,6 +45,9 @@ const ENVIRONMENT_STORED: &[&str] = &[
     "OPENCODE_DISABLE_DEFAULT_PLUGINS",
     "OPENCODE_DISABLE_LSP_DOWNLOAD",
     "OPENCODE_DISABLE_MODELS_FETCH",
+    "OPENCODE_DISABLE_PROJECT_CONFIG",
+    "OPENCODE_PERMISSION",
+    "OPENCODE_PURE",
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",

@@ -1,3 +1,5 @@
+//! The port of opencode without a client: paths, changes, command lines.
+
 use std::path::Path;
 
 use shim_core::{chats::ChatId, chats::Client, restore::Then};

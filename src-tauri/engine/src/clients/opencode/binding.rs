@@ -78,7 +78,14 @@ pub fn is_client_of(port: &Opencode, running: &Running, home: &Path) -> bool {
     let used = home_of(port, &running.started);
     name == "opencode"
         && used.is_some_and(|used| used.canonicalize().is_ok_and(|used| used == home))
+        && names_no_other_database(running, home)
         && !OTHER_VERBS.contains(&command_line(running).verb.as_str())
+}
+
+/// By its environment a process may keep its chats elsewhere than in its home's own database.
+fn names_no_other_database(running: &Running, home: &Path) -> bool {
+    let named = running.started.environment.iter().find(|(name, _)| name == "OPENCODE_DB");
+    named.is_none_or(|(_, file)| file.is_empty() || home.join(file) == super::database(home))
 }
 
 pub fn registrations(
