@@ -259,6 +259,22 @@ fn asked_to_end_in_mid_tool_going_on_in_a_terminal() {
     cut.the_tool_ran_once();
 }
 
+/// Nothing names the chat that a tool belongs to: it is told by when the tool was started.
+#[test]
+fn what_one_chat_left_running_is_not_another_chats() {
+    let cut = cut(Moment::ToolBehindWords, |chat| chat.signal_group(Signal::KILL));
+    cut.is_a_crash("tool", &in_flight());
+    let other = play(&cut.world, &GeminiStart::new(&cut.cwd, "another in the same directory"));
+    cut.world.wait_for_state(&id(&other), "ended");
+    assert_eq!(cut.world.crashes_of(&id(&other)), Vec::<Value>::new());
+    let receipt = cut.world.restore(&id(&other), &["--headless", "--continue"]);
+    assert_eq!(receipt["ok"], true, "{receipt}");
+    assert!(!cut.world.home.gemini_tools(&cut.cwd).is_empty(), "the other chat's tool is left alone");
+    let receipt = cut.world.restore(&cut.id(), &["--headless", "--continue"]);
+    assert_eq!(receipt["ok"], true, "{receipt}\n{}", cut.world.log());
+    cut.the_tool_ran_once();
+}
+
 /// What the user started is only a launcher: without it the chat lives on, and is left alone.
 #[test]
 fn the_death_of_the_launcher_is_no_crash_and_the_living_are_not_restored() {

@@ -23,6 +23,7 @@ use shim_core::{
     crashes::{Leave, ToolCall},
     restore::{Orphan, Then},
     settings::Settings,
+    time::Timestamp,
 };
 use shim_store::Launch;
 
@@ -311,13 +312,15 @@ impl Look {
 }
 
 /// What tool calls of a chat left running; `None` where the system does not tell. `dead` are the pids of processes
-/// that held the chat, `others` those of clients that hold other chats.
+/// that held the chat, `others` those of clients that hold other chats. Where nothing names the chat, only those count
+/// that were started between its last word and its end.
 pub fn tool_children(
     chat: &ChatId,
     launch: &Launch,
     cwd: Option<&str>,
     dead: &[u32],
     others: &[u32],
+    between: (Option<Timestamp>, Option<Timestamp>),
 ) -> Option<Vec<Orphan>> {
     let port = port(chat.client());
     let marks = port.tool_marks(chat.session_id(), dead);
@@ -330,6 +333,7 @@ pub fn tool_children(
         user: OsString::from(format!("{name}={home}")),
         cwd: PathBuf::from(cwd),
         program: port.program_name(),
+        between,
     };
     processes::tool_children(&marks, others, Some(&whose))
 }

@@ -43,6 +43,9 @@ const END_GRACE: Duration = Duration::from_secs(2);
 /// How long one that was ended by force may take to be gone.
 const KILL_WAIT: Duration = Duration::from_secs(2);
 
+/// Start times are rounded down to the second, and the system's idea of when it was started may be off by one.
+const START_SLACK: Duration = Duration::from_secs(2);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
     Alive,
@@ -203,6 +206,8 @@ pub struct Whose {
     pub cwd: PathBuf,
     /// How the name of the client's program begins.
     pub program: &'static str,
+    /// The earliest and the latest start; both are known to the second.
+    pub between: (Option<Timestamp>, Option<Timestamp>),
 }
 
 impl Whose {
@@ -213,7 +218,11 @@ impl Whose {
         };
         let line = line_of(system, process.pid());
         let has_a_client = line.iter().filter_map(|pid| system.process(*pid)).any(is_client);
+        let (from, until) = self.between;
+        let started = since(process);
         process.environ().contains(&self.user)
+            && from.is_none_or(|from| started.plus(START_SLACK) >= from)
+            && until.is_none_or(|until| started <= until)
             && process.cwd().is_some_and(|cwd| cwd.starts_with(&self.cwd))
             && !has_a_client
     }

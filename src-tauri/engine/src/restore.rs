@@ -29,6 +29,7 @@ use shim_core::{
         Then,
     },
     supervisor,
+    time::Timestamp,
 };
 use shim_store::{CheckpointRow, StoreError, Stream, Urgency};
 
@@ -65,6 +66,7 @@ struct Subject {
     stream: Option<Stream>,
     /// The process of the crash.
     dead: Option<u32>,
+    died_at: Option<Timestamp>,
 }
 
 struct Work<'a> {
@@ -333,6 +335,7 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
             transcripts: known.into_iter().filter(|path| port(id.client()).is_there(path)).collect(),
             stream: None,
             dead: None,
+            died_at: None,
         }
     })?;
     // Only now: bringing the journal up to date may have begun a new generation.
@@ -343,6 +346,7 @@ fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject
     subject.stream = stream.map_err(views::store_error)?;
     let crash = subject.crash.map(|id| handle.home.store.read(|store| store.crash(id))).transpose();
     let crash = crash.map_err(views::store_error)?.flatten();
+    subject.died_at = crash.as_ref().map(|crash| crash.happened_at);
     subject.dead = crash.map(|crash| crash.process.pid);
     Ok(subject)
 }
@@ -552,7 +556,8 @@ impl Work<'_> {
         // The client itself carries its chat's id only in what it starts.
         let dead: Vec<_> = self.subject.dead.into_iter().collect();
         let (launch, cwd) = (&self.subject.launch, self.subject.cwd.as_deref());
-        clients::tool_children(&self.job.chat, launch, cwd, &dead, &clients).ok_or_else(no_processes)
+        let between = (self.subject.digest.last_at, self.subject.died_at);
+        clients::tool_children(&self.job.chat, launch, cwd, &dead, &clients, between).ok_or_else(no_processes)
     }
 
     /// Waits until the client's registry shows the chat under a new process.

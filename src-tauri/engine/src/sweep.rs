@@ -474,7 +474,7 @@ impl Watch {
         let met = Some(&known.launch).filter(|launch| !launch.environment.is_empty()).cloned();
         let launch = met.or_else(stored).unwrap_or_default();
         let cwd = launch.cwd.as_deref().or(known.digest.cwd.as_deref());
-        let left = clients::tool_children(chat, &launch, cwd, &dead, &others);
+        let left = clients::tool_children(chat, &launch, cwd, &dead, &others, (known.digest.last_at, None));
         let mut calls: Vec<_> =
             left.unwrap_or_default().iter().filter_map(|orphan| port.unfinished_call(orphan)).collect();
         // A shell and the one it became two of show the same call.
