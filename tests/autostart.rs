@@ -263,7 +263,8 @@ fn the_agent_of_launchd_is_a_property_list_that_says_what_is_meant() {
 #[cfg(windows)]
 #[test]
 fn the_task_scheduler_takes_the_task() {
-    let said = |arguments: &[&str]| std::process::Command::new("schtasks.exe").args(arguments).output().unwrap();
+    let said =
+        |arguments: &[&str]| std::process::Command::new("schtasks.exe").args(arguments).output().unwrap();
     let user = std::process::Command::new("whoami.exe").output().unwrap().stdout;
     let folder = tempfile::tempdir().unwrap();
     let start = Start {
