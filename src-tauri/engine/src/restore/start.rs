@@ -7,7 +7,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use shim_core::{crashes::InTurn, digest::Digest, restore::StepFailed};
+use shim_core::{
+    crashes::InTurn,
+    digest::{Digest, Turn},
+    restore::StepFailed,
+};
 use shim_store::Urgency;
 
 use super::Work;
@@ -40,13 +44,15 @@ impl Work<'_> {
         }
     }
 
-    /// A chat that the client itself put back into its database is journaled behind what was there.
+    /// A chat that the client itself put back into its database is journaled anew, and its rows bear new times.
     fn is_same(&self, digest: &Digest) -> bool {
-        let mut digest = digest.clone();
-        if self.file.as_deref().is_some_and(|path| self.port().rows(path).is_some()) {
-            digest.offset = self.subject.digest.offset;
+        let before = &self.subject.digest;
+        if self.file.as_deref().and_then(|path| self.port().rows(path)).is_none() {
+            return digest == before;
         }
-        digest == self.subject.digest
+        let is_open = |digest: &Digest| matches!(digest.turn, Turn::Open { .. });
+        (digest.turns, &digest.last_message, digest.in_flight(), is_open(digest))
+            == (before.turns, &before.last_message, before.in_flight(), is_open(before))
     }
 
     pub(super) fn context_path(&self) -> PathBuf {
