@@ -227,6 +227,8 @@ impl Engine {
             terminal: found(!hands.world.dice.one_in(30), "xterm"),
             transcript,
             cannot: None,
+            adds_to: None,
+            unsure: Vec::new(),
         }
     }
 

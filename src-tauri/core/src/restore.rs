@@ -128,6 +128,10 @@ pub struct Findings {
     pub transcript: Transcript,
     /// Why this client cannot do what was asked for, and what to do.
     pub cannot: Option<String>,
+    /// The client's file that the start adds a note to.
+    pub adds_to: Option<String>,
+    /// Processes of the client that may hold the chat: it cannot be told.
+    pub unsure: Vec<u32>,
 }
 
 /// How the client's file compares with the journal.
@@ -356,6 +360,15 @@ impl Restore {
             let message = format!("{:?} still runs this chat: go on there, or end it first", findings.live);
             return Some(("prove_dead", RefusalReason::StillAlive, message));
         }
+        if let (false, None) = (findings.unsure.is_empty(), &self.job.fork) {
+            let message = format!(
+                "{:?} of {} runs in the same directory, and whether it holds this chat cannot be told: close it, then \
+                 restore again",
+                findings.unsure,
+                self.job.chat.client().title()
+            );
+            return Some(("prove_dead", RefusalReason::LivenessUnknown, message));
+        }
         match findings.transcript {
             Transcript::Nothing => {
                 let message =
@@ -412,6 +425,9 @@ impl Restore {
             self.step("transcript", true, "would write the fork's transcript; the original stays as it is");
         } else if self.transcript == Transcript::Missing {
             self.step("transcript", true, "would put the client's file back from the journal");
+        }
+        if let Some(file) = &findings.adds_to {
+            self.step("context", true, format!("would add a note of what was in flight to {file}"));
         }
         let client = findings.client.as_deref().unwrap_or_default();
         let place = findings.terminal.as_deref().filter(|_| !self.job.headless);
@@ -511,7 +527,17 @@ fn context(job: &Job) -> String {
         Some(fork) => format!("This chat is a fork of {}, from its checkpoint {}.", job.chat.session_id(), fork.checkpoint),
         None => "This chat's process died and the chat was brought back; every complete message above is as it was.".to_owned(),
     };
-    let cut = match job.in_turn {
+    format!("SHIM restored this chat. {origin}\n{}", cut(job.in_turn, &job.in_flight))
+}
+
+/// What a chat is told that its user takes up again without SHIM; `None` when nothing was cut.
+pub fn context_without_restore(in_turn: InTurn, in_flight: &[ToolCall]) -> Option<String> {
+    (in_turn != InTurn::None)
+        .then(|| format!("SHIM saw this chat's process die.\n{}", cut(in_turn, in_flight)))
+}
+
+fn cut(in_turn: InTurn, in_flight: &[ToolCall]) -> String {
+    match in_turn {
         InTurn::None => "It was between turns: nothing was cut.".to_owned(),
         InTurn::Answer => {
             "Your last answer was cut before it was complete; what you had written of it is not above."
@@ -519,15 +545,14 @@ fn context(job: &Job) -> String {
         }
         InTurn::Tool => {
             let calls: Vec<_> =
-                job.in_flight.iter().map(|call| format!("- {} {}", call.tool, call.input)).collect();
+                in_flight.iter().map(|call| format!("- {} {}", call.tool, call.input)).collect();
             format!(
                 "In flight when it died, outcome unknown:\n{}\nDo not run these again by yourself. Check first what they \
                  did, then ask the user whether to go on or to give them up.",
                 calls.join("\n")
             )
         }
-    };
-    format!("SHIM restored this chat. {origin}\n{cut}")
+    }
 }
 
 fn name_orphans(orphans: &[Orphan]) -> String {

@@ -43,6 +43,8 @@ fn findings() -> Findings {
         terminal: Some("xterm".to_owned()),
         transcript: Transcript::Same,
         cannot: None,
+        adds_to: None,
+        unsure: Vec::new(),
     }
 }
 

@@ -131,10 +131,12 @@ impl Supervisor {
         Self { window, ..Self::default() }
     }
 
-    /// Remembers a crash that the store already holds.
-    pub fn recall_crash(&mut self, chat: ChatId, process: ProcessKey, resolved: bool) {
+    /// Remembers a crash that the store already holds. `lives_on` says that its process may live.
+    pub fn recall_crash(&mut self, chat: ChatId, process: ProcessKey, resolved: bool, lives_on: bool) {
         self.seats.entry(chat.clone()).or_default().crashed |= !resolved;
-        self.judge_once(chat, process);
+        if !lives_on {
+            self.judge_once(chat, process);
+        }
     }
 
     /// Remembers a restore that the store already holds.

@@ -216,7 +216,7 @@ fn a_death_is_judged_once() {
 fn a_death_that_the_store_holds_is_not_judged_again() {
     for (resolved, state) in [(false, ChatState::Crashed), (true, ChatState::Ended)] {
         let mut desk = Desk::default();
-        desk.supervisor.recall_crash(chat(), process(7), resolved);
+        desk.supervisor.recall_crash(chat(), process(7), resolved, false);
         assert_eq!(desk.gone(7, true), []);
         assert!(desk.supervisor.was_judged(&chat(), &process(7)));
         assert_eq!(desk.state(), state);
@@ -228,7 +228,7 @@ fn only_so_many_deaths_are_remembered() {
     let mut desk = Desk::default();
     let first = process(0);
     for pid in 0..=u32::try_from(JUDGED_MAX).unwrap() {
-        desk.supervisor.recall_crash(chat(), process(pid), true);
+        desk.supervisor.recall_crash(chat(), process(pid), true, false);
     }
     assert!(!desk.supervisor.was_judged(&chat(), &first));
     assert!(desk.supervisor.was_judged(&chat(), &process(1)));

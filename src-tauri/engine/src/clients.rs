@@ -88,6 +88,8 @@ pub struct Start<'a> {
     pub session_id: &'a str,
     pub then: Then,
     pub headless: bool,
+    /// Something was in flight when the chat died.
+    pub cut: bool,
     /// A tool call was cut, or left something running: it must not be repeated.
     pub tool_in_doubt: bool,
     pub model: Option<&'a str>,

@@ -46,13 +46,18 @@ pub struct Desktops(BTreeMap<PathBuf, App>);
 struct App {
     machine: Desktop,
     main: Option<ProcessKey>,
-    /// The main process at the look before, and whether it is still the same.
+    running: bool,
+    /// The main process is the one of the look before.
     stayed: bool,
+    /// It ran at the look before and is gone.
+    just_quit: bool,
     logs: BTreeMap<PathBuf, LogEnd>,
     /// The entries of its index that were there, with the chats they list.
     entries: BTreeMap<PathBuf, ChatId>,
     lost: BTreeSet<PathBuf>,
     recalled: bool,
+    /// The entries are as an engine before this one knew them.
+    just_recalled: bool,
 }
 
 /// How far a log was read.
@@ -81,6 +86,11 @@ impl Watch {
         for home in self.desktop_homes() {
             self.hear(&home.folder);
         }
+    }
+
+    pub fn is_desktop_log(&self, path: &Path) -> bool {
+        path.file_name() == Some("main.log".as_ref())
+            && self.desktop_homes().iter().any(|home| log_files(&home.folder).iter().any(|log| log == path))
     }
 
     pub fn is_desktop_hung(&self, process: &ProcessKey) -> bool {
@@ -130,6 +140,8 @@ impl Watch {
         let renderers = found.iter().filter(|(role, _)| *role == Role::Renderer).count();
         let app = self.desktops.0.entry(home.to_owned()).or_default();
         app.stayed = main.is_some() && app.main == main;
+        app.just_quit = main.is_none() && app.running;
+        app.running = main.is_some();
         if main.is_some() {
             app.main.clone_from(&main);
         }
@@ -204,8 +216,8 @@ impl Watch {
         hosted.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Entries that went while the app ran on were taken away by its user. Entries that went with a restart
-    /// of the app, or while it was closed, were lost.
+    /// Entries that went while the app ran on were taken away by its user; so was a single one of which it cannot be
+    /// told when it went. Entries that went with a restart of the app, or while it was closed, were lost.
     fn look_at_index(&mut self, home: &ClientHome) {
         self.recall_entries(&home.folder);
         let there: BTreeMap<_, _> = home
@@ -222,7 +234,8 @@ impl Watch {
             .filter(|(path, _)| !path.exists() && !app.lost.contains(*path))
             .map(|(path, chat)| (path.clone(), chat.clone()))
             .collect();
-        let by_user = app.stayed;
+        let untold = app.just_quit || std::mem::take(&mut app.just_recalled);
+        let by_user = app.stayed || untold && gone.len() == 1;
         app.lost.retain(|path| !there.contains_key(path));
         app.entries.extend(there.clone());
         for (path, chat) in gone {
@@ -245,6 +258,7 @@ impl Watch {
         if std::mem::replace(&mut app.recalled, true) {
             return;
         }
+        app.just_recalled = true;
         let folders = index_folders(home);
         let streams = self.home.store.read(|store| store.streams()).unwrap_or_default();
         let ours = streams.into_iter().filter(|stream| stream.sub_agent == INDEX && stream.known.bytes > 0);

@@ -4,12 +4,13 @@ use shim_api::events::Event as Told;
 use shim_core::{
     chats::{ChatId, ChatState},
     checkpoints::Trigger,
-    restore::Refusal,
+    restore::{Refusal, context_without_restore},
     supervisor::{Effect, Event, NewCrash},
 };
 use shim_store::Urgency;
 
 use crate::{
+    hooks,
     run::{Watch, now},
     views,
 };
@@ -39,7 +40,12 @@ impl Watch {
         match effect {
             Effect::Watch { chat, process } => self.watch_exit(chat, process),
             Effect::RecordCrash(crash) => self.record_crash(crash),
-            Effect::TakeCheckpoint { chat, trigger } => self.take_checkpoint(&chat, trigger),
+            Effect::TakeCheckpoint { chat, trigger } => {
+                if trigger == Trigger::Turn {
+                    hooks::drop_context(&self.home.path, &chat);
+                }
+                self.take_checkpoint(&chat, trigger);
+            }
             Effect::ResolveCrashes { chat } => self.resolve_crashes(chat),
             Effect::ChatChanged { chat } => self.handle.tell(Told::ChatChanged { chat }),
             // Said by `may_restore`, whose caller goes on with it.
@@ -56,6 +62,7 @@ impl Watch {
         match written {
             Ok(Some(row)) => {
                 tracing::info!(chat = %row.chat, kind = row.kind.name(), pid = row.process.pid, "crash recorded");
+                self.leave_context(&row);
                 self.open_crashes.insert(row.chat.clone(), row.id);
                 let crash = views::crash(row, self.chats.get(&crash.chat), None);
                 self.handle.tell(Told::CrashRecorded { crash: Box::new(crash) });
@@ -67,6 +74,14 @@ impl Watch {
                     self.unrecorded.push(crash);
                 }
             }
+        }
+    }
+
+    /// Should the user take the chat up without SHIM, its hook tells what was cut.
+    fn leave_context(&self, crash: &shim_store::CrashRow) {
+        let Some(text) = context_without_restore(crash.in_turn, &crash.in_flight) else { return };
+        if let Err(error) = hooks::leave_context(&self.home.path, &crash.chat, &text) {
+            tracing::warn!(chat = %crash.chat, "what was cut could not be left for the chat's hook: {error}");
         }
     }
 

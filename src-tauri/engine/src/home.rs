@@ -3,10 +3,14 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 use shim_api::home::{DATABASE_FILE, ENGINE_FILE, LOCK_FILE, SETTINGS_FILE, read_engine_file};
-use shim_core::settings::{self, Settings};
+use shim_core::{
+    settings::{self, Settings},
+    time::Timestamp,
+};
 use shim_store::{Store, StoreError};
 
 use crate::{
@@ -39,6 +43,8 @@ pub struct Home {
     pub store: Store,
     /// SHIM's own program, by the name it had at the start: an update may put another file there while it runs.
     pub program: PathBuf,
+    /// When the data folder was made, where the file system says so.
+    pub made: Option<Timestamp>,
     /// Held, not read: the lock ends with the engine, however that ends.
     _lock: File,
 }
@@ -68,8 +74,13 @@ impl Home {
             make_private_folder(&path.join(inner)).map_err(folder)?;
         }
         let program = std::env::current_exe().map_err(HomeError::Program)?;
-        Ok(Self { path: path.to_owned(), settings, store, program, _lock: lock })
+        Ok(Self { path: path.to_owned(), settings, store, program, made: made(path), _lock: lock })
     }
+}
+
+fn made(path: &Path) -> Option<Timestamp> {
+    let made = std::fs::metadata(path).ok()?.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_ms(i64::try_from(made.as_millis()).ok()?))
 }
 
 impl Drop for Home {

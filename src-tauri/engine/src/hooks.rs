@@ -20,7 +20,7 @@ use shim_core::{
 
 use crate::{
     clients::port,
-    paths::{make_private_folder, open_regular},
+    paths::{make_private_folder, open_regular, write_whole},
     run::{Watch, now},
 };
 
@@ -89,6 +89,21 @@ pub fn take_context(home: &Path, client: Client, session_id: &str) -> Option<Str
     let text = read_in_bounds(&mine, CONTEXT_BYTES_MAX);
     let _ = fs::remove_file(&mine);
     String::from_utf8(text?).ok().filter(|text| !text.trim().is_empty())
+}
+
+/// Leaves what this chat is to be told when it is taken up. A chat whose id is no file name has none.
+pub fn leave_context(home: &Path, chat: &ChatId, text: &str) -> std::io::Result<()> {
+    let Some(name) = hooks::context_file(chat.client(), chat.session_id()) else { return Ok(()) };
+    let folder = home.join(CONTEXTS_FOLDER);
+    make_private_folder(&folder)?;
+    write_whole(&folder.join(name), text.as_bytes())
+}
+
+/// Takes back what was left: the chat is told otherwise, or has gone on.
+pub fn drop_context(home: &Path, chat: &ChatId) {
+    if let Some(name) = hooks::context_file(chat.client(), chat.session_id()) {
+        let _ = fs::remove_file(home.join(CONTEXTS_FOLDER).join(name));
+    }
 }
 
 fn read_in_bounds(path: &Path, bytes_max: u64) -> Option<Vec<u8>> {

@@ -81,7 +81,7 @@ pub fn kept_flags(known: &Flags, arguments: &[OsString]) -> Vec<String> {
             argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)));
         if argument == "--" {
             break;
-        } else if known.switches.contains(&argument) {
+        } else if known.switches.contains(&name) {
             flags.push(argument.to_owned());
         } else if known.with_value.contains(&name) {
             flags.push(name.to_owned());

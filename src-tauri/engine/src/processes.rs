@@ -315,8 +315,13 @@ pub fn contain(child: &Child) -> std::io::Result<()> {
 /// Asks each to end, in the order given, then ends by force what is left. Returns those that would not go. Each is looked at
 /// again before each signal: a pid may have become another's.
 pub fn end(processes: &[Orphan]) -> Vec<Orphan> {
+    end_within(processes, END_GRACE)
+}
+
+/// The same, with another time to end by themselves.
+pub fn end_within(processes: &[Orphan], grace: Duration) -> Vec<Orphan> {
     let alive = |orphan: &&Orphan| probe(&orphan.process) == Liveness::Alive;
-    for (force, patience) in [(false, END_GRACE), (true, KILL_WAIT)] {
+    for (force, patience) in [(false, grace), (true, KILL_WAIT)] {
         for orphan in processes.iter().filter(alive) {
             system::signal(&orphan.process, force);
         }

@@ -34,7 +34,7 @@ use shim_core::{
 use shim_store::{CheckpointRow, StoreError, Stream, Urgency};
 
 use crate::{
-    clients::{self, port},
+    clients::{self, Look, port},
     desktop,
     home::Home,
     paths::to_bytes,
@@ -49,6 +49,10 @@ pub const RESTORES_MAX: usize = 4;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a worker that holds its chat no more may take to be gone.
 const ENDING_WAIT: Duration = Duration::from_secs(2);
+/// The same where all processes must be looked at.
+const SLOW_LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long a launcher may take to end after its client.
+const STRANGERS_WAIT: Duration = Duration::from_secs(3);
 /// Output of a worker that is read back when it fails to start, in bytes.
 const OUTPUT_BYTES_MAX: u64 = 2000;
 
@@ -540,6 +544,8 @@ impl Work<'_> {
             client: self.program.as_deref().map(|program| program.display().to_string()),
             terminal: self.terminal.as_ref().map(|words| words.join(" ")),
             transcript: self.compare_with_journal(),
+            unsure: if self.job.fork.is_some() { Vec::new() } else { self.strangers_here()? },
+            adds_to: self.adds_to(),
             cannot: self
                 .port()
                 .cannot(&self.start_asked(), self.job.fork.is_some())
@@ -558,6 +564,31 @@ impl Work<'_> {
         let (launch, cwd) = (&self.subject.launch, self.subject.cwd.as_deref());
         let between = (self.subject.digest.last_at, self.subject.died_at);
         clients::tool_children(&self.job.chat, launch, cwd, &dead, &clients, between).ok_or_else(no_processes)
+    }
+
+    /// The client's file that the start would add a note to.
+    fn adds_to(&self) -> Option<String> {
+        let transcript = self.subject.transcripts.first()?;
+        Some(self.port().added(&self.start_asked(), transcript)?.path.display().to_string())
+    }
+
+    /// Processes of the client in the chat's directory that may hold it. Those of the dead one take a moment to end.
+    fn strangers_here(&self) -> Result<Vec<u32>, ApiError> {
+        // Codex itself lets only one process write a chat.
+        if self.port().keeps_registry() || self.job.chat.client() == Client::Codex {
+            return Ok(Vec::new());
+        }
+        let (client, until) = (self.job.chat.client(), Instant::now() + STRANGERS_WAIT);
+        loop {
+            let all = self.handle.call(move |watch| watch.strangers(client, &Look::default()))?;
+            let cwd = self.subject.cwd.as_deref().map(Path::new);
+            let here = all.into_iter().filter(|(_, theirs)| theirs.is_none() || theirs.as_deref() == cwd);
+            let here: Vec<_> = here.map(|(pid, _)| pid).collect();
+            if here.is_empty() || Instant::now() >= until {
+                return Ok(here);
+            }
+            std::thread::sleep(SLOW_LOOK_EVERY);
+        }
     }
 
     /// Waits until the client's registry shows the chat under a new process.
@@ -593,7 +624,8 @@ impl Work<'_> {
                     at_most.as_secs()
                 ));
             }
-            std::thread::sleep(LOOK_EVERY);
+            let slow = !self.port().keeps_registry();
+            std::thread::sleep(if slow { SLOW_LOOK_EVERY } else { LOOK_EVERY });
         };
         self.client_wait = since.elapsed();
         event
@@ -677,7 +709,10 @@ impl Work<'_> {
     fn wind_up(&mut self, outcome: Outcome) -> Outcome {
         if let Some(mut worker) = self.worker.take() {
             if outcome.process.is_none() {
-                processes::end(&processes::tree(worker.id()));
+                // One that has ended is reaped, and its pid may be another's.
+                if matches!(worker.try_wait(), Ok(None)) {
+                    processes::end(&processes::tree(worker.id()));
+                }
                 let _ = worker.wait();
             } else if let Err(error) = self.handle.call(move |watch| watch.adopt(worker)) {
                 tracing::warn!("a worker could not be adopted: {error}");

@@ -14,9 +14,9 @@ use std::{
 
 use shim_api::{ApiError, error::ErrorCode, events::Event};
 use shim_core::{
-    chats::{ChatId, ProcessKey},
+    chats::{ChatId, Client, ProcessKey},
     clients::Registration,
-    crashes::Gone,
+    crashes::{CrashKind, Gone},
     digest::Digest,
     supervisor::{NewCrash, Supervisor},
     time::Timestamp,
@@ -40,6 +40,9 @@ const SETTLE: Duration = Duration::from_millis(8);
 const PERSIST_EVERY: Duration = Duration::from_secs(30);
 /// File events gathered at most; beyond that a sweep finds what changed.
 const CHANGED_MAX: usize = 4096;
+
+/// A look at all processes costs milliseconds; a chat that nobody is known to hold may grow a hundred times a second.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Different warnings that are logged.
 const WARNINGS_SAID_MAX: usize = 1000;
@@ -127,6 +130,10 @@ pub struct Watch {
     pub watched_folders: HashSet<PathBuf>,
     pub sweeps: u64,
     pub desktops: Desktops,
+    /// Clients whose processes could not be told at the last look.
+    pub untold: BTreeSet<Client>,
+    /// When a client's processes were last looked for because an unattended chat grew.
+    looked: HashMap<Client, Instant>,
     pub(crate) handle: Handle,
     tasks: Tasks,
     children: Vec<Child>,
@@ -226,6 +233,8 @@ impl Watch {
             watched_folders: HashSet::new(),
             sweeps: 0,
             desktops: Desktops::default(),
+            untold: BTreeSet::new(),
+            looked: HashMap::new(),
             handle,
             tasks,
             children: Vec::new(),
@@ -263,7 +272,8 @@ impl Watch {
             if !crash.resolved {
                 self.open_crashes.entry(crash.chat.clone()).or_insert(crash.id);
             }
-            self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved);
+            let lives_on = crash.kind == CrashKind::Hung;
+            self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
         }
         for restore in restores {
             self.supervisor.recall_restore(restore.chat, restore.at);
@@ -320,6 +330,16 @@ impl Watch {
         }
     }
 
+    /// Whether enough time has passed to look at all processes again for a chat whose process is not known.
+    fn may_look(&mut self, client: Client) -> bool {
+        let now = Instant::now();
+        let due = self.looked.get(&client).is_none_or(|last| now.duration_since(*last) >= LOOK_PAUSE);
+        if due {
+            self.looked.insert(client, now);
+        }
+        due
+    }
+
     fn look_at_changes(&mut self) {
         std::thread::sleep(SETTLE);
         let changed = self.handle.changes.take();
@@ -332,6 +352,10 @@ impl Watch {
         let (mut others, mut folder_came) = (BTreeSet::new(), false);
         let (mut app_spoke, mut hooks_told) = (false, false);
         for path in changed.paths {
+            if self.is_desktop_log(&path) {
+                app_spoke = true;
+                continue;
+            }
             if self.is_a_hooks_note(&path) {
                 hooks_told = true;
                 continue;
@@ -340,11 +364,14 @@ impl Watch {
             match home.as_ref().map(|home| home.port().change(&home.folder, &path)) {
                 Some(Change::Transcript(transcript)) => {
                     self.catch_up(&transcript);
-                    others.extend(self.is_unattended(&transcript.chat).then(|| transcript.chat.client()));
+                    if self.is_unattended(&transcript.chat) && self.may_look(transcript.chat.client()) {
+                        others.insert(transcript.chat.client());
+                    }
                 }
                 Some(Change::Rows) => {
                     let unattended = home.as_ref().is_some_and(|home| self.read_database(home));
-                    others.extend(home.filter(|_| unattended).map(|home| home.client));
+                    let due = home.filter(|home| unattended && self.may_look(home.client));
+                    others.extend(due.map(|home| home.client));
                 }
                 Some(Change::Processes) => others.extend(home.map(|home| home.client)),
                 Some(Change::App) => app_spoke = true,

@@ -175,12 +175,13 @@ impl Watch {
 
     /// Judges each process that is named.
     fn read_registries_with(&mut self, client: Client, look: &Look) {
-        let mut found = HashMap::new();
+        let (mut found, mut untold) = (HashMap::new(), false);
         let homes: Vec<_> = self.homes.iter().filter(|home| home.client == client).cloned().collect();
         for home in &homes {
             match home.port().registrations(&home.folder, look) {
                 Ok(registrations) => found.extend(registrations),
                 Err(error) => {
+                    untold = true;
                     let folder = home.folder.display();
                     self.warn(format!(
                         "which processes hold the chats of {folder} cannot be told ({error}); deaths there are not noticed"
@@ -189,6 +190,11 @@ impl Watch {
                     found.extend(self.known_of(client));
                 }
             }
+        }
+        if untold {
+            self.untold.insert(client);
+        } else {
+            self.untold.remove(&client);
         }
         if !port(client).keeps_registry() {
             found.values_mut().for_each(|registration| self.fill_in_status(registration));
@@ -202,7 +208,9 @@ impl Watch {
                 // A later process of the same pid wrote over what a dead one left.
                 Some(before) if before.process != registration.process => {
                     let chat = before.chat();
-                    if self.supervisor.is_watched(&chat, &before.process) {
+                    if probe(&before.process) == Liveness::Alive {
+                        self.decide(Event::Left { chat: &chat, process: &before.process });
+                    } else if self.supervisor.is_watched(&chat, &before.process) {
                         self.process_gone(&before, Gone::PidReused, Leave::LeftBehind, now());
                     }
                 }
@@ -217,8 +225,8 @@ impl Watch {
             .known_of(client)
             .into_iter()
             .filter(|(path, known)| {
-                let tells = !port(client).keeps_registry() && !is_ending(&known.process);
-                !found.contains_key(path) && (tells || is_gone(known))
+                let tells = || !port(client).keeps_registry() && !is_ending(&known.process);
+                !found.contains_key(path) && (is_gone(known) || tells())
             })
             .map(|(path, known)| (path, known.chat(), is_gone(&known), known.process))
             .collect();
@@ -276,6 +284,41 @@ impl Watch {
         }
     }
 
+    /// Processes of a client, in homes that are watched, of which it is not known which chat they hold.
+    pub fn strangers(&self, client: Client, look: &Look) -> Vec<(u32, Option<PathBuf>)> {
+        let port = port(client);
+        let Ok(running) = look.programs(port) else { return Vec::new() };
+        let mut known: HashSet<u32> = self
+            .supervisor
+            .living()
+            .into_iter()
+            .filter(|(chat, _)| chat.client() == client)
+            .map(|(_, process)| process.pid)
+            .collect();
+        // A launcher waits for the client it started; a client's own helpers are started by it.
+        loop {
+            let launched = |pid: u32| running.iter().any(|r| known.contains(&r.pid) && r.parent == Some(pid));
+            let kin: Vec<_> = running
+                .iter()
+                .filter(|r| !known.contains(&r.pid))
+                .filter(|r| launched(r.pid) || r.parent.is_some_and(|parent| known.contains(&parent)))
+                .map(|r| r.pid)
+                .collect();
+            if kin.is_empty() {
+                break;
+            }
+            known.extend(kin);
+        }
+        let is_here = |started: &processes::Started| {
+            let home = clients::home_of(port, started).map(|home| paths::canonical(&home).unwrap_or(home));
+            home.is_none_or(|home| {
+                self.homes.iter().any(|known| known.client == client && known.folder == home)
+            })
+        };
+        let strangers = running.iter().filter(|r| !known.contains(&r.pid) && is_here(&r.started));
+        strangers.map(|r| (r.pid, r.started.cwd.clone())).collect()
+    }
+
     /// Whether the process that writes a chat is not known yet.
     pub fn is_unattended(&self, id: &ChatId) -> bool {
         !port(id.client()).keeps_registry() && self.supervisor.possible_processes(id).is_empty()
@@ -285,12 +328,22 @@ impl Watch {
     /// no process holds them.
     fn look_after_the_unattended(&mut self) {
         let at = now();
+        let look = Look::default();
+        let unsure: Vec<_> = PORTS
+            .iter()
+            .map(|port| port.client())
+            .filter(|client| !port(*client).keeps_registry())
+            .filter(|client| self.untold.contains(client) || !self.strangers(*client, &look).is_empty())
+            .collect();
         let cut = self.chats.iter().filter(|(id, chat)| {
             let quiet = chat.digest.last_at.map(|last| at.since(last));
             matches!(chat.digest.turn, Turn::Open { .. })
                 && quiet.is_some_and(|quiet| (UNATTENDED_QUIET..UNATTENDED_MAX).contains(&quiet))
                 // A process that was met since saw the cut turn, and ended without going on with it.
                 && chat.digest.last_at.is_some_and(|last| chat.last_activity <= last)
+                // What was cut before SHIM was here is its user's own affair.
+                && self.home.made.is_none_or(|made| chat.digest.last_at.is_some_and(|last| last >= made))
+                && !unsure.contains(&id.client())
                 && self.is_unattended(id)
                 && self.supervisor.state(id) == ChatState::Ended
         });
@@ -410,7 +463,7 @@ impl Watch {
         let entry = self
             .registry
             .iter()
-            .find(|(_, known)| known.process == *process)
+            .find(|(_, known)| known.process == *process && known.chat() == *chat)
             .map(|(path, known)| (path.clone(), known.clone()));
         let Some((path, last)) = entry else { return };
         // What it wrote last, where it is still there to be read.

@@ -4,8 +4,7 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -23,7 +22,7 @@ use super::{
     Change, ClientHome, Flags, Look, Plan, Port, Start, Transcript, USER_HOME, Variables, folders, home_of,
 };
 use crate::{
-    paths::open_regular,
+    paths::{canonical, open_regular},
     processes::{Running, start_mark},
 };
 
@@ -231,7 +230,7 @@ pub fn processes_of<'a>(home: &Path, look: &'a Look) -> io::Result<Vec<(Role, &'
         let words: Vec<_> =
             running.started.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let role = role_of(&image, &words)?;
-        let used = home_of(&ClaudeDesktop, &running.started).and_then(|used| fs::canonicalize(used).ok());
+        let used = home_of(&ClaudeDesktop, &running.started).and_then(|used| canonical(&used).ok());
         used.is_none_or(|used| used == home).then_some((role, running))
     });
     Ok(found.collect())

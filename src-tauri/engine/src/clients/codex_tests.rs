@@ -14,6 +14,7 @@ fn start<'a>(flags: &'a [String], headless: bool, then: Then) -> Start<'a> {
         session_id: ID,
         then,
         headless,
+        cut: true,
         tool_in_doubt: false,
         model: Some("m1"),
         provider: Some("mock"),

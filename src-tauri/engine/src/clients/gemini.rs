@@ -108,7 +108,7 @@ impl Port for Gemini {
     }
 
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path) {
-        let used = home_with(self, environment).and_then(|used| used.canonicalize().ok());
+        let used = home_with(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
         let Some(user) = home.parent().filter(|_| used.as_deref() != Some(home)) else { return };
         environment.retain(|(known, _)| known != "GEMINI_CLI_HOME");
         environment.push(("GEMINI_CLI_HOME".to_owned(), user.to_string_lossy().into_owned()));
@@ -213,7 +213,12 @@ impl Port for Gemini {
     fn belongs_to_one_process(&self, variable: &str) -> bool {
         matches!(
             variable,
-            "GEMINI_CLI" | "GEMINI_CLI_NO_RELAUNCH" | "GEMINI_CLI_TRUST_WORKSPACE" | "GEMINI_SESSION_ID"
+            "GEMINI_CLI"
+                | "GEMINI_CLI_NO_RELAUNCH"
+                | "GEMINI_CLI_TRUST_WORKSPACE"
+                | "GEMINI_SESSION_ID"
+                // A client that finds it takes itself to be inside a sandbox, and makes none.
+                | "SANDBOX"
         )
     }
 
@@ -252,7 +257,7 @@ impl Port for Gemini {
 
     fn added(&self, start: &Start<'_>, transcript: &Path) -> Option<Append> {
         let id = uuid::Uuid::new_v4().to_string();
-        (start.then == Then::Idle && !start.headless)
+        (start.cut && start.then == Then::Idle && !start.headless)
             .then(|| Append { path: transcript.to_owned(), text: note(&id, now(), start.context) })
     }
 
@@ -290,7 +295,8 @@ fn is_client(running: &Running) -> bool {
 }
 
 fn uses(running: &Running, home: &Path) -> bool {
-    home_of(&Gemini, &running.started).and_then(|used| used.canonicalize().ok()).as_deref() == Some(home)
+    home_of(&Gemini, &running.started).and_then(|used| crate::paths::canonical(&used).ok()).as_deref()
+        == Some(home)
 }
 
 fn process(running: &Running) -> Option<Process> {

@@ -28,6 +28,7 @@ fn start<'a>(
         session_id: "ses_1",
         then,
         headless,
+        cut: true,
         tool_in_doubt: false,
         model: Some("p/m"),
         provider: None,

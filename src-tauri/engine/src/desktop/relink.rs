@@ -12,6 +12,7 @@ use shim_api::{
     restore::{Receipt, Step},
 };
 use shim_core::{
+    clients::claude_desktop::read_index_entry,
     crashes::CrashKind,
     restore::{Refusal, RefusalReason},
 };
@@ -80,7 +81,11 @@ fn carry_out(
     };
     let path = paths::from_bytes(&entry.path);
     let bytes = last_version(handle, &entry);
-    step("journal", !bytes.is_empty(), format!("the entry as it was last: {} bytes", bytes.len()));
+    let whole = read_index_entry(&bytes).is_some();
+    step("journal", whole, format!("the entry as it was last: {} bytes", bytes.len()));
+    if !whole {
+        return Err(None);
+    }
     if let Some(message) = open_app(&home) {
         step("prove_closed", false, message.clone());
         return Err(Some(Refusal { reason: RefusalReason::StillAlive, message }));

@@ -15,6 +15,7 @@ use shim_core::{
     chats::{ChatId, ChatState, Client, ProcessKey},
     clients::claude_desktop::{Role, chat_link},
     restore::{Orphan, Refusal, RefusalReason},
+    supervisor::Event,
 };
 use shim_store::Urgency;
 
@@ -30,6 +31,8 @@ use crate::{
     views,
 };
 
+/// How long the app may take to quit before it is ended by force.
+const QUIT_GRACE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Where the app stands before anything is touched.
@@ -59,6 +62,20 @@ pub fn restart(
         handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, crash, now()));
     let mut receipt =
         Receipt { id: number.map_err(views::store_error)?, crash, ..empty_receipt(chat.clone(), dry_run) };
+    let (asked, rehearsed) = (chat.clone(), dry_run);
+    let allowed = handle.call(move |watch| {
+        // Like a fork it needs nobody to be dead; only the limits of restores hold.
+        let allowed = watch.may_restore(&asked, true);
+        if allowed.is_ok() && rehearsed {
+            watch.decide(Event::RestoreEnded { chat: &asked, started: false });
+        }
+        allowed
+    })?;
+    if let Err(refusal) = allowed {
+        receipt.refused = Some(refuse(&mut receipt, refusal.reason, refusal.message));
+        keep_receipt(handle, &receipt)?;
+        return Ok(receipt);
+    }
     let found = look_around(handle)?;
     let link = chat_link(chat.session_id());
     match carry_out(handle, &found, link.as_deref(), &mut receipt) {
@@ -66,6 +83,11 @@ pub fn restart(
         Err(refusal) => receipt.refused = refusal,
     }
     receipt.seconds = begun.elapsed().as_secs_f64();
+    if !dry_run {
+        let (ended, started) =
+            (chat.clone(), receipt.steps.iter().any(|step| step.step == "start" && step.ok));
+        handle.call(move |watch| watch.decide(Event::RestoreEnded { chat: &ended, started }))?;
+    }
     keep_receipt(handle, &receipt)?;
     Ok(receipt)
 }
@@ -180,6 +202,10 @@ fn end(handle: &Handle, found: &Found, receipt: &mut Receipt) -> Result<(), Opti
     say(receipt, "end", false, format!("about to end {pids:?}"));
     keep_receipt(handle, receipt).map_err(|_| None)?;
     receipt.steps.pop();
+    // The main process alone is asked first: it ends the others as it would at a quit.
+    let mains: Vec<_> = found.processes.iter().filter(|(role, _)| *role == Role::Main).collect();
+    let mains: Vec<_> = mains.into_iter().map(|(_, orphan)| orphan.clone()).collect();
+    processes::end_within(&mains, QUIT_GRACE);
     let left = processes::end(&all);
     let detail = if left.is_empty() {
         format!("{pids:?} have ended")

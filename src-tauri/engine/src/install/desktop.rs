@@ -9,7 +9,7 @@ use crate::clients::{Look, claude_desktop::processes_of};
 /// The refusal says what to do. `file` is the app's settings, in its data folder.
 pub fn is_closed(file: &Path) -> Result<(), NotWritten> {
     let home = file.parent().unwrap_or(file);
-    let home = home.canonicalize().unwrap_or_else(|_| home.to_owned());
+    let home = crate::paths::canonical(home).unwrap_or_else(|_| home.to_owned());
     let look = Look::default();
     let found = processes_of(&home, &look).map_err(|error| {
         let why = format!(

@@ -86,6 +86,7 @@ impl Work<'_> {
             session_id: self.goes_on().session_id(),
             then: self.job.then,
             headless: self.job.headless,
+            cut: self.job.in_turn != InTurn::None || self.orphans_found,
             tool_in_doubt: self.job.in_turn == InTurn::Tool || self.orphans_found,
             model: self.subject.digest.model.as_deref(),
             provider: self.subject.digest.provider.as_deref(),
@@ -103,6 +104,7 @@ impl Work<'_> {
 
     /// Leaves what the chat is to be told where this one start finds it.
     pub(super) fn write_context(&self) -> Result<String, StepFailed> {
+        crate::hooks::drop_context(&self.handle.home.path, &self.job.chat);
         let (context, settings) = (self.context_path(), self.settings_path());
         self.port()
             .write_context(&self.start_with(&context, &settings, &[]))

@@ -77,7 +77,7 @@ pub fn is_client_of(port: &Opencode, running: &Running, home: &Path) -> bool {
     let name = file.trim_end_matches(" (deleted)").trim_end_matches(".exe");
     let used = home_of(port, &running.started);
     name == "opencode"
-        && used.is_some_and(|used| used.canonicalize().is_ok_and(|used| used == home))
+        && used.is_some_and(|used| crate::paths::canonical(&used).is_ok_and(|used| used == home))
         && names_no_other_database(running, home)
         && !OTHER_VERBS.contains(&command_line(running).verb.as_str())
 }
