@@ -34,9 +34,11 @@ impl Watch {
             }
         };
         let mut unattended = false;
+        let dropped = self.dropped_chats();
         for (transcript, stamp) in transcripts_in(&database, &sessions) {
             let known = self.files.get(&transcript.path).map(|tracked| &tracked.stream.known);
-            if known.is_none_or(|known| !is_stamped(known, stamp)) {
+            let is_dropped = dropped.get(&transcript.chat).is_some_and(|at| stamp.time_updated < at.ms());
+            if !is_dropped && known.is_none_or(|known| !is_stamped(known, stamp)) {
                 self.catch_up(&transcript);
                 unattended |= self.is_unattended(&transcript.chat);
             }

@@ -554,7 +554,7 @@ impl Watch {
         all.filter(|transcript| transcript.chat == *chat && transcript.sub_agent.is_empty()).collect()
     }
 
-    fn dropped_chats(&mut self) -> HashMap<ChatId, Timestamp> {
+    pub fn dropped_chats(&mut self) -> HashMap<ChatId, Timestamp> {
         let dropped = self.home.store.read(|store| store.dropped()).unwrap_or_default();
         dropped.into_iter().map(|dropped| (dropped.chat, dropped.at)).collect()
     }

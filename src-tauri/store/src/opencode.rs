@@ -127,11 +127,11 @@ impl Opencode {
             (Table::Session, "SELECT id, '', time_updated, 0 FROM session WHERE id = ?1"),
             (
                 Table::Message,
-                "SELECT id, id, time_updated, length(CAST(data AS BLOB)) FROM message WHERE session_id = ?1",
+                "SELECT id, id, time_updated, octet_length(data) FROM message WHERE session_id = ?1",
             ),
             (
                 Table::Part,
-                "SELECT id, message_id, time_updated, length(CAST(data AS BLOB)) FROM part WHERE session_id = ?1",
+                "SELECT id, message_id, time_updated, octet_length(data) FROM part WHERE session_id = ?1",
             ),
         ] {
             marks.extend(self.all(sql, [session_id], |row| {

@@ -2,10 +2,12 @@
 //! on version 0.169.0. A chat's process is the native program; the launcher that npm installs only waits for it.
 
 use std::{
+    collections::HashMap,
     ffi::OsStr,
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use notify::RecursiveMode;
@@ -35,6 +37,12 @@ const HEAD_BYTES: u64 = 1024;
 const HOOK_SECONDS: u32 = 10;
 /// Where the client files hooks that its command line names.
 const OWN_HOOK_KEY: &str = "/<session-flags>/config.toml:session_start:0:0";
+
+/// Rollouts of which it is remembered whose they are; beyond that all are read again.
+const KNOWN_MAX: usize = 50_000;
+
+/// The chat that a rollout's sub-agent serves; `None` for a chat of its own. A first line never changes.
+static KNOWN: LazyLock<Mutex<HashMap<PathBuf, Option<String>>>> = LazyLock::new(Mutex::default);
 
 const FLAGS: Flags = Flags {
     with_value: &[
@@ -272,6 +280,23 @@ enum Whose {
 }
 
 fn whose(rollout: &Path) -> Whose {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(root) = known.get(rollout) {
+        return root.clone().map_or(Whose::OwnChat, Whose::SubAgentOf);
+    }
+    let found = read_whose(rollout);
+    if known.len() >= KNOWN_MAX {
+        known.clear();
+    }
+    match &found {
+        Whose::OwnChat if rollout.is_file() => drop(known.insert(rollout.to_owned(), None)),
+        Whose::SubAgentOf(root) => drop(known.insert(rollout.to_owned(), Some(root.clone()))),
+        Whose::OwnChat | Whose::Unsaid => {}
+    }
+    found
+}
+
+fn read_whose(rollout: &Path) -> Whose {
     let mut head = Vec::new();
     let read = open_regular(rollout).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
     match (read, codex::root_of(&head)) {

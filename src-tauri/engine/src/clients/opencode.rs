@@ -188,6 +188,9 @@ impl Port for Opencode {
 
     fn plan(&self, start: &Start<'_>) -> Plan {
         let asks = start.then == Then::Continue;
+        let told = instructions(start);
+        // Where the user's own settings take no file of instructions, the message itself tells.
+        let message = if told.is_some() { GO_ON.to_owned() } else { start.spoken() };
         let mut words: Vec<&str> = Vec::new();
         if start.headless {
             words.push("run");
@@ -207,12 +210,13 @@ impl Port for Opencode {
             }
         }
         if !start.headless && asks {
-            words.extend(["--prompt", GO_ON]);
+            words.extend(["--prompt", &message]);
         }
-        let input = if start.headless && asks { Input::Once(GO_ON.into()) } else { Input::Nothing };
+        let input =
+            if start.headless && asks { Input::Once(message.as_bytes().to_vec()) } else { Input::Nothing };
         Plan {
             arguments: words.into_iter().map(str::to_owned).collect(),
-            environment: instructions(start).into_iter().collect(),
+            environment: told.into_iter().collect(),
             input,
         }
     }
