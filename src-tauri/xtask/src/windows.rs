@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result};
@@ -29,7 +29,7 @@ const SKIPPED: [&str; 1] = ["git::tests::agrees_with_git_in_every_layout"];
 /// Returns the runners' closing lines.
 pub fn check(sandbox: &Sandbox) -> Result<Vec<String>> {
     debian::install(&PACKAGES, &[COMPILER, WINE, WINE_SERVER])?;
-    let wine = Wine::new(sandbox)?;
+    let mut wine = Wine::new(sandbox)?;
     let mut tests = cargo(sandbox)?;
     tests.args(["test", "--tests", "--no-fail-fast"]);
     tests.args(debian::CRATES.iter().filter(|name| **name != DESKTOP).flat_map(|name| ["-p", name]));
@@ -53,6 +53,9 @@ struct Wine<'a> {
     sandbox: &'a Sandbox,
     root: PathBuf,
     prefix: PathBuf,
+    /// A program that waits for input which never comes. While it runs, so do Wine's own services: started
+    /// by a test, they would hold its output open.
+    held: Option<Child>,
 }
 
 impl<'a> Wine<'a> {
@@ -60,10 +63,14 @@ impl<'a> Wine<'a> {
         let root = repository::root()?;
         let prefix = root.join(FOLDER).join("wine");
         fs::create_dir_all(&prefix).with_context(|| format!("{} cannot be made", prefix.display()))?;
-        let wine = Self { sandbox, root, prefix };
+        let mut wine = Self { sandbox, root, prefix, held: None };
         let mut boot = wine.command(WINE);
-        process::run_within(boot.args(["wineboot", "--init"]), LIMIT, |_| false)?;
+        boot.args(["wineboot", "--init"]);
+        process::run(boot.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
         wine.add_randomness()?;
+        let mut hold = wine.command(WINE);
+        hold.arg("cmd.exe").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        wine.held = Some(hold.spawn().context("wine could not be started")?);
         Ok(wine)
     }
 
@@ -94,8 +101,12 @@ impl<'a> Wine<'a> {
     }
 
     /// Ends all that runs in this Windows, and nothing else.
-    fn end(&self) {
+    fn end(&mut self) {
         let _ = process::run(self.command(WINE_SERVER).arg("--kill"));
+        if let Some(mut held) = self.held.take() {
+            let _ = held.kill();
+            let _ = held.wait();
+        }
     }
 }
 
