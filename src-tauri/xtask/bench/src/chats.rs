@@ -115,8 +115,12 @@ pub fn start_all(place: &Place, engine: &Engine, count: usize, status: &str) -> 
     Ok(chats)
 }
 
-/// What the stand-in for a client's process does: nothing, until this program is gone or kills it.
-pub fn wait_for_end() -> Result<()> {
+/// What the stand-in for a client's process does: nothing but to hold files locked, until this program is gone or
+/// kills it.
+pub fn wait_for_end(words: &[String]) -> Result<()> {
+    let held: Vec<_> = words.iter().filter_map(|word| fs::File::open(word).ok()).collect();
+    // Codex takes away a lock file that nobody has locked.
+    held.iter().for_each(|file| drop(file.try_lock()));
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

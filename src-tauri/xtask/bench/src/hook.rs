@@ -1,68 +1,95 @@
-//! What a client waits for when it calls `shim hook`, through a shell as clients do, with no engine running:
-//! the message of a turn's end, and the context that a chat is handed as it is taken up.
+//! What a client waits for when it calls `shim hook`: the events that `shim install hooks` has it tell, with an engine
+//! and without one, and the call that hands a restored chat its context.
 
-use std::{fs, io::Write, process::Stdio, time::Instant};
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
 
 use crate::{
     Bench,
+    chats::{self, Chat},
     engine::Place,
     figures::{Bound, Figure},
 };
 
 const CONTEXT: &str = "This chat was restored. A tool call was in flight and its outcome is unknown.\n";
-const SESSION_ID: &str = "22222222-0000-4000-8000-000000000001";
-/// Characters of the answer that the client sends along.
-const ANSWER_CHARACTERS: usize = 4000;
+/// Whether the client waits for the answer before it goes on is the client's own matter; the budget is one.
+const EVENTS: [&str; 3] = ["SessionStart", "Stop", "PreCompact"];
 
 pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let place = Place::new(&bench.shim)?;
-    let count = bench.count(200, 20);
-    let restored = (0..count).map(|_| restored(&place)).collect::<Result<_>>()?;
-    let began = (0..count).map(|_| told(&place, "SessionStart")).collect::<Result<_>>()?;
-    let ended = (0..count).map(|_| told(&place, "Stop")).collect::<Result<_>>()?;
-    let figures = [
-        ("shim hook, a restored chat's context", restored),
-        ("shim hook SessionStart, with a context", began),
-        ("shim hook Stop", ended),
-    ];
-    let figure =
-        |(name, calls)| Figure::samples(name, "ms", calls).within(Bound::P99(20.0), Bound::P99(10.0));
-    Ok(figures.map(figure).into())
+    let chat = Chat::start(&place, 0, "idle")?;
+    let calls = bench.count(200, 20);
+    let mut figures = vec![handed_over(&place, calls)?];
+    figures.extend(told(&place, &chat, calls, "no engine")?);
+    let engine = place.start(&[])?;
+    let known = chats::start_all(&place, &engine, 1, "idle")?;
+    figures.extend(told(&place, &chat, calls, "with an engine")?);
+    drop(known);
+    Ok(figures)
 }
 
-/// Milliseconds from starting the program to having read all that it says.
-fn restored(place: &Place) -> Result<f64> {
-    // It is handed over once, and gone then.
+fn figure(name: &str, took: Vec<f64>) -> Figure {
+    Figure::samples(name, "ms", took).within(Bound::P99(20.0), Bound::P99(10.0))
+}
+
+/// The context of one restore, which is handed over once and gone then.
+fn handed_over(place: &Place, calls: usize) -> Result<Figure> {
     let file = place.data().join("context.txt");
-    fs::write(&file, CONTEXT.repeat(20))?;
-    let file = file.to_str().context("the folder's name is not UTF-8")?;
-    let start = Instant::now();
-    let output = place.command(&[], &["hook", "context", file]).stdin(Stdio::null()).output()?;
-    let took = start.elapsed();
-    ensure!(output.status.success() && output.stdout.starts_with(b"This chat"), "shim hook said nothing");
-    Ok(took.as_secs_f64() * 1000.0)
+    let name = file.to_str().context("the folder's name is not UTF-8")?;
+    let mut took = Vec::new();
+    for _ in 0..calls {
+        fs::write(&file, CONTEXT.repeat(20))?;
+        let (ms, said) = call(place.command(&[], &["hook", "context", name]), "")?;
+        ensure!(said.starts_with(b"This chat"), "shim hook said nothing");
+        took.push(ms);
+    }
+    Ok(figure("shim hook context", took))
 }
 
-/// The same, of an event that the client tells on stdin.
-fn told(place: &Place, event: &str) -> Result<f64> {
-    let begins = event == "SessionStart";
-    if begins {
-        let contexts = place.data().join("contexts");
-        fs::create_dir_all(&contexts)?;
-        fs::write(contexts.join(format!("claude-code-{SESSION_ID}.txt")), CONTEXT.repeat(20))?;
+fn told(place: &Place, chat: &Chat, calls: usize, engine: &str) -> Result<Vec<Figure>> {
+    let each = EVENTS.map(|event| {
+        let message = message(place, chat, event).to_string();
+        let words = ["hook", event, "--client", "claude-code"];
+        let calls = (0..calls).map(|_| Ok(call(place.command(&[], &words), &message)?.0));
+        Ok(figure(&format!("shim hook {event}, {engine}"), calls.collect::<Result<_>>()?))
+    });
+    each.into_iter().collect()
+}
+
+/// What Claude Code writes to its hooks.
+fn message(place: &Place, chat: &Chat, event: &str) -> Value {
+    let mut message = json!({
+        "session_id": chat.id.session_id(), "transcript_path": chat.transcript, "cwd": place.home().join("work/p0"),
+        "hook_event_name": event, "permission_mode": "default",
+    });
+    let more = match event {
+        "SessionStart" => json!({"source": "startup", "model": "claude-opus-5-5"}),
+        "Stop" => json!({"stop_hook_active": false, "last_assistant_message": CONTEXT.repeat(20)}),
+        _ => json!({"trigger": "manual", "custom_instructions": ""}),
+    };
+    if let (Value::Object(message), Value::Object(more)) = (&mut message, more) {
+        message.extend(more);
     }
-    let answer = "x".repeat(ANSWER_CHARACTERS);
-    let said = format!(r#"{{"session_id":"{SESSION_ID}","cwd":"/","last_assistant_message":"{answer}"}}"#);
-    let start = Instant::now();
-    let mut command =
-        place.command(&["sh", "-c", r#""$0" "$@""#], &["hook", event, "--client", "claude-code"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    child.stdin.take().context("the hook has no stdin")?.write_all(said.as_bytes())?;
+    message
+}
+
+/// Milliseconds from starting the program to having read all that it says, and what it said.
+fn call(mut command: Command, input: &str) -> Result<(f64, Vec<u8>)> {
+    let begun = Instant::now();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A call that reads nothing may be gone already.
+        let _ = stdin.write_all(input.as_bytes());
+    }
     let output = child.wait_with_output()?;
-    let took = start.elapsed();
-    let spoke = output.stdout.starts_with(b"{\"hookSpecificOutput\"");
-    ensure!(output.status.success() && spoke == begins, "shim hook {event} answered {output:?}");
-    Ok(took.as_secs_f64() * 1000.0)
+    let took = begun.elapsed();
+    ensure!(output.status.success(), "shim hook failed: {}", output.status);
+    Ok((took.as_secs_f64() * 1000.0, output.stdout))
 }

@@ -11,6 +11,8 @@ mod index;
 mod journal;
 mod machine;
 mod mcp;
+#[cfg(target_os = "linux")]
+mod mixed;
 mod noticing;
 mod records;
 mod restore;
@@ -44,9 +46,12 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Other {
-    /// Stands in for a client's process: waits until its input ends.
+    /// Stands in for a client's process: holds those of its arguments locked that are files, until its input ends.
     #[command(hide = true)]
-    FakeClient,
+    FakeClient {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Fetches the pinned real clients and the MCP project's own, unless they are there, and prints where they lie.
     Client,
 }
@@ -75,6 +80,8 @@ const MEASURES: &[(&str, Measure)] = &[
     ("restore", restore::measure),
     ("index", index::measure),
     ("idle", idle::measure),
+    #[cfg(target_os = "linux")]
+    ("mixed", mixed::measure),
     ("hook", hook::measure),
     ("mcp", mcp::measure),
     #[cfg(target_os = "linux")]
@@ -84,7 +91,7 @@ const MEASURES: &[(&str, Measure)] = &[
 fn main() -> Result<()> {
     let args = Args::parse();
     match args.other {
-        Some(Other::FakeClient) => return chats::wait_for_end(),
+        Some(Other::FakeClient { words }) => return chats::wait_for_end(&words),
         Some(Other::Client) => {
             for package in shim_standin::install::ALL {
                 println!("{}", shim_standin::install::program(package)?.display());
