@@ -1,6 +1,6 @@
 //! The engine with 200 past and 20 live chats in which nothing happens, a quarter of each kind Claude Code's, Codex's,
-//! Gemini CLI's and opencode's. Of each client one live chat is the real one's, in a terminal; the others have a
-//! process that does nothing and bears the client's marks.
+//! Gemini CLI's and opencode's. The live ones are real clients in terminals; when it must be quick one of each is, and
+//! the others have a process that does nothing and bears the client's marks.
 
 mod furnish;
 
@@ -29,11 +29,11 @@ use crate::{
 const PAST: usize = 50;
 /// Chats of each client that a process holds.
 const LIVE: usize = 5;
-/// Live chats of each client that are the real one's: it takes some 250 MB, and a core while it starts.
-const REAL: usize = 1;
 const CLIENTS: usize = 4;
 const PROMPT: &str = "hello there";
-/// Four real clients start at once, on a machine that may be busy.
+/// Between the starts of one client of each kind and the next: each takes some 250 MB, and a core while it starts.
+const START_EVERY: Duration = Duration::from_secs(5);
+/// Real clients start together, on a machine that may be busy.
 const KNOWN_WAIT: Duration = Duration::from_secs(240);
 /// Until what clients and the engine do after a start is done.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -44,11 +44,12 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let url = model.url();
     let home = Home::new(&place.home(), &url)?.with_codex(&url)?.with_gemini(&url)?.with_opencode(&url)?;
     let place = place.with_environment(home.environment());
-    let stand_ins = furnish::past_and_stand_ins(&home)?;
-    let claudes = (0..LIVE - REAL).map(|seed| chats::Chat::start(&place, seed as u64, "idle"));
+    let real = bench.count(LIVE, 1);
+    let stand_ins = furnish::past_and_stand_ins(&home, LIVE - real)?;
+    let claudes = (0..LIVE - real).map(|seed| chats::Chat::start(&place, seed as u64, "idle"));
     let claudes = claudes.collect::<Result<Vec<_>>>()?;
     let terminals = Terminals::new(&home);
-    open_real(&home, &terminals)?;
+    open_real(&home, &terminals, real)?;
     let begun = Instant::now();
     let engine = place.start(&[])?;
     wait_for(&engine, "every chat to be known", |counts| {
@@ -61,14 +62,14 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let idle = Idle::of(&engine, bench)?;
     wait_for(&engine, "every live chat to be seen still", is_live)?;
     drop((claudes, stand_ins));
-    figures(&idle, known)
+    figures(&idle, known, real)
 }
 
-fn figures(idle: &Idle, known: Duration) -> Result<Vec<Figure>> {
+fn figures(idle: &Idle, known: Duration, real: usize) -> Result<Vec<Figure>> {
     let machine = fs::read_dir("/proc")?.flatten();
     let is_pid = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
     let processes = machine.filter(|entry| entry.file_name().to_str().is_some_and(is_pid)).count();
-    let (real, stand_ins) = (CLIENTS * REAL, CLIENTS * (LIVE - REAL));
+    let (real, stand_ins) = (CLIENTS * real, CLIENTS * (LIVE - real));
     let what = format!(
         "{} past and {} live chats of four clients, {real} of them real clients and {stand_ins} stand-in processes; \
          {} s, {processes} processes on the machine",
@@ -76,7 +77,7 @@ fn figures(idle: &Idle, known: Duration) -> Result<Vec<Figure>> {
         CLIENTS * LIVE,
         idle.span.as_secs()
     );
-    let name = |of: &str| format!("engine, mixed chats ({real} real, {stand_ins} stand-ins), {of}");
+    let name = |of: &str| format!("mixed chats ({real} real, {stand_ins} stand-ins), {of}");
     Ok(vec![
         Figure::value(&name("CPU"), "%", idle.cpu)
             .within(Bound::AtMost(0.5), Bound::AtMost(0.1))
@@ -108,9 +109,12 @@ fn wait_for(engine: &Engine, what: &str, done: impl Fn(&Counts) -> bool) -> Resu
     Ok(())
 }
 
-/// Opens a chat of each real client in a terminal and asks it something.
-fn open_real(home: &Home, terminals: &Terminals<'_>) -> Result<()> {
-    for number in 0..REAL {
+/// Opens chats of each real client in terminals and asks each something.
+fn open_real(home: &Home, terminals: &Terminals<'_>, real: usize) -> Result<()> {
+    for number in 0..real {
+        if number > 0 {
+            thread::sleep(START_EVERY);
+        }
         terminals.start(&Start::new(home.project(&format!("claude{number}"))?, PROMPT))?;
         let cwd = home.project(&format!("gemini{number}"))?;
         Gemini::open(terminals, &home.gemini(), &GeminiStart::new(cwd, PROMPT))?;
