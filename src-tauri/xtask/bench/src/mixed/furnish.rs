@@ -11,11 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use shim_standin::client::{Home, Opencode, OpencodeStart};
 
-use super::{LIVE, PAST, PROMPT, REAL};
+use super::{PAST, PROMPT};
 use crate::chats::slug;
 
 const PLAY_WAIT: Duration = Duration::from_secs(120);
-const STAND_INS: usize = LIVE - REAL;
 /// Directories that past chats were in.
 const PROJECTS: usize = 5;
 const OPENCODE_COPIES: &str = include_str!("../../../../../tests/data/opencode/copies.sql");
@@ -76,16 +75,16 @@ impl Drop for StandIn {
     }
 }
 
-/// Writes what nobody has open, and starts the stand-ins of all clients but Claude Code.
-pub fn past_and_stand_ins(home: &Home) -> Result<Vec<StandIn>> {
+/// Writes what nobody has open, and starts so many stand-ins of each client but Claude Code.
+pub fn past_and_stand_ins(home: &Home, count: usize) -> Result<Vec<StandIn>> {
     shut_off(home)?;
-    let mut stand_ins = opencode(home)?;
+    let mut stand_ins = opencode(home, count)?;
     for number in 0..PAST {
         let (id, cwd) = (uuid::Uuid::new_v4().to_string(), project(home, number)?);
         let folder = home.config().join("projects").join(slug(&cwd));
         CLAUDE.write(&folder.join(format!("{id}.jsonl")), &id, &cwd)?;
     }
-    for number in 0..PAST + STAND_INS {
+    for number in 0..PAST + count {
         let (id, cwd) = (uuid::Uuid::new_v4().to_string(), project(home, number)?);
         let rollout = codex_rollout(home, number, &id);
         CODEX.write(&rollout, &id, &cwd)?;
@@ -97,7 +96,7 @@ pub fn past_and_stand_ins(home: &Home) -> Result<Vec<StandIn>> {
             stand_ins.push(StandIn::start(home, "codex", &cwd, &held)?);
         }
     }
-    for number in 0..PAST + STAND_INS {
+    for number in 0..PAST + count {
         let (id, cwd) = (uuid::Uuid::new_v4().to_string(), project(home, number)?);
         GEMINI.write(&gemini_file(home, number, &id, &cwd)?, &id, &cwd)?;
         if number >= PAST {
@@ -133,18 +132,18 @@ fn gemini_file(home: &Home, number: usize, id: &str, cwd: &Path) -> Result<PathB
 }
 
 /// One chat that the real client played, and copies of it in the client's own database.
-fn opencode(home: &Home) -> Result<Vec<StandIn>> {
+fn opencode(home: &Home, count: usize) -> Result<Vec<StandIn>> {
     let cwd = project(home, 0)?;
     let start = OpencodeStart::new(&cwd, PROMPT);
     let first = Opencode::play(home, &start, PLAY_WAIT).context("opencode could not play a chat")?;
-    let copies = PAST - 1 + STAND_INS;
+    let copies = PAST - 1 + count;
     let sql = OPENCODE_COPIES.replace("{copies}", &copies.to_string()).replace("{first}", &first);
     for statement in sql.split("\n\n").skip(1) {
         let output =
             home.command(home.opencode(), &cwd).args(["db", statement]).stdin(Stdio::null()).output()?;
         ensure!(output.status.success(), "opencode db: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let live = (PAST..PAST + STAND_INS).map(|number| {
+    let live = (PAST..PAST + count).map(|number| {
         let session = first.replace("ses_", &format!("ses_{number:04}"));
         StandIn::start(home, "opencode", &cwd, &["-s", &session])
     });
