@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// Bytes of the log before a process's last line in which its session is looked for.
+#[cfg(target_os = "linux")]
 const LOG_BYTES_MAX: u64 = 512 * 1024;
 /// Verbs of the command line that hold no chat of their own.
 const OTHER_VERBS: &[&str] = &[
@@ -195,6 +196,7 @@ fn logged_session(_home: &Path, _pid: u32) -> Option<String> {
 }
 
 /// The last session that the run of the last line turned to or made.
+#[cfg(any(target_os = "linux", test))]
 fn session_in_log(log: &str) -> Option<String> {
     let run = log.lines().next_back()?.split_whitespace().find(|word| word.starts_with("run="))?;
     let own = log.lines().rev().filter(|line| line.split_whitespace().any(|word| word == run));
