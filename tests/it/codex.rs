@@ -73,7 +73,7 @@ fn begun(moment: Moment) -> Cut {
         Moment::Answer => drop(world.standin.wait_for_words(WAIT, &thread_id, 5).unwrap()),
         Moment::Tool => wait(WAIT, "the tool to begin and be written down", || {
             let file = String::from_utf8_lossy(&world.transcript(&id(&thread_id))).into_owned();
-            (file.contains("\"type\":\"function_call\"") && cwd.join("b.txt").exists()).then_some(())
+            (file.contains("\"type\":\"function_call\"") && world.sleeps()).then_some(())
         })
         .unwrap(),
     }
@@ -365,7 +365,7 @@ fn codex_cut_while_nobody_watched_comes_back() {
     let script = format!("@@tool exec_command {TOOL_INPUT}");
     let mut chat =
         Codex::start(&world.home, &CodexStart::new(&cwd, script).resuming(&thread_id), WAIT).unwrap();
-    wait(WAIT, "the tool to begin", || cwd.join("b.txt").exists().then_some(())).unwrap();
+    wait(WAIT, "the tool to begin", || world.sleeps().then_some(())).unwrap();
     chat.signal(Signal::KILL);
     chat.launcher.wait_for_exit(WAIT).unwrap();
     world.start_shim();

@@ -80,7 +80,7 @@ fn running(moment: Moment) -> (Cut, Gemini) {
     match moment {
         Moment::Answer => chat.wait_for_words(WAIT, 5).unwrap(),
         Moment::Tool | Moment::ToolBehindWords => {
-            wait(WAIT, "the tool to begin", || cwd.join("b.txt").exists().then_some(())).unwrap();
+            wait(WAIT, "the tool to begin", || world.sleeps().then_some(())).unwrap();
         }
     }
     assert_eq!(world.wait_for_state(&id(&session_id), "working")["pid"], chat.pid, "{}", world.log());

@@ -132,7 +132,7 @@ fn begun(moment: Moment) -> Cut {
         Moment::Tool => wait(WAIT, "the tool to begin and be written down", || {
             let running = |row: &Value| row["data"]["state"]["status"] == "running";
             let rows = folded(&world.export(&id(&session_id), &[]));
-            (cwd.join("b.txt").exists() && rows.values().any(running)).then_some(())
+            (world.sleeps() && rows.values().any(running)).then_some(())
         })
         .unwrap_or_else(|error| panic!("{error}\n{}", world.log())),
     }

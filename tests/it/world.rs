@@ -247,6 +247,11 @@ impl World {
         start.session_id
     }
 
+    /// Whether a tool has come to the command that it waits for.
+    pub fn sleeps(&self) -> bool {
+        self.home.processes().iter().any(|process| process.args == ["sleep", "600"])
+    }
+
     /// The newest request of a chat after `number`.
     pub fn wait_for_request(&self, session_id: &str, number: u64) -> Request {
         let asked = self
