@@ -124,16 +124,23 @@ fn a_context_that_waits_for_a_chat_reaches_its_model_once() {
 }
 
 #[test]
-fn a_killed_chat_is_still_a_crash() {
+fn a_killed_chat_is_still_a_crash_and_tells_what_was_cut_when_its_user_takes_it_up() {
     let world = World::new();
     with_hooks(&world);
-    let start = Start::new(world.home.project("p").unwrap(), "@@slow 2000 0.05 1");
+    let cwd = world.home.project("p").unwrap();
+    let start = Start::new(&cwd, "@@slow 2000 0.05 1");
     let mut chat = Headless::start(&world.home, &start).unwrap();
     chat.wait_for_words(WAIT, 3).unwrap();
     chat.signal(Signal::KILL);
     chat.wait_for_exit(WAIT).unwrap();
     let crash = world.wait_for_crash(&start.session_id);
     assert_eq!((&crash["kind"], &crash["in_turn"]), (&"killed".into(), &"answer".into()), "{crash}");
+    let asked = world.asked();
+    go_on(&world, &cwd, &start.session_id, "@@text two");
+    let request = world.wait_for_request(&start.session_id, asked);
+    for words in ["SHIM saw this chat's process die", "Your last answer was cut"] {
+        assert!(request.text().contains(words), "{words}: {}", request.text());
+    }
 }
 
 /// Trusts every hook of SHIM's, as its user does in the client's `/hooks`.
