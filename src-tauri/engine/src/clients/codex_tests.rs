@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use shim_core::{chats::ChatId, restore::Then};
 
-use super::{Codex, Whose, has_background_server, hook, whose};
+use super::{Codex, Whose, has_background_server, hook, read_whose, whose};
 use crate::clients::{Change, Input, Port, Start, Transcript};
 
 const ID: &str = "01a1fb9a-1524-7d42-9f59-356725d1b41f";
@@ -137,6 +137,10 @@ fn a_rollout_is_nobodys_until_its_first_line_says_whose() {
         (&sub_agent, Whose::SubAgentOf(ID.to_owned())),
     ] {
         std::fs::write(&path, begins).unwrap();
-        assert_eq!(whose(&path), expected, "{begins}");
+        assert_eq!(read_whose(&path), expected, "{begins}");
     }
+    // A first line that was read once is not read again.
+    assert_eq!(whose(&path), Whose::SubAgentOf(ID.to_owned()));
+    std::fs::write(&path, "{}\n").unwrap();
+    assert_eq!(whose(&path), Whose::SubAgentOf(ID.to_owned()));
 }
