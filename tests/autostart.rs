@@ -267,12 +267,13 @@ fn the_task_scheduler_takes_the_task() {
         |arguments: &[&str]| std::process::Command::new("schtasks.exe").args(arguments).output().unwrap();
     let user = std::process::Command::new("whoami.exe").output().unwrap().stdout;
     let folder = tempfile::tempdir().unwrap();
+    let user = String::from_utf8_lossy(&user);
     let start = Start {
         program: "C:\\R & D ü\\shim.exe",
         home: Some("D:\\d a\\"),
         folder: "",
         log: "",
-        user: String::from_utf8_lossy(&user).trim(),
+        user: user.trim(),
     };
     let text = plan(System::Tasks, &start).unwrap().text;
     let name = format!("SHIM test {}", std::process::id());
