@@ -39,6 +39,16 @@ pub fn found(program: &str) -> bool {
 /// Runs a program with its output shown, and ends it with all that it started when it takes longer than
 /// `limit`. Returns those lines of its standard output that `keep` chooses.
 pub fn run_within(command: &mut Command, limit: Duration, keep: fn(&str) -> bool) -> Result<Vec<String>> {
+    let (kept, ended) = run_kept(command, limit, keep)?;
+    ended.map(|()| kept)
+}
+
+/// The same, with the lines of a program that failed too, and how it ended.
+pub fn run_kept(
+    command: &mut Command,
+    limit: Duration,
+    keep: fn(&str) -> bool,
+) -> Result<(Vec<String>, Result<()>)> {
     let name = shown(command);
     let mut child = command
         .stdin(Stdio::null())
@@ -65,12 +75,17 @@ pub fn run_within(command: &mut Command, limit: Duration, keep: fn(&str) -> bool
     while !echo.is_finished() && Instant::now() < end {
         thread::sleep(POLL);
     }
-    match status {
-        None => bail!("`{name}` was ended: it took longer than {} minutes", limit.as_secs() / 60),
-        Some(status) if !status.success() => bail!("`{name}` failed ({status})"),
-        Some(_) if !echo.is_finished() => bail!("`{name}` left a process behind that holds its output open"),
-        Some(_) => echo.join().map_err(|_| anyhow!("reading what `{name}` printed failed")),
-    }
+    let Some(status) = status else {
+        bail!("`{name}` was ended: it took longer than {} minutes", limit.as_secs() / 60)
+    };
+    ensure!(
+        echo.is_finished() || !status.success(),
+        "`{name}` left a process behind that holds its output open"
+    );
+    ensure!(echo.is_finished(), "`{name}` failed ({status})");
+    let kept = echo.join().map_err(|_| anyhow!("reading what `{name}` printed failed"))?;
+    let ended = if status.success() { Ok(()) } else { Err(anyhow!("`{name}` failed ({status})")) };
+    Ok((kept, ended))
 }
 
 /// `None` when it had to be ended.

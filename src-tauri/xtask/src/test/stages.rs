@@ -19,6 +19,10 @@ use crate::{macos, packages, process, repository, tools, windows};
 pub const LIMIT: Duration = Duration::from_secs(25 * 60);
 
 const BINDINGS: &str = "ui/src/bindings";
+/// The test program that drives the real clients.
+const REAL_CLIENTS: &str = "it";
+/// More failures than this are no mishaps.
+const TRIED_AGAIN_MAX: usize = 5;
 /// The package whose tests need a desktop.
 const DESKTOP: &str = "shim-desktop";
 
@@ -140,10 +144,39 @@ fn client(sandbox: &Sandbox) -> Result<Vec<String>> {
 fn rust(sandbox: &Sandbox) -> Result<Vec<String>> {
     let mut args = vec!["test", "--workspace", "--no-fail-fast", "--lib", "--bins"];
     let tests = tests(|package| package != DESKTOP)?;
-    args.extend(tests.iter().flat_map(|name| ["--test", name]));
+    args.extend(tests.iter().filter(|name| *name != REAL_CLIENTS).flat_map(|name| ["--test", name]));
     let mut lines = cargo(sandbox, &args)?;
     lines.extend(cargo(sandbox, &["test", "--workspace", "--doc"])?);
+    lines.extend(real_clients(sandbox)?);
     Ok(lines)
+}
+
+/// Real clients in real terminals miss a key or a signal now and then. What failed is tried once more, alone, and
+/// that is said.
+fn real_clients(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let args = ["test", "--workspace", "--test", REAL_CLIENTS];
+    let kept = |line: &str| is_closing(line) || failed_test(line).is_some();
+    let (mut lines, ended) = process::run_kept(sandbox.cargo().args(args), LIMIT, kept)?;
+    let failed: Vec<_> = lines.iter().filter_map(|line| failed_test(line)).map(str::to_owned).collect();
+    match ended {
+        Ok(()) => {}
+        Err(_) if (1..=TRIED_AGAIN_MAX).contains(&failed.len()) => {
+            println!("once more, alone: {}", failed.join(", "));
+            let names = failed.iter().map(String::as_str);
+            let again: Vec<_> =
+                args.into_iter().chain(["--", "--exact", "--test-threads=1"]).chain(names).collect();
+            lines.extend(cargo(sandbox, &again)?);
+            lines.push(format!("passed at the second try only: {}", failed.join(", ")));
+        }
+        Err(error) => return Err(error),
+    }
+    lines.retain(|line| failed_test(line).is_none());
+    Ok(lines)
+}
+
+/// The name in `test NAME ... FAILED`.
+fn failed_test(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
 fn desktop(sandbox: &Sandbox) -> Result<Vec<String>> {
