@@ -47,6 +47,83 @@ message: string, };
 export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported";
 
 /**
+ * One chat's numbers at one moment. A number that is not known is null, never 0.
+ */
+export type Signals = { at: string, 
+/**
+ * Of the client, as it says itself.
+ */
+client_version: string | null, 
+/**
+ * Input, cache and output tokens of all answers.
+ */
+tokens: number, 
+/**
+ * Share of the model's context that the last answer used, 0 to 1.
+ */
+context_used: number | null, 
+/**
+ * Tokens of all answers over the user's messages.
+ */
+tokens_per_message: number | null, 
+/**
+ * The user's messages and the model's answers in this process's life.
+ */
+messages: number, tool_calls: number, calls_since_checkpoint: number, 
+/**
+ * Messages per minute over the last ten minutes.
+ */
+messages_per_minute: number, 
+/**
+ * Seconds since the process that holds the chat started.
+ */
+age_seconds: number | null, 
+/**
+ * Seconds since the model last answered, while the chat works.
+ */
+since_answer_seconds: number | null, 
+/**
+ * Median seconds from a request to its answer over the last ten.
+ */
+latency_seconds: number | null, 
+/**
+ * Latency of the newer half of those over that of the older half; 1 is no change.
+ */
+latency_trend: number | null, 
+/**
+ * Failed tool calls over all of the last fifty, 0 to 1.
+ */
+failure_rate: number | null, 
+/**
+ * Tool calls that failed one after the other, up to now.
+ */
+failures_in_a_row: number, 
+/**
+ * Kinds of the last errors, the newest first.
+ */
+recent_errors: Array<string>, 
+/**
+ * Resident memory of the client's process, in bytes.
+ */
+rss_bytes: number | null, 
+/**
+ * Its slope over the last ten minutes, in bytes per second.
+ */
+rss_slope: number | null, 
+/**
+ * Share of one core that the client's process used since the last reading; may exceed 1.
+ */
+cpu: number | null, 
+/**
+ * Bytes per second by which the transcript grew over the last ten minutes.
+ */
+transcript_growth: number, transcript_bytes: number, 
+/**
+ * Share of the machine's memory in use, 0 to 1.
+ */
+memory_pressure: number | null, };
+
+/**
  * One step and its outcome.
  */
 export type Step = { step: string, ok: boolean, detail: string, };
