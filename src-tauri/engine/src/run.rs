@@ -272,8 +272,12 @@ impl Watch {
             if !crash.resolved {
                 self.open_crashes.entry(crash.chat.clone()).or_insert(crash.id);
             }
-            let lives_on = crash.kind == CrashKind::Hung;
-            self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+            let lives_on = crash.kind == CrashKind::Hung && !crash.ended;
+            if lives_on && !crash.resolved && crash.chat.client() != Client::ClaudeDesktop {
+                self.supervisor.recall_hang(crash.chat, crash.process, crash.happened_at);
+            } else {
+                self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+            }
         }
         for restore in restores {
             self.supervisor.recall_restore(restore.chat, restore.at);
