@@ -279,8 +279,12 @@ impl Watch {
             if !crash.resolved {
                 self.open_crashes.entry(crash.chat.clone()).or_insert(crash.id);
             }
-            let lives_on = crash.kind == CrashKind::Hung;
-            self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+            let lives_on = crash.kind == CrashKind::Hung && !crash.ended;
+            if lives_on && !crash.resolved && crash.chat.client() != Client::ClaudeDesktop {
+                self.supervisor.recall_hang(crash.chat, crash.process, crash.happened_at);
+            } else {
+                self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+            }
         }
         for restore in restores {
             self.supervisor.recall_restore(restore.chat, restore.at);
@@ -386,7 +390,6 @@ impl Watch {
                     others.extend(due.map(|home| home.client));
                 }
                 Some(Change::Processes) => others.extend(home.map(|home| home.client)),
-                Some(Change::App) => app_spoke = true,
                 Some(Change::Nothing) | None => {
                     folder_came |= !self.watched_folders.contains(&path) && path.is_dir()
                 }
