@@ -1,4 +1,4 @@
-//! Prediction: how likely a chat is to crash within the next quarter of an hour, learned from this machine's own
+//! Prediction: how likely a chat is to crash within the hour, learned from this machine's own
 //! history. Nothing is claimed that was not scored on what happened, and nothing is done here about it.
 
 pub mod alarms;
@@ -7,4 +7,3 @@ pub mod hazard;
 pub mod model;
 pub mod scoring;
 pub mod training;
-pub mod zones;

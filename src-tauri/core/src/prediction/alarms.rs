@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::{
-    chats::ChatId,
-    prediction::model::{DANGER_AT, HORIZON},
-    time::Timestamp,
-};
+use crate::{chats::ChatId, prediction::model::DANGER_AT, time::Timestamp};
 
 /// An alarm that is up comes down below this: half of what raised it.
 const CLEARED_BELOW: f64 = DANGER_AT / 2.0;
-/// An alarm is said at most once in so long, and again while it stays up: each stretch of danger has one.
-const REST: Duration = HORIZON;
+/// An alarm is said at most once in so long, and again while it stays up.
+const REST: Duration = Duration::from_secs(15 * 60);
 /// Alarms of ten thousand that take no action.
 const HELD_OUT_OF_10_000: u64 = 500;
 

@@ -2,7 +2,7 @@
 //! is not known; nothing a client writes makes a number larger than `REACH`.
 
 use crate::{
-    prediction::zones::{Level, zone},
+    risk::{Level, Zones, risk},
     signals::Signals,
 };
 
@@ -59,12 +59,7 @@ const FEATURES: &[Feature] = &[
         read: |s| s.latency_trend.filter(|trend| *trend > 0.0).map(f64::ln),
     },
     Feature { name: "failure_rate", usual: 0.07, spread: 0.1, read: |s| s.failure_rate },
-    Feature {
-        name: "failures_in_a_row",
-        usual: 0.2,
-        spread: 0.5,
-        read: |s| log(s.failures_in_a_row as f64),
-    },
+    Feature { name: "failures_in_a_row", usual: 0.2, spread: 0.5, read: |s| log(s.failures_in_a_row as f64) },
     Feature { name: "recent_errors", usual: 0.2, spread: 0.5, read: |s| log(s.recent_errors.len() as f64) },
     Feature { name: "rss", usual: 5.9, spread: 0.7, read: |s| log(s.rss_bytes? as f64 / MIB) },
     Feature {
@@ -98,8 +93,8 @@ pub const WIDTH: usize = 3 + FEATURES.len() + UNKNOWNS.len();
 pub struct Numbers(pub [f32; WIDTH]);
 
 impl Numbers {
-    pub fn of(signals: &Signals) -> Self {
-        let zone = zone(signals);
+    pub fn of(signals: &Signals, zones: &Zones) -> Self {
+        let zone = risk(signals, zones).level;
         let zones = [1.0, said(zone >= Level::Warning), said(zone >= Level::Danger)];
         let measured = FEATURES.iter().map(|feature| feature.scaled(signals));
         let unknown = UNKNOWNS.iter().map(|(_, is_unknown)| said(is_unknown(signals)));
@@ -144,11 +139,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Numbers, WIDTH, names};
-    use crate::{prediction::zones::Level, signals::Signals};
+    use crate::{
+        risk::{Level, Zones},
+        signals::Signals,
+    };
 
     fn number(of: &Signals, wanted: &str) -> f32 {
         let at = names().position(|name| name == wanted).unwrap();
-        Numbers::of(of).0[at]
+        Numbers::of(of, &Zones::default()).0[at]
     }
 
     #[test]
@@ -192,7 +190,7 @@ mod tests {
                 rss_bytes: Some(n), rss_slope: Some(a), cpu: Some(b), transcript_growth: a,
                 transcript_bytes: n, memory_pressure: Some(b), ..Signals::default()
             };
-            prop_assert!(Numbers::of(&signals).0.iter().all(|number| number.abs() <= 4.0));
+            prop_assert!(Numbers::of(&signals, &Zones::default()).0.iter().all(|number| number.abs() <= 4.0));
         }
     }
 }

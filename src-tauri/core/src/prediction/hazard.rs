@@ -110,7 +110,10 @@ impl Prior {
     /// For each coefficient how strongly it is pulled back, and how far it is away.
     fn pulls(&self, coefficients: &[f64]) -> impl Iterator<Item = (f64, f64)> {
         let beliefs = self.centre.iter().zip(&self.strength);
-        coefficients.iter().zip(beliefs).map(|(at, (centre, strength))| (strength * (at - centre), at - centre))
+        coefficients
+            .iter()
+            .zip(beliefs)
+            .map(|(at, (centre, strength))| (strength * (at - centre), at - centre))
     }
 }
 
@@ -123,12 +126,7 @@ pub struct Fit {
 }
 
 /// The coefficients that make the rows and the prior together most likely. `go_on` is asked before each step.
-pub fn fit(
-    rows: &Rows,
-    link: Link,
-    prior: &Prior,
-    mut go_on: impl FnMut() -> bool,
-) -> Result<Fit, FitError> {
+pub fn fit(rows: &Rows, link: Link, prior: &Prior, mut go_on: impl FnMut() -> bool) -> Result<Fit, FitError> {
     let width = rows.width;
     for found in [prior.centre.len(), prior.strength.len()] {
         if found != width {
@@ -162,14 +160,7 @@ pub fn fit(
 }
 
 /// The step, halved until it does not lead downhill; where none of them leads up, the place itself.
-fn uphill(
-    rows: &Rows,
-    link: Link,
-    prior: &Prior,
-    at: &[f64],
-    step: &[f64],
-    height: f64,
-) -> (Vec<f64>, f64) {
+fn uphill(rows: &Rows, link: Link, prior: &Prior, at: &[f64], step: &[f64], height: f64) -> (Vec<f64>, f64) {
     let mut share = 1.0;
     for _ in 0..HALVINGS_MAX {
         let next: Vec<_> = at.iter().zip(step).map(|(at, step)| at + share * step).collect();
@@ -238,7 +229,8 @@ impl Slope {
         let mut lower = vec![0.0; width * width];
         for i in 0..width {
             for j in 0..=i {
-                let (line, other) = (lower.get(i * width..i * width + j)?, lower.get(j * width..j * width + j)?);
+                let (line, other) =
+                    (lower.get(i * width..i * width + j)?, lower.get(j * width..j * width + j)?);
                 let rest = self.bend.get(i * width + j)? - dot(line, other);
                 let cell = if i == j {
                     let whole = self.bend.get(i * width + i)?;

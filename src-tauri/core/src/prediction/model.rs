@@ -13,22 +13,16 @@ use crate::{
         features::{CONSTANT, Numbers, WIDTH, ZONE_DANGER, ZONE_WARNING, names},
         hazard::{Link, probability},
         scoring::Score,
-        zones::Level,
     },
+    risk::Level,
     time::Timestamp,
 };
 
-/// How far ahead a probability looks: time enough to take a checkpoint and to come to a point of rest.
-pub const HORIZON: Duration = Duration::from_secs(15 * 60);
+/// How far ahead a probability looks, as the zones do: time to take checkpoints and to come to a point of rest.
+pub const HORIZON: Duration = Duration::from_secs(60 * 60);
 /// From these probabilities on, within the horizon, a level is shown; an alarm is given at the danger.
 pub const WARNING_AT: f64 = 0.03;
 pub const DANGER_AT: f64 = 0.10;
-
-/// What the zones are taken to mean before anything is known of this machine: crashes within the horizon, as a
-/// share. Their order is the zones'; their size is a guess that the first fit to own history replaces.
-const SAFE_CRASHES: f64 = 0.005;
-const WARNING_CRASHES: f64 = 0.05;
-const DANGER_CRASHES: f64 = 0.15;
 
 /// The log of a hazard per minute is held within this.
 const LOG_HAZARD_MAX: f64 = 5.0;
@@ -51,6 +45,37 @@ pub struct Model {
     pub coefficients: Vec<Coefficient>,
     /// How it did on history later than what it was trained on, before that was added; null when too little.
     pub held_out: Option<Score>,
+}
+
+/// What a model is to its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export, export_to = "core.ts")]
+pub enum Standing {
+    InUse,
+    /// It was not good enough.
+    NotTaken,
+    /// A newer one took its place.
+    Replaced,
+    /// It was in use, and the zones would have foretold better.
+    SetAside,
+}
+
+impl Standing {
+    pub const ALL: [Self; 4] = [Self::InUse, Self::NotTaken, Self::Replaced, Self::SetAside];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InUse => "in_use",
+            Self::NotTaken => "not_taken",
+            Self::Replaced => "replaced",
+            Self::SetAside => "set_aside",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|standing| standing.name() == name)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
@@ -77,9 +102,9 @@ impl Model {
 
 /// The zones as coefficients: what is predicted before anything was learned, and what learning starts from.
 pub fn cold_start() -> Vec<f64> {
-    let log_hazard = |crashes: f64| (-(-crashes).ln_1p() / minutes(HORIZON)).ln();
+    let log_hazard = |level: Level| (-(-level.assumed_probability()).ln_1p() / minutes(HORIZON)).ln();
     let (safe, warning, danger) =
-        (log_hazard(SAFE_CRASHES), log_hazard(WARNING_CRASHES), log_hazard(DANGER_CRASHES));
+        (log_hazard(Level::Safe), log_hazard(Level::Warning), log_hazard(Level::Danger));
     let value = |name| match name {
         CONSTANT => safe,
         ZONE_WARNING => warning - safe,
@@ -122,16 +147,14 @@ mod tests {
     use super::{HORIZON, Model, cold_start, level, within};
     use crate::{
         chats::Client,
-        prediction::{
-            features::Numbers,
-            zones::{Level, zone},
-        },
+        prediction::features::Numbers,
+        risk::{Level, Zones, risk},
         signals::Signals,
         time::Timestamp,
     };
 
     fn foretold(signals: &Signals) -> f64 {
-        within(&cold_start(), &Numbers::of(signals), HORIZON)
+        within(&cold_start(), &Numbers::of(signals, &Zones::default()), HORIZON)
     }
 
     #[test]
@@ -139,7 +162,7 @@ mod tests {
         let safe = Signals::default();
         let warning = Signals { context_used: Some(0.8), ..Signals::default() };
         let danger = Signals { context_used: Some(0.8), messages: 60, ..Signals::default() };
-        for (signals, wanted) in [(safe, 0.005), (warning, 0.05), (danger, 0.15)] {
+        for (signals, wanted) in [(safe, 0.01), (warning, 0.05), (danger, 0.2)] {
             assert!((foretold(&signals) - wanted).abs() < 1e-6, "{}", foretold(&signals));
         }
     }
@@ -173,16 +196,17 @@ mod tests {
         ) {
             let signals = Signals {
                 context_used: context, messages, age_seconds: Some(minutes * 60.0), calls_since_checkpoint: calls,
-                failure_rate: failures, cpu: Some(cpu), ..Signals::default()
+                failure_rate: failures, tool_calls: calls, cpu: Some(cpu), ..Signals::default()
             };
-            prop_assert_eq!(level(foretold(&signals)), zone(&signals));
+            prop_assert_eq!(level(foretold(&signals)), risk(&signals, &Zones::default()).level);
         }
 
         #[test]
         fn a_longer_horizon_is_never_less_likely(
             coefficients in prop::collection::vec(-1e3..1e3_f64, super::WIDTH), seconds in 0..100_000_u64,
         ) {
-            let numbers = Numbers::of(&Signals { context_used: Some(0.8), ..Signals::default() });
+            let signals = Signals { context_used: Some(0.8), ..Signals::default() };
+            let numbers = Numbers::of(&signals, &Zones::default());
             let at = |seconds| within(&coefficients, &numbers, std::time::Duration::from_secs(seconds));
             let (shorter, longer) = (at(seconds), at(seconds * 2));
             prop_assert!((0.0..=1.0).contains(&shorter) && shorter <= longer, "{shorter} {longer}");
@@ -191,7 +215,8 @@ mod tests {
 
     #[test]
     fn levels_are_those_of_the_probability() {
-        for (p, wanted) in [(0.0, Level::Safe), (0.03, Level::Warning), (0.1, Level::Danger), (1.0, Level::Danger)]
+        for (p, wanted) in
+            [(0.0, Level::Safe), (0.03, Level::Warning), (0.1, Level::Danger), (1.0, Level::Danger)]
         {
             assert_eq!(level(p), wanted);
         }

@@ -1,6 +1,6 @@
 //! What predictions were worth, told by what happened. With too little behind it there is no figure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
@@ -29,9 +29,9 @@ const MINUTES_A_DAY: f64 = 24.0 * 60.0;
 pub enum Outcome {
     /// The process crashed within the horizon.
     Crashed,
-    /// It lived to the horizon's end.
+    /// It lived to the horizon's end, or its user left it.
     Survived,
-    /// It ended otherwise before, or was not watched: nobody can tell.
+    /// The machine or an update ended it, or it was not watched: nobody can tell.
     Censored,
 }
 
@@ -51,15 +51,14 @@ impl Outcome {
     }
 }
 
-/// What came of a prediction made at `at`, once its horizon is over. `crashed` is when its process crashed,
-/// `seen` when it was last known to be well.
-pub fn outcome(at: Timestamp, crashed: Option<Timestamp>, seen: Timestamp) -> Outcome {
-    /// The last look before the horizon's end may be this much earlier.
-    const LOOK: Duration = Duration::from_secs(90);
+/// What came of a prediction made at `at`, once its horizon is over. `crashed` is when its process crashed; it was
+/// `watched` when it lived to the horizon's end, or came to its end before, under the eyes of the engine.
+pub fn outcome(at: Timestamp, crashed: Option<Timestamp>, watched: bool) -> Outcome {
     match crashed {
+        // A hang is noticed after it began.
         Some(crash) if crash <= at => Outcome::Censored,
         Some(crash) if crash.since(at) <= HORIZON => Outcome::Crashed,
-        _ if seen > at && seen.since(at) + LOOK >= HORIZON => Outcome::Survived,
+        Some(_) | None if watched => Outcome::Survived,
         Some(_) | None => Outcome::Censored,
     }
 }
@@ -76,14 +75,14 @@ pub struct Forecast {
 }
 
 /// Of each process the first prediction in every stretch of one horizon. Predictions a minute apart speak of the
-/// same quarter of an hour, and counting each would make the figures look surer than they are.
+/// same hour, and counting each would make the figures look surer than they are.
 pub fn windows(mut forecasts: Vec<Forecast>) -> Vec<Forecast> {
     forecasts.retain(|forecast| forecast.outcome != Outcome::Censored && forecast.probability.is_finite());
     forecasts.sort_by_key(|forecast| (forecast.process, forecast.at));
     let mut last: Option<(u32, Timestamp)> = None;
     forecasts.retain(|forecast| {
-        let apart = last
-            .is_none_or(|(process, at)| process != forecast.process || forecast.at.since(at) >= HORIZON);
+        let apart =
+            last.is_none_or(|(process, at)| process != forecast.process || forecast.at.since(at) >= HORIZON);
         if apart {
             last = Some((forecast.process, forecast.at));
         }
@@ -205,7 +204,8 @@ fn calibration(windows: &[Forecast]) -> Vec<Bin> {
     let bins = edges.map(|(from, to)| {
         let is_last = *to >= 1.0;
         let within = |window: &&Forecast| {
-            window.probability >= *from && (window.probability < *to || (is_last && window.probability <= *to))
+            window.probability >= *from
+                && (window.probability < *to || (is_last && window.probability <= *to))
         };
         let inside: Vec<_> = windows.iter().filter(within).collect();
         let crashes = inside.iter().filter(|window| window.outcome == Outcome::Crashed).count() as u64;

@@ -12,8 +12,9 @@ use crate::{
         features::{CONSTANT, Numbers, WIDTH, ZONE_DANGER, ZONE_WARNING, names},
         hazard::{Fit, FitError, Link, Prior, Rows, fit, log_score},
         model::{HORIZON, Model, cold_start, minutes, within},
-        scoring::{Forecast, Outcome, by_chance, outcome, score, windows},
+        scoring::{Forecast, by_chance, outcome, score, windows},
     },
+    signals::Signals,
     time::Timestamp,
 };
 
@@ -109,14 +110,7 @@ impl History {
             }
         }
         let weight = if crashed { 1.0 } else { self.keep_every as f32 };
-        self.examples.push(Example {
-            process,
-            at,
-            minutes: minutes(span) as f32,
-            crashed,
-            weight,
-            numbers,
-        });
+        self.examples.push(Example { process, at, minutes: minutes(span) as f32, crashed, weight, numbers });
         if self.examples.len() > ROWS_MAX {
             self.thin();
         }
@@ -134,6 +128,28 @@ impl History {
         let over = self.examples.len().saturating_sub(ROWS_MAX);
         self.examples.drain(..over);
     }
+}
+
+/// A chat's signals over time, parted into the lives of the processes that held it: another one is younger.
+pub fn lives(rows: Vec<Signals>) -> Vec<Vec<Signals>> {
+    /// Two moments of one process tell its start alike but for this.
+    const SAME_START_MS: u64 = 60_000;
+    /// Where the age is not known, a process is taken to be another after so long a silence.
+    const SILENCE: Duration = Duration::from_secs(15 * 60);
+    let start = |row: &Signals| Some(row.at.ms() - (row.age_seconds? * 1000.0) as i64);
+    let mut lives: Vec<Vec<Signals>> = Vec::new();
+    for row in rows {
+        let goes_on =
+            lives.last().and_then(|life| life.last()).is_some_and(|last| match (start(last), start(&row)) {
+                (Some(before), Some(now)) => before.abs_diff(now) < SAME_START_MS,
+                _ => row.at.since(last.at) < SILENCE,
+            });
+        match lives.last_mut() {
+            Some(life) if goes_on => life.push(row),
+            Some(_) | None => lives.push(vec![row]),
+        }
+    }
+    lives
 }
 
 /// What a model is held against.
@@ -178,6 +194,10 @@ pub enum Verdict {
         /// How often chance would give as much.
         by_chance: f64,
     },
+    /// Minute by minute it is better, and yet within the hour no better than always saying the mean rate.
+    NoSkill {
+        brier_skill: f64,
+    },
     Failed {
         why: String,
     },
@@ -192,12 +212,7 @@ pub struct Trained {
 }
 
 /// Learns from examples, the oldest first. `go_on` is asked often; false ends it.
-pub fn train(
-    client: Client,
-    examples: &[Example],
-    now: Timestamp,
-    go_on: &dyn Fn() -> bool,
-) -> Trained {
+pub fn train(client: Client, examples: &[Example], now: Timestamp, go_on: &dyn Fn() -> bool) -> Trained {
     let crashes = examples.iter().filter(|example| example.crashed).count() as u64;
     if crashes < CRASHES_NEEDED {
         let verdict = Verdict::NotEnough { crashes, needed: CRASHES_NEEDED };
@@ -205,6 +220,13 @@ pub fn train(
     }
     match learn(examples, go_on) {
         Ok(learned) => {
+            let held_out = score(&windows(forecasts(learned.later, &learned.proved))).ok();
+            let verdict = match &held_out {
+                Some(score) if learned.verdict == Verdict::Taken && score.brier_skill <= 0.0 => {
+                    Verdict::NoSkill { brier_skill: score.brier_skill }
+                }
+                Some(_) | None => learned.verdict,
+            };
             let model = Model {
                 client,
                 trained_at: now,
@@ -213,9 +235,9 @@ pub fn train(
                 crashes,
                 strength: learned.strength,
                 coefficients: Model::named(&learned.coefficients),
-                held_out: score(&windows(forecasts(learned.later, &learned.proved))).ok(),
+                held_out,
             };
-            Trained { model: Some(model), verdict: learned.verdict }
+            Trained { model: Some(model), verdict }
         }
         Err(error) => Trained { model: None, verdict: Verdict::Failed { why: error.to_string() } },
     }
@@ -351,14 +373,13 @@ fn zones_at_the_rate_of(examples: &[Example], go_on: &dyn Fn() -> bool) -> Resul
 
 /// What would have been predicted at each example, and what came of it.
 fn forecasts(examples: &[Example], coefficients: &[f64]) -> Vec<Forecast> {
-    let mut ends: BTreeMap<u32, (Timestamp, Option<Timestamp>)> = BTreeMap::new();
-    for example in examples {
+    let mut crashes: BTreeMap<u32, Timestamp> = BTreeMap::new();
+    for example in examples.iter().filter(|example| example.crashed) {
         let end = example.at.plus(Duration::from_secs_f32(example.minutes.max(0.0) * 60.0));
-        ends.insert(example.process, (end, example.crashed.then_some(end)));
+        crashes.insert(example.process, end);
     }
     let forecast = |example: &Example| {
-        let (seen, crashed) = ends.get(&example.process).copied().unwrap_or_default();
-        let outcome: Outcome = outcome(example.at, crashed, seen);
+        let outcome = outcome(example.at, crashes.get(&example.process).copied(), true);
         let probability = within(coefficients, &example.numbers, HORIZON);
         Forecast { process: example.process, at: example.at, probability, outcome }
     };
