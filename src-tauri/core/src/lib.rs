@@ -16,6 +16,7 @@ pub mod lines;
 pub mod observations;
 pub mod readings;
 pub mod restore;
+pub mod risk;
 pub mod settings;
 pub mod signals;
 pub mod supervisor;
