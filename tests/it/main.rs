@@ -21,5 +21,6 @@ mod many;
 mod mcp;
 mod opencode;
 mod refusals;
+mod signals;
 mod states;
 mod world;
