@@ -22,5 +22,6 @@ mod mcp;
 mod opencode;
 mod receipts;
 mod refusals;
+mod signals;
 mod states;
 mod world;

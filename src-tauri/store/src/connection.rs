@@ -44,6 +44,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/2026-11-21-first.sql")),
     M::up(include_str!("migrations/2026-11-21-hangs.sql")),
     M::up(include_str!("migrations/2026-11-21-predictions.sql")),
+    M::up(include_str!("migrations/2026-11-21-signals.sql")),
 ];
 
 /// The version that this program writes.

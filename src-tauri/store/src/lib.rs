@@ -11,6 +11,7 @@ mod opencode;
 mod predictions;
 mod restores;
 mod retention;
+mod signals;
 mod writer;
 
 pub use chats::{ChatRow, Launch};
@@ -22,6 +23,7 @@ pub use opencode::{Opencode, OpencodeError, Session as OpencodeSession, Stamp as
 pub use predictions::{NewPrediction, PREDICTIONS_MAX, PredictionRow, TrainingRow, Unsettled};
 pub use restores::RestoreRow;
 pub use retention::Dropped;
+pub use signals::SignalCaps;
 pub use writer::{Batch, Urgency};
 
 use std::{
