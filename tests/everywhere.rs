@@ -17,7 +17,7 @@ use std::{
 };
 
 use shim_api::{Engine, home::read_engine_file};
-use shim_core::{chats::ChatState, crashes::CrashKind};
+use shim_core::{chats::ChatState, crashes::CrashKind, risk::Source};
 
 /// Longest wait for SHIM to do something; machines that run tests are slow at times.
 const WAIT: Duration = Duration::from_secs(90);
@@ -61,6 +61,18 @@ impl World {
         command.env("HOME", self.home()).env("USERPROFILE", self.home());
         command.env_remove("CLAUDE_CONFIG_DIR").env_remove("SHIM_LOG");
         command
+    }
+
+    /// Leaves the mark of a working client; gives its pid.
+    fn register(&self, client: &Running) -> u32 {
+        let pid = client.0.id();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let registration = serde_json::json!({
+            "pid": pid, "sessionId": SESSION, "cwd": self.0.path(), "version": "2.1.329", "status": "busy",
+            "startedAt": u64::try_from(now).unwrap(), "updatedAt": u64::try_from(now).unwrap(),
+        });
+        fs::write(self.sessions().join(format!("{pid}.json")), registration.to_string()).unwrap();
+        pid
     }
 
     /// `shim run`, once it answers as this very process.
@@ -166,13 +178,7 @@ fn a_chat_is_kept_as_it_grows_and_its_death_is_noticed() {
     wait("the appended bytes", || (exported(&engine) == TRANSCRIPT.as_bytes()).then_some(()));
 
     let mut client = start_client();
-    let pid = client.0.id();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-    let registration = serde_json::json!({
-        "pid": pid, "sessionId": SESSION, "cwd": world.0.path(), "version": "2.1.329", "status": "busy",
-        "startedAt": u64::try_from(now).unwrap(), "updatedAt": u64::try_from(now).unwrap(),
-    });
-    fs::write(world.sessions().join(format!("{pid}.json")), registration.to_string()).unwrap();
+    let pid = world.register(&client);
     let chat = wait("the chat to be live", || {
         engine.chats(None, None).unwrap().into_iter().find(|chat| chat.pid == Some(pid))
     });
@@ -187,6 +193,30 @@ fn a_chat_is_kept_as_it_grows_and_its_death_is_noticed() {
     // All of it is on disk for the next engine, which lives for one command.
     let output = world.shim(&["export", SESSION, "-o", "-"]).output().unwrap();
     assert_eq!(output.stdout, TRANSCRIPT.as_bytes(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_live_chat_is_foretold_and_no_figure_is_made_up() {
+    let world = World::new();
+    fs::write(world.transcript(), TRANSCRIPT).unwrap();
+    let (mut running, engine) = world.run(&[]);
+    assert_eq!(engine.prediction().unwrap(), []);
+    let client = start_client();
+    let pid = world.register(&client);
+    let told = wait("a prediction", || engine.prediction().unwrap().into_iter().next());
+    assert_eq!((told.source, told.model, told.last_training), (Source::Zones, None, None));
+    assert!(told.predictions >= 1);
+    assert_eq!(told.score, None);
+    assert_eq!(told.not_enough.map(|missing| (missing.windows, missing.crashes)), Some((0, 0)));
+    assert_eq!((told.alarms.false_alarms_a_day, told.alarms.held_out), (None, None));
+    let chat = engine.chats(None, None).unwrap().into_iter().find(|chat| chat.pid == Some(pid)).unwrap();
+    assert_eq!(chat.risk.map(|risk| risk.source), Some(Source::Zones));
+    let output = world.shim(&["prediction"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("Claude Code: the zones, by rule of thumb (0 crashes so far"), "{said}");
+    assert!(said.contains("worth: not enough yet (0 of 100 hours"), "{said}");
+    engine.stop().unwrap();
+    assert!(running.ended().success());
 }
 
 #[test]

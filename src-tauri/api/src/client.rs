@@ -17,6 +17,7 @@ use crate::{
     error::{ApiError, ErrorCode},
     events::Event,
     home::{EngineFile, read_engine_file},
+    prediction::Prediction,
     restore::{Receipt, RestoreRequest},
     search::Hit,
     signals::ChatSignals,
@@ -107,6 +108,10 @@ impl Engine {
 
     pub fn search(&self, text: &str) -> Result<Vec<Hit>, ApiError> {
         self.get("/search", &[("q", text.to_owned())])
+    }
+
+    pub fn prediction(&self) -> Result<Vec<Prediction>, ApiError> {
+        self.get("/prediction", &[])
     }
 
     pub fn doctor(&self, verify: bool) -> Result<Vec<Finding>, ApiError> {

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod home;
+pub mod prediction;
 pub mod restore;
 pub mod search;
 pub mod signals;

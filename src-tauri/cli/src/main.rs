@@ -17,6 +17,7 @@ mod engine;
 mod hook;
 mod install;
 mod mcp;
+mod prediction;
 mod print;
 mod restore;
 mod signals;
@@ -143,6 +144,11 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// What foretells crashes (the zones, or a model learned here), and what it was worth.
+    Prediction {
+        #[arg(long)]
+        json: bool,
+    },
     /// What was found on this machine, what is missing, what to do.
     Doctor {
         /// Also prove the checksum of everything kept.
@@ -247,6 +253,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         }
         Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
         Verb::Search { text, json } => chats::search(engine, &text, json),
+        Verb::Prediction { json } => prediction::prediction(engine, json),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
         Verb::Run { .. }
         | Verb::Settings

@@ -13,6 +13,7 @@ pub mod install;
 mod journal;
 mod launch;
 mod paths;
+mod prediction;
 mod processes;
 mod readings;
 mod restore;

@@ -34,7 +34,7 @@ use shim_core::{
 };
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-pub use system::{exited, is_our_pid_domain, start_mark};
+pub use system::{exited, is_our_pid_domain, start_mark, step_back};
 #[cfg(windows)]
 pub use system::{interrupt, leave_interrupts_to_children};
 

@@ -32,6 +32,7 @@ use crate::{
     home::Home,
     hooks::HeardChats,
     journal::{Kept, Tracked},
+    prediction::Foresight,
     processes::{Exit, Started, exited},
     signals::Followed,
 };
@@ -104,6 +105,7 @@ pub struct Chat {
 
 pub struct Watch {
     pub home: Arc<Home>,
+    pub foresight: Foresight,
     pub supervisor: Supervisor,
     pub chats: HashMap<ChatId, Chat>,
     pub files: HashMap<PathBuf, Tracked>,
@@ -218,6 +220,7 @@ impl Watch {
     /// Takes up where the store stopped. Nothing is read from clients yet.
     pub fn open(home: Arc<Home>, handle: Handle, tasks: Tasks) -> Result<Self, StoreError> {
         let mut watch = Self {
+            foresight: Foresight::open(&home.store)?,
             supervisor: Supervisor::new(home.settings.restore_window),
             home,
             chats: HashMap::new(),
@@ -318,11 +321,13 @@ impl Watch {
                 self.sample();
                 next_sample = Instant::now() + self.home.settings.signals_sample;
             }
+            self.predict_when_due();
             if Instant::now() >= next_persist {
                 self.persist();
                 next_persist = Instant::now() + PERSIST_EVERY;
             }
         }
+        self.foresight.stop();
         // What was handed over is durable now, and known to be.
         self.settle();
         while let Ok(input) = inputs.try_recv() {

@@ -137,7 +137,7 @@ impl Watch {
 
     /// `None` when no process stands behind the chat, or none was read yet.
     pub fn risk_of(&self, id: &ChatId, now: Timestamp) -> Option<Risk> {
-        Some(risk(&self.signals_of(id, now)?, &self.home.settings.zones))
+        Some(self.learned_risk(id, risk(&self.signals_of(id, now)?, &self.home.settings.zones), now))
     }
 
     /// The chat's records are counted from the start of the process that holds it.

@@ -14,6 +14,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// In which the system counts a process's start, on every machine that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// Lets all other work of the machine go before this thread's.
+pub fn step_back() {
+    // On Linux this is the calling thread's alone.
+    let _ = rustix::process::nice(10);
+}
+
 /// Field 22 of `/proc/PID/stat`: clock ticks from boot to start. `None` when no such process runs; a
 /// zombie does not run.
 pub fn start_mark(pid: u32) -> Option<String> {

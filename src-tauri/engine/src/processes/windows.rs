@@ -25,10 +25,10 @@ use windows_sys::{
             },
             JobObjects::{AssignProcessToJobObject, CreateJobObjectW, OpenJobObjectW, TerminateJobObject},
             Threading::{
-                CREATE_NEW_CONSOLE, CREATE_NO_WINDOW, DETACHED_PROCESS, GetCurrentProcess,
+                CREATE_NEW_CONSOLE, CREATE_NO_WINDOW, DETACHED_PROCESS, GetCurrentProcess, GetCurrentThread,
                 GetExitCodeProcess, GetProcessId, GetProcessTimes, OpenProcess,
-                PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess,
-                WaitForSingleObject,
+                PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, SetThreadPriority,
+                THREAD_PRIORITY_BELOW_NORMAL, TerminateProcess, WaitForSingleObject,
             },
         },
         UI::WindowsAndMessaging::{
@@ -57,6 +57,13 @@ const JOB_OBJECT_TERMINATE: u32 = 0x8;
 const CONSOLE_PROCESSES_MAX: usize = 256;
 /// The class of the windows of consoles: closing one ends all in it, a person's shell among them.
 const CONSOLE_WINDOW: &str = "ConsoleWindowClass";
+
+/// Lets all other work of the machine go before this thread's.
+#[allow(unsafe_code)]
+pub fn step_back() {
+    // SAFETY: the handle stands for the calling thread and is not closed.
+    unsafe { SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL) };
+}
 
 /// Ticks since 1601 at which the process was started. `None` when no such process runs.
 pub fn start_mark(pid: u32) -> Option<String> {

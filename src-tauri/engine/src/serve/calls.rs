@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     clients::{self, ClientHome, ports},
-    doctor, processes, restore,
+    doctor, prediction, processes, restore,
     run::Handle,
     search, signals,
     sweep::shown,
@@ -56,6 +56,7 @@ pub fn router(context: Engine) -> Router {
         .route("/restore", post(restore_chat))
         .route("/export", get(export))
         .route("/search", get(search_all))
+        .route("/prediction", get(prediction_report))
         .route("/doctor", get(examine))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
@@ -301,6 +302,10 @@ async fn search_all(State(context): State<Engine>, Query(query): Query<SearchQue
         return answer(ApiError::new(ErrorCode::BadRequest, "say what to search for"));
     }
     blocking(context.handle, move |handle| search::search(handle, query.q.trim())).await
+}
+
+async fn prediction_report(State(context): State<Engine>) -> Response {
+    blocking(context.handle, |handle| prediction::report(&handle.home.store)).await
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,172 @@
+//! Prediction at work: every minute each live chat's risk is foretold and kept, alarms are said and acted on, and
+//! what came of older predictions is told. Learning is done in the background, by `training`.
+
+mod report;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod training;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+use shim_api::events::Event as Told;
+use shim_core::{
+    chats::{ChatId, Client, ProcessKey},
+    checkpoints::Trigger,
+    prediction::{
+        alarms::{Alarm, is_held_out},
+        features::Numbers,
+        model::{HORIZON, Standing, cold_start, level, within},
+    },
+    risk::Risk,
+    time::Timestamp,
+};
+use shim_store::{NewPrediction, PREDICTIONS_MAX, Store, StoreError, Urgency};
+
+pub use self::report::report;
+use self::training::Trainer;
+use crate::run::{Watch, now};
+
+/// Time between two predictions of one chat.
+const EVERY: Duration = Duration::from_secs(60);
+/// The first look at everything comes before the first word on what is to come.
+const FIRST_AFTER: Duration = Duration::from_secs(10);
+
+/// What the watch keeps of prediction.
+pub struct Foresight {
+    /// The models in use, with their versions.
+    models: BTreeMap<Client, InUse>,
+    cold_start: Vec<f64>,
+    alarms: HashMap<ChatId, Alarm>,
+    salt: String,
+    /// Since when this engine watches.
+    since: Timestamp,
+    next: Instant,
+    trainer: Trainer,
+}
+
+pub struct InUse {
+    version: i64,
+    coefficients: Vec<f64>,
+}
+
+impl Foresight {
+    /// Takes up the models that are in use.
+    pub fn open(store: &Store) -> Result<Self, StoreError> {
+        let new = uuid::Uuid::new_v4().simple().to_string();
+        Ok(Self {
+            models: models(store)?,
+            cold_start: cold_start(),
+            alarms: HashMap::new(),
+            salt: store.write(Urgency::Gathered, move |store| store.prediction_salt(&new))?,
+            since: now(),
+            next: Instant::now() + FIRST_AFTER,
+            trainer: Trainer::new(),
+        })
+    }
+
+    pub fn stop(&mut self) {
+        self.trainer.stop();
+    }
+
+    fn coefficients(&self, client: Client) -> (Option<i64>, &[f64]) {
+        match self.models.get(&client) {
+            Some(model) => (Some(model.version), &model.coefficients),
+            None => (None, &self.cold_start),
+        }
+    }
+}
+
+/// A model that was learned from other numbers than this version takes is not used.
+fn models(store: &Store) -> Result<BTreeMap<Client, InUse>, StoreError> {
+    let mut models = BTreeMap::new();
+    for client in Client::ALL {
+        let rows = store.read(|store| store.trainings(client))?;
+        let in_use = rows.into_iter().find(|row| row.standing == Standing::InUse);
+        let known = in_use.and_then(|row| Some((row.id, row.model?.values()?)));
+        if let Some((version, coefficients)) = known {
+            models.insert(client, InUse { version, coefficients });
+        }
+    }
+    Ok(models)
+}
+
+impl Watch {
+    /// Called often; does its work once a minute.
+    pub fn predict_when_due(&mut self) {
+        if Instant::now() < self.foresight.next || self.is_paused() {
+            return;
+        }
+        self.foresight.next = Instant::now() + EVERY;
+        self.predict(now());
+        let handle = self.handle.clone();
+        self.foresight.trainer.begin_when_due(handle);
+    }
+
+    /// Foretells for each live chat, keeps it, and says the alarms.
+    pub fn predict(&mut self, at: Timestamp) {
+        let living = self.supervisor.living();
+        self.foresight.alarms.retain(|chat, _| living.iter().any(|(living, _)| living == chat));
+        let mut rows = Vec::new();
+        for (chat, process) in &living {
+            let Some((model, probability)) = self.foretold(chat, at) else { continue };
+            let alarm = self.foresight.alarms.entry(chat.clone()).or_default().handle(probability, at);
+            let acted = alarm && !is_held_out(&self.foresight.salt, chat, at);
+            if acted {
+                self.act_on_alarm(chat);
+            }
+            if alarm {
+                self.handle.tell(Told::ChatChanged { chat: chat.clone() });
+            }
+            let (chat, process) = (chat.clone(), process.clone());
+            rows.push(NewPrediction { chat, process, at, probability, alarm, acted, model });
+        }
+        self.keep_predictions(rows, living, at);
+    }
+
+    fn act_on_alarm(&mut self, chat: &ChatId) {
+        tracing::info!(%chat, "a crash is likely: a checkpoint is taken");
+        self.take_checkpoint(chat, Trigger::Turn);
+    }
+
+    /// In one commit with what came of older ones.
+    fn keep_predictions(&self, rows: Vec<NewPrediction>, living: Vec<(ChatId, ProcessKey)>, at: Timestamp) {
+        let since = self.foresight.since;
+        let job = move |store: &shim_store::Batch<'_>| {
+            store.put_predictions(&rows, PREDICTIONS_MAX)?;
+            settle::settle(store, &living, since, at)
+        };
+        let kept = |result: Result<(), StoreError>| {
+            if let Err(error) = result {
+                tracing::warn!("predictions could not be kept: {error}");
+            }
+        };
+        self.home.store.submit(Urgency::Gathered, job, kept);
+    }
+
+    /// The probability of a crash within the horizon, and the model that says so; `None` where nothing is measured.
+    fn foretold(&self, chat: &ChatId, at: Timestamp) -> Option<(Option<i64>, f64)> {
+        let numbers = Numbers::of(&self.signals_of(chat, at)?, &self.home.settings.zones);
+        let (model, coefficients) = self.foresight.coefficients(chat.client());
+        Some((model, within(coefficients, &numbers, HORIZON)))
+    }
+
+    /// The risk as the model in use tells it; as the zones do where none is.
+    pub fn learned_risk(&self, chat: &ChatId, risk: Risk, at: Timestamp) -> Risk {
+        match self.foretold(chat, at) {
+            Some((Some(_), probability)) => Risk { level: level(probability), ..risk.learned(probability) },
+            Some((None, _)) | None => risk,
+        }
+    }
+
+    /// A training has ended: what is in use may be another.
+    fn take_up_models(&mut self) {
+        match models(&self.home.store) {
+            Ok(models) => self.foresight.models = models,
+            Err(error) => tracing::warn!("the models could not be read: {error}"),
+        }
+    }
+}
