@@ -31,9 +31,27 @@ export type Evidence = {
 source: string, says: string, };
 
 /**
+ * Crashes that look alike.
+ */
+export type Fingerprint = { id: string, traits: Traits, count: number, first_seen: string, last_seen: string, 
+/**
+ * Such as “Claude Code 2.1.329 froze 6 times since Tuesday”.
+ */
+words: string, 
+/**
+ * What else they share, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
+ */
+shared: string, };
+
+/**
  * Where in a turn the chat was cut.
  */
 export type InTurn = "none" | "answer" | "tool";
+
+/**
+ * Resident memory of a process at its death, coarse enough to be the same twice.
+ */
+export type MemoryClass = "below512_mb" | "below1_gb" | "below2_gb" | "below4_gb" | "above4_gb";
 
 /**
  * Why a restore was not tried.
@@ -146,6 +164,19 @@ status: string, };
  * A tool call without a recorded result.
  */
 export type ToolCall = { tool: string, input: unknown, };
+
+/**
+ * What two crashes must share to be told as one.
+ */
+export type Traits = { client: Client, kind: CrashKind, client_version: string | null, 
+/**
+ * The tool that was in flight, else the last one that was called.
+ */
+last_tool: string | null, memory: MemoryClass | null, 
+/**
+ * What was said last that sounds like a reason, with what differs from time to time taken out.
+ */
+message: string | null, };
 
 /**
  * Why a checkpoint was taken.

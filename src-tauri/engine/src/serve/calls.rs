@@ -50,6 +50,7 @@ pub fn router(context: Engine) -> Router {
         .route("/chats", get(chats))
         .route("/chat", get(chat))
         .route("/crashes", get(crashes))
+        .route("/fingerprints", get(fingerprints))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
         .route("/restore", post(restore_chat))
         .route("/export", get(export))
@@ -69,6 +70,16 @@ struct Target {
     limit: Option<usize>,
     checkpoint: Option<i64>,
 }
+
+#[derive(Deserialize)]
+struct Reader {
+    /// The reader's distance from UTC.
+    #[serde(default)]
+    offset_minutes: i32,
+}
+
+/// No place is further from UTC, in minutes.
+const OFFSET_MAX: i32 = 14 * 60;
 
 /// Runs what blocks off the listener's threads.
 async fn blocking<T: Serialize + Send + 'static>(
@@ -189,6 +200,13 @@ async fn crashes(State(context): State<Engine>) -> Response {
             };
             rows.into_iter().map(view).collect::<Vec<Crash>>()
         })
+    })
+    .await
+}
+
+async fn fingerprints(State(context): State<Engine>, Query(query): Query<Reader>) -> Response {
+    blocking(context.handle, move |handle| {
+        crate::fingerprints::fingerprints(handle, query.offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX))
     })
     .await
 }
