@@ -50,6 +50,24 @@ export type Client = "claude-code" | "codex" | "gemini" | "opencode" | "claude-d
 export type Coefficient = { name: string, value: number, };
 
 /**
+ * Crashes that look alike.
+ */
+export type Fingerprint = { id: string, traits: Traits, count: number, first_seen: string, last_seen: string, 
+/**
+ * Such as “Claude Code 2.1.329 froze 6 times since Tuesday”.
+ */
+words: string, 
+/**
+ * What else they share, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
+ */
+shared: string, };
+
+/**
+ * Resident memory of a process at its death, coarse enough to be the same twice.
+ */
+export type MemoryClass = "below512_mb" | "below1_gb" | "below2_gb" | "below4_gb" | "above4_gb";
+
+/**
  * A learned model of one client's chats.
  */
 export type Model = { client: Client, trained_at: string, 
@@ -67,33 +85,11 @@ strength: number, coefficients: Array<Coefficient>,
 held_out: Score | null, };
 
 /**
- * Crashes that look alike.
- */
-export type Fingerprint = { id: string, traits: Traits, count: number, first_seen: string, last_seen: string, 
-/**
- * Such as “Claude Code 2.1.329 froze 6 times since Tuesday”.
- */
-words: string, 
-/**
- * What else they share, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
- */
-shared: string, };
-
-/**
- * Where in a turn the chat was cut.
-
  * How far it is to a first figure.
  */
 export type NotEnough = { windows: number, windows_needed: number, crashes: number, crashes_needed: number, };
 
 /**
- * Resident memory of a process at its death, coarse enough to be the same twice.
- */
-export type MemoryClass = "below512_mb" | "below1_gb" | "below2_gb" | "below4_gb" | "above4_gb";
-
-/**
- * Why a restore was not tried.
-
  * What came of a prediction.
  */
 export type Outcome = "crashed" | "survived" | "censored";
@@ -151,10 +147,6 @@ low: number, high: number, };
 export type Standing = "in_use" | "not_taken" | "replaced" | "set_aside";
 
 /**
- * What came of a training.
- */
-export type Verdict = { "verdict": "taken" } | { "verdict": "not_enough", crashes: number, needed: number, } | { "verdict": "not_better", than: Rival, 
-/**
  * What two crashes must share to be told as one.
  */
 export type Traits = { client: Client, kind: CrashKind, client_version: string | null, 
@@ -168,8 +160,10 @@ last_tool: string | null, memory: MemoryClass | null,
 message: string | null, };
 
 /**
- * Why a checkpoint was taken.
-
+ * What came of a training.
+ */
+export type Verdict = { "verdict": "taken" } | { "verdict": "not_enough", crashes: number, needed: number, } | { "verdict": "not_better", than: Rival, 
+/**
  * In nats per crash on the later history; above 0 is better.
  */
 gain: number, 
