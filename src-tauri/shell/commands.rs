@@ -11,6 +11,7 @@ use shim_api::{
     search::Hit,
     status::Status,
 };
+use shim_core::fingerprints::Fingerprint;
 use tauri::{State, async_runtime::spawn_blocking};
 
 use crate::engine::Link;
@@ -35,6 +36,11 @@ pub async fn chat(link: State<'_, Link>, target: String, limit: u32) -> Answer<C
 #[tauri::command]
 pub async fn crashes(link: State<'_, Link>) -> Answer<Vec<Crash>> {
     ask(&link, Engine::crashes).await
+}
+
+#[tauri::command]
+pub async fn fingerprints(link: State<'_, Link>, offset_minutes: i32) -> Answer<Vec<Fingerprint>> {
+    ask(&link, move |engine| engine.fingerprints(offset_minutes)).await
 }
 
 #[tauri::command]

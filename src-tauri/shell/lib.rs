@@ -40,6 +40,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::chats,
             commands::chat,
             commands::crashes,
+            commands::fingerprints,
             commands::checkpoints,
             commands::take_checkpoint,
             commands::restore,

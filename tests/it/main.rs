@@ -8,8 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod boundaries;
 mod claude_desktop;
 mod codex;
+mod fingerprints;
 mod forks;
 mod gemini;
 mod hooks;

@@ -123,6 +123,7 @@ impl World {
     pub fn spawn_shim(&self) -> Child {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.shim_command(&["run"]);
+        command.env("SHIM_TEST_DIE_AT", self.die_at());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         command.spawn().unwrap()
     }
@@ -144,6 +145,23 @@ impl World {
             let _ = engine.kill();
             panic!("{error}\n{}", self.log())
         })
+    }
+
+    /// The file that says at which boundary the engine is to die.
+    pub fn die_at(&self) -> PathBuf {
+        self.folder.path().join("die-at")
+    }
+
+    /// Waits until SHIM has died by itself.
+    #[track_caller]
+    pub fn shim_dies(&mut self) {
+        let mut engine = self.engine.take().expect("SHIM runs");
+        let died = wait(WAIT, "the engine to die", || engine.try_wait().unwrap());
+        let status = died.unwrap_or_else(|error| {
+            let _ = engine.kill();
+            panic!("{error}\n{}", self.log())
+        });
+        assert!(!status.success(), "{status}");
     }
 
     pub fn kill_shim(&mut self) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use shim_core::chats::ChatState;
+use shim_core::{chats::ChatState, fingerprints::Fingerprint};
 
 use crate::{
     chats::{Chat, ChatDetail},
@@ -85,6 +85,11 @@ impl Engine {
 
     pub fn crashes(&self) -> Result<Vec<Crash>, ApiError> {
         self.get("/crashes", &[])
+    }
+
+    /// Crashes that look alike, grouped; days are named as so many minutes east of UTC.
+    pub fn fingerprints(&self, offset_minutes: i32) -> Result<Vec<Fingerprint>, ApiError> {
+        self.get("/fingerprints", &[("offset_minutes", offset_minutes.to_string())])
     }
 
     pub fn checkpoints(&self, target: &str) -> Result<Vec<Checkpoint>, ApiError> {

@@ -18,6 +18,24 @@ pub fn crashes(engine: &Engine, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Crashes that look alike, told as one.
+pub fn fingerprints(engine: &Engine, json: bool) -> anyhow::Result<()> {
+    let groups = engine.fingerprints(0)?;
+    if json {
+        return print::json(&groups);
+    }
+    if groups.is_empty() {
+        say!("No crashes.");
+        return Ok(());
+    }
+    let rows = groups.iter().map(|group| {
+        let last = print::time(group.last_seen);
+        vec![group.id.clone(), group.count.to_string(), last, group.words.clone(), group.shared.clone()]
+    });
+    print::table(&["id", "times", "last (UTC)", "what", "shared"], &rows.collect::<Vec<_>>());
+    Ok(())
+}
+
 fn row(crash: &Crash) -> Vec<String> {
     let tools: Vec<_> = crash.in_flight.iter().map(|call| call.tool.as_str()).collect();
     let in_turn = if tools.is_empty() {

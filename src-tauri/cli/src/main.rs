@@ -84,6 +84,9 @@ enum Verb {
     },
     /// Every crash, the most recent first.
     Crashes {
+        /// Those that look alike as one, with how often and since when (days in UTC).
+        #[arg(long)]
+        by_fingerprint: bool,
         #[arg(long)]
         json: bool,
     },
@@ -240,7 +243,8 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Chats { client, state, json } => chats::chats(engine, client.as_deref(), state, json),
         Verb::Chat { id, limit, json } => chats::chat(engine, &id, limit, json),
         Verb::Signals { id, minutes, json } => signals::signals(engine, &id, minutes, json),
-        Verb::Crashes { json } => crashes::crashes(engine, json),
+        Verb::Crashes { by_fingerprint: true, json } => crashes::fingerprints(engine, json),
+        Verb::Crashes { by_fingerprint: false, json } => crashes::crashes(engine, json),
         Verb::Checkpoint { id, note, json } => chats::checkpoint(engine, &id, note, json),
         Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
         Verb::Restore { target, all: _, checkpoint, headless, go_on, idle: _, dry_run, json } => {

@@ -7,10 +7,10 @@ use shim_core::{
     restore::{Refusal, context_without_restore},
     supervisor::{Effect, Event, NewCrash},
 };
-use shim_store::Urgency;
+use shim_store::{Urgency, faults};
 
 use crate::{
-    hooks,
+    fingerprints, hooks,
     run::{Watch, now},
     views,
 };
@@ -44,9 +44,15 @@ impl Watch {
                 if trigger == Trigger::Turn {
                     hooks::drop_context(&self.home.path, &chat);
                 }
+                faults::boundary("checkpoint.before");
                 self.take_checkpoint(&chat, trigger);
+                faults::boundary("checkpoint.after");
             }
-            Effect::ResolveCrashes { chat } => self.resolve_crashes(chat),
+            Effect::ResolveCrashes { chat } => {
+                faults::boundary("resolve.before");
+                self.resolve_crashes(chat);
+                faults::boundary("resolve.after");
+            }
             Effect::HungEnded { chat, process } => self.hung_ended(chat, process),
             Effect::ChatChanged { chat } => self.handle.tell(Told::ChatChanged { chat }),
             // Said by `may_restore`, whose caller goes on with it.
@@ -55,11 +61,14 @@ impl Watch {
     }
 
     pub fn record_crash(&mut self, crash: NewCrash) {
-        let (detected_at, recorded) = (now(), crash.clone());
+        faults::boundary("crash.before");
+        let (detected_at, recorded, noted) = (now(), crash.clone(), self.noted(&crash));
         let written = self.home.store.write(Urgency::AtOnce, move |store| {
             let Some(id) = store.record_crash(&recorded, detected_at)? else { return Ok(None) };
+            fingerprints::note(store, id, &recorded, noted)?;
             store.crash(id)
         });
+        faults::boundary("crash.recorded");
         match written {
             Ok(Some(row)) => {
                 tracing::info!(chat = %row.chat, kind = row.kind.name(), pid = row.process.pid, "crash recorded");
@@ -67,6 +76,7 @@ impl Watch {
                 self.open_crashes.insert(row.chat.clone(), row.id);
                 let crash = views::crash(row, self.chats.get(&crash.chat), None);
                 self.handle.tell(Told::CrashRecorded { crash: Box::new(crash) });
+                faults::boundary("crash.after");
             }
             Ok(None) => {}
             Err(error) => {
@@ -79,7 +89,7 @@ impl Watch {
     }
 
     /// Should the user take the chat up without SHIM, its hook tells what was cut.
-    fn leave_context(&self, crash: &shim_store::CrashRow) {
+    pub fn leave_context(&self, crash: &shim_store::CrashRow) {
         let Some(text) = context_without_restore(crash.in_turn, &crash.in_flight) else { return };
         if let Err(error) = hooks::leave_context(&self.home.path, &crash.chat, &text) {
             tracing::warn!(chat = %crash.chat, "what was cut could not be left for the chat's hook: {error}");

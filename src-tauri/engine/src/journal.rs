@@ -15,7 +15,7 @@ use shim_core::{
     journal::{Known, Plan, Seen, plan},
     supervisor::Event,
 };
-use shim_store::{CHUNK_BYTES_MAX, Piece, StoreError, Stream, StreamId, Urgency};
+use shim_store::{CHUNK_BYTES_MAX, Piece, StoreError, Stream, StreamId, Urgency, faults};
 
 use crate::{
     clients::{Transcript, port},
@@ -225,6 +225,7 @@ impl Watch {
         let turns = tracked.reader.as_mut().map(|reader| (reader.feed(bytes), reader.digest.clone()));
         let (inputs, path, bytes) = (self.handle.inputs.clone(), transcript.path.clone(), bytes.len() as u64);
         self.outstanding += 1;
+        faults::boundary("journal.piece.before");
         self.home.store.submit(
             Urgency::Gathered,
             move |store| store.append(stream, generation, &piece),
@@ -232,6 +233,7 @@ impl Watch {
                 drop(inputs.send(Input::Kept(Kept { path, generation, upto, bytes, since, result })))
             },
         );
+        faults::boundary("journal.piece.after");
         if let Some((turns, digest)) = turns {
             self.digest_grew(&transcript.chat, digest, turns);
         }

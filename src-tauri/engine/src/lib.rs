@@ -6,7 +6,9 @@ mod clients;
 mod desktop;
 pub mod doctor;
 mod effects;
+mod fingerprints;
 mod git;
+mod half_done;
 mod home;
 pub mod hooks;
 pub mod install;
@@ -33,3 +35,4 @@ pub use launch::run_launch_file;
 #[cfg(windows)]
 pub use processes::interrupt as interrupt_console;
 pub use serve::{Running, start};
+pub use shim_store::faults::BOUNDARIES;

@@ -1,6 +1,7 @@
 //! Carries out a restore: each effect of the machine, on a thread of its own, with what came of it told
 //! back. The watch goes on meanwhile.
 
+mod boundaries;
 mod rows;
 mod start;
 mod transcript;
@@ -31,7 +32,7 @@ use shim_core::{
     supervisor,
     time::Timestamp,
 };
-use shim_store::{CheckpointRow, StoreError, Stream, Urgency};
+use shim_store::{CheckpointRow, StoreError, Stream, Urgency, faults};
 
 use crate::{
     clients::{self, Look, port},
@@ -122,8 +123,10 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         checkpoint,
     });
     let (for_row, crash, at) = (chat.clone(), subject.crash, now());
+    faults::boundary("restore.before");
     let number =
         handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, crash, at));
+    faults::boundary("restore.numbered");
     let number = number.map_err(views::store_error)?;
     let (in_turn, in_flight) = where_cut(handle, &chat, &subject, checkpoint.as_ref())?;
     let job = Job {
@@ -433,6 +436,7 @@ impl Work<'_> {
             }
             other => other,
         })?;
+        faults::boundary("restore.allowed");
         let outcome = match allowed {
             Ok(()) if self.subject.transcripts.len() > 1 && !fork => self.several_transcripts(),
             Ok(()) => {
@@ -452,8 +456,11 @@ impl Work<'_> {
             self.handle.call(move |watch| {
                 watch.decide(supervisor::Event::RestoreEnded { chat: &ended, started });
             })?;
+            faults::boundary("restore.ended");
         }
+        faults::boundary("restore.receipt.before");
         keep_receipt(self.handle, &receipt)?;
+        faults::boundary("restore.receipt.after");
         Ok(receipt)
     }
 
@@ -471,7 +478,10 @@ impl Work<'_> {
         let mut machine = Restore::new(self.job.clone());
         let mut event = Event::Begin;
         loop {
-            event = match machine.handle(event) {
+            let effect = machine.handle(event);
+            let (before, after) = boundaries::around(&effect);
+            before.into_iter().for_each(faults::boundary);
+            event = match effect {
                 Effect::LookAround => match self.look_around() {
                     Ok(findings) => Event::Found(findings),
                     Err(error) => return self.unprovable(&error),
@@ -497,6 +507,7 @@ impl Work<'_> {
                 Effect::Compare => Event::Compared(self.compare()),
                 Effect::Finish(outcome) => return self.wind_up(outcome),
             };
+            after.into_iter().for_each(faults::boundary);
         }
     }
 
@@ -518,7 +529,9 @@ impl Work<'_> {
             steps: vec![Step { step: "end_orphans".to_owned(), ok: false, detail }],
             ..empty_receipt(self.job.chat.clone(), false)
         };
-        store_receipt(self.handle, &note)
+        store_receipt(self.handle, &note)?;
+        faults::boundary("restore.end_orphans.noted");
+        Ok(())
     }
 
     /// The id of the chat that goes on.

@@ -77,6 +77,9 @@ impl Watch {
             self.retain();
             self.tidy_up();
         }
+        if self.sweeps == 0 {
+            self.finish_half_done();
+        }
         self.sweeps += 1;
         if !warned.is_subset(&self.warnings) {
             self.handle.tell(shim_api::events::Event::StatusChanged);

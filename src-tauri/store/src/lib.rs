@@ -5,6 +5,8 @@ mod chats;
 mod checkpoints;
 mod connection;
 mod crashes;
+pub mod faults;
+mod fingerprints;
 mod homes;
 mod journal;
 mod opencode;

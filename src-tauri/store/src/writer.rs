@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::connection::StoreError;
+use crate::{connection::StoreError, faults};
 
 /// Jobs that may wait. A full queue makes callers wait or, with `submit`, try again later.
 const QUEUE_MAX: usize = 256;
@@ -164,7 +164,10 @@ fn run_batch(connection: &mut Connection, batch: Vec<Waiting>) {
     let committed = if transaction.is_autocommit() {
         Err(StoreError::Full)
     } else {
-        transaction.commit().map_err(StoreError::from)
+        faults::boundary("commit.before");
+        let committed = transaction.commit().map_err(StoreError::from);
+        faults::boundary("commit.after");
+        committed
     };
     let full = matches!(committed, Err(StoreError::Full));
     let why = committed.as_ref().err().map(ToString::to_string);

@@ -12,6 +12,7 @@ mod repository;
 mod run;
 mod test;
 mod tools;
+mod torture;
 mod windows;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ usage: cargo xtask <what>
   bundle-mcpb [--debug] [--program SHIM] [-o FILE]
                      pack `shim mcp` for Claude Desktop's one-click install
   bench [--quick]    measure every budget that can be measured here
+  torture [--crashes N] [--seed S] [--forms F,…] [--at-once K] [--healthy-minutes M] [--json]
+                     crash real chats at random points and restore each; 1 when a target is missed
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         ["installers", kinds] => installers::build(false, Some(kinds)),
         ["bundle-mcpb", rest @ ..] => bundle::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
+        ["torture", rest @ ..] => torture::run(rest),
         _ => {
             eprint!("{}", USAGE.replace("STAGES", &test::stage_names().join(" ")));
             return ExitCode::from(2);

@@ -13,7 +13,7 @@ pub const APP: [&str; 3] = ["libayatana-appindicator3-dev", "libwebkit2gtk-4.1-d
 
 /// What the checks use besides: sources and chats' repositories, a session bus, terminals without a
 /// screen, a driver for the window, and a screen. Of systemd only its checker of units is used.
-pub const TESTS: [&str; 6] = ["dbus", "git", "systemd", "tmux", "webkit2gtk-driver", "xvfb"];
+pub const TESTS: [&str; 7] = ["dbus", "git", "strace", "systemd", "tmux", "webkit2gtk-driver", "xvfb"];
 
 /// Installs those of `wanted` that are missing.
 pub fn install(wanted: &[&str]) -> Result<()> {

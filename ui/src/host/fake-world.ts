@@ -1,12 +1,13 @@
 // A recorded world: chats in each state, crashes with and without receipts. The same for the same `now`.
 
 import type { Chat, Checkpoint, Crash, Entry, EntryKind, Receipt, Status } from '../bindings/api';
-import type { ChatState, Step } from '../bindings/core';
+import type { ChatState, Fingerprint, Step } from '../bindings/core';
 
 export interface World {
   status: Status;
   chats: Chat[];
   crashes: Crash[];
+  fingerprints: Fingerprint[];
   /** By chat id, oldest first. */
   timelines: Map<string, Entry[]>;
   checkpoints: Map<string, Checkpoint[]>;
@@ -22,7 +23,7 @@ const HASH_B = '51b8d0aa7e3f42c9960d1e7b8a5f30c412de96b7f48a0c35d9e16072ab4fc8e3
 export const idOf = (n: number) => `claude-code:${String(n).padStart(8, '0')}-5a1e-4c0b-9d2f-7e6a1b3c4d5e`;
 
 export function emptyWorld(now: number): World {
-  return { status: statusAt(now), chats: [], crashes: [], timelines: new Map(), checkpoints: new Map() };
+  return { status: statusAt(now), chats: [], crashes: [], fingerprints: [], timelines: new Map(), checkpoints: new Map() };
 }
 
 export function world(now: number): World {
@@ -82,7 +83,7 @@ export function world(now: number): World {
 
   const timelines = new Map(chats.map((each) => [each.id, timeline(each, now)]));
   const checkpoints = new Map(chats.map((each) => [each.id, checkpointsOf(each, now)]));
-  return { status: statusAt(now), chats, crashes: crashesOf(chats, now), timelines, checkpoints };
+  return { status: statusAt(now), chats, crashes: crashesOf(chats, now), fingerprints: fingerprintsAt(now), timelines, checkpoints };
 }
 
 const ENDED_TITLES = [
@@ -203,6 +204,31 @@ export function receiptOf(chat: Chat, id: number, now: number, more: Partial<Rec
     steps: stepsOf(chat),
     ...more,
   };
+}
+
+function fingerprintsAt(now: number): Fingerprint[] {
+  const at = (ago: number) => new Date(now - ago).toISOString();
+  const traits = { client: 'claude-code', client_version: '2.1.329', last_tool: null, memory: null, message: null } as const;
+  return [
+    {
+      id: '346f99a28ddd',
+      traits: { ...traits, kind: 'hung', memory: 'below2_gb' },
+      count: 6,
+      first_seen: at(4 * DAY),
+      last_seen: at(2 * HOUR),
+      words: 'Claude Code 2.1.329 froze 6 times since Tuesday',
+      shared: '1 to 2 GB of memory',
+    },
+    {
+      id: '0c8d11e5a9f2',
+      traits: { ...traits, kind: 'killed', last_tool: 'Bash' },
+      count: 2,
+      first_seen: at(DAY),
+      last_seen: at(48 * SECOND),
+      words: 'Claude Code 2.1.329 was killed twice since yesterday',
+      shared: 'in Bash',
+    },
+  ];
 }
 
 function crashesOf(chats: Chat[], now: number): Crash[] {

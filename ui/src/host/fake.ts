@@ -67,6 +67,7 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
         return { chat: chatOf(played, args.target), timeline: all.slice(-args.limit), earlier: Math.max(0, all.length - args.limit) };
       }),
     crashes: () => answer('crashes', undefined, () => played.crashes),
+    fingerprints: (args) => answer('fingerprints', args, () => played.fingerprints),
     checkpoints: (args) => answer('checkpoints', args, () => played.checkpoints.get(args.target) ?? []),
     async take_checkpoint(args) {
       const taken = await answer('take_checkpoint', args, () => checkpointFor(played, args.target, args.note, now));
@@ -111,10 +112,10 @@ export function openFakeHost(search: URLSearchParams): FakeHost {
     host.world.status.warnings.push('The folder /home/ada/.claude/projects/-srv cannot be read: permission denied. Its chats are not kept.');
   }
   if (scene === 'error') {
-    for (const call of ['chats', 'chat', 'crashes', 'checkpoints'] as const) host.failures.set(call, STORE_FAILURE);
+    for (const call of ['chats', 'chat', 'crashes', 'fingerprints', 'checkpoints'] as const) host.failures.set(call, STORE_FAILURE);
   }
   if (scene === 'down') {
-    for (const call of ['status', 'chats', 'chat', 'crashes', 'checkpoints'] as const) host.failures.set(call, ENGINE_DOWN);
+    for (const call of ['status', 'chats', 'chat', 'crashes', 'fingerprints', 'checkpoints'] as const) host.failures.set(call, ENGINE_DOWN);
   }
   return host;
 }

@@ -14,6 +14,7 @@ import type {
   RestoreRequest,
   Status,
 } from '../bindings/api';
+import type { Fingerprint } from '../bindings/core';
 
 export type Stop = () => void;
 
@@ -24,6 +25,8 @@ export interface Host {
   /** The chat and the newest `limit` entries of its timeline. */
   chat(args: { target: string; limit: number }): Promise<ChatDetail>;
   crashes(): Promise<Crash[]>;
+  /** Crashes that look alike, grouped; days are named as so many minutes east of UTC. */
+  fingerprints(args: { offset_minutes: number }): Promise<Fingerprint[]>;
   checkpoints(args: { target: string }): Promise<Checkpoint[]>;
   take_checkpoint(args: { target: string; note: string | null }): Promise<Checkpoint>;
   restore(args: { request: RestoreRequest }): Promise<Receipt>;

@@ -16,6 +16,7 @@ test('each call is the command of the same name with the same arguments', async 
   await host.chats();
   await host.chat({ target: 'a', limit: 7 });
   await host.crashes();
+  await host.fingerprints({ offset_minutes: 60 });
   await host.checkpoints({ target: 'a' });
   await host.take_checkpoint({ target: 'a', note: null });
   await host.restore({ request });
@@ -29,6 +30,7 @@ test('each call is the command of the same name with the same arguments', async 
     ['chats', {}],
     ['chat', { target: 'a', limit: 7 }],
     ['crashes', {}],
+    ['fingerprints', { offsetMinutes: 60 }],
     ['checkpoints', { target: 'a' }],
     ['take_checkpoint', { target: 'a', note: null }],
     ['restore', { request }],

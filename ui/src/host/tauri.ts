@@ -21,6 +21,7 @@ export async function openTauriHost(): Promise<Host> {
     chats: () => invoke('chats'),
     chat: (args) => invoke('chat', args),
     crashes: () => invoke('crashes'),
+    fingerprints: ({ offset_minutes }) => invoke('fingerprints', { offsetMinutes: offset_minutes }),
     checkpoints: (args) => invoke('checkpoints', args),
     take_checkpoint: (args) => invoke('take_checkpoint', args),
     restore: (args) => invoke('restore', args),

@@ -1,6 +1,7 @@
 // What the pages ask for, and which events make each answer stale.
 
 import type { Chat, ChatDetail, Checkpoint, Crash, Event, Status } from '../bindings/api';
+import type { Fingerprint } from '../bindings/core';
 import { live, type Live } from './live.svelte';
 
 export function liveStatus(): Live<Status> {
@@ -47,6 +48,14 @@ export function liveCrashes(): Live<Crash[]> {
           return false;
       }
     },
+  );
+}
+
+/** Crashes that look alike; days are named as this reader's. */
+export function liveFingerprints(): Live<Fingerprint[]> {
+  return live(
+    (host) => host.fingerprints({ offset_minutes: -new Date().getTimezoneOffset() }),
+    ({ event }) => event === 'crash_recorded',
   );
 }
 

@@ -12,7 +12,7 @@ use shim_core::{
     digest::{Digest, Turn},
     restore::StepFailed,
 };
-use shim_store::Urgency;
+use shim_store::{Urgency, faults};
 
 use super::Work;
 use crate::{
@@ -165,11 +165,13 @@ impl Work<'_> {
         marked.map_err(|error| {
             StepFailed(format!("nothing was started, since that could not be recorded: {error}"))
         })?;
+        faults::boundary("restore.start.marked");
         let child =
             if self.job.headless { self.start_worker(&launch, &input) } else { self.start_terminal(&launch) };
         let child = child.map_err(|error| {
             StepFailed(format!("{} could not be started: {error}", launch.program.display()))
         })?;
+        faults::boundary("restore.start.spawned");
         let pid = child.id();
         self.started = true;
         if self.job.headless {

@@ -52,6 +52,7 @@ pub fn router(context: Engine) -> Router {
         .route("/chat", get(chat))
         .route("/crashes", get(crashes))
         .route("/signals", get(signals_of_chat))
+        .route("/fingerprints", get(fingerprints))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
         .route("/restore", post(restore_chat))
         .route("/export", get(export))
@@ -73,6 +74,16 @@ struct Target {
     checkpoint: Option<i64>,
     minutes: Option<u64>,
 }
+
+#[derive(Deserialize)]
+struct Reader {
+    /// The reader's distance from UTC.
+    #[serde(default)]
+    offset_minutes: i32,
+}
+
+/// No place is further from UTC, in minutes.
+const OFFSET_MAX: i32 = 14 * 60;
 
 /// Runs what blocks off the listener's threads.
 async fn blocking<T: Serialize + Send + 'static>(
@@ -193,6 +204,13 @@ async fn crashes(State(context): State<Engine>) -> Response {
             };
             rows.into_iter().map(view).collect::<Vec<Crash>>()
         })
+    })
+    .await
+}
+
+async fn fingerprints(State(context): State<Engine>, Query(query): Query<Reader>) -> Response {
+    blocking(context.handle, move |handle| {
+        crate::fingerprints::fingerprints(handle, query.offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX))
     })
     .await
 }

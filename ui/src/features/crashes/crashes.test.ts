@@ -17,6 +17,22 @@ test('lists open crashes first, each with kind, what was in flight and when it w
   expect(inside(row(10)).queryByTestId('restore-button')).toBeNull();
 });
 
+test('says above the list what crashed in the same way more than once', async () => {
+  const host = await open('#/crashes');
+  const groups = await screen.findAllByTestId('fingerprint');
+  expect(groups.map(textOf)).toEqual([
+    expect.stringMatching(/^Claude Code 2.1.329 froze 6 times since Tuesday 1 to 2 GB of memory last 2 h ago$/),
+    expect.stringMatching(/^Claude Code 2.1.329 was killed twice since yesterday in Bash last \d+ s ago$/),
+  ]);
+  expect(host.called('fingerprints')).toEqual([{ offset_minutes: -new Date().getTimezoneOffset() }]);
+
+  for (const group of host.world.fingerprints) group.count = 1;
+  const [first] = host.world.crashes;
+  if (!first) throw new Error('no crash');
+  host.emit({ event: 'crash_recorded', crash: first });
+  await waitFor(() => expect(screen.queryByTestId('fingerprint')).toBeNull());
+});
+
 test('restores a crash from the list by its number', async () => {
   const host = await open('#/crashes');
   await screen.findAllByTestId('crash-row');

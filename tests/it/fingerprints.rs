@@ -1,0 +1,32 @@
+//! Crashes that look alike are told as one: of real chats, through the command line.
+
+use shim_standin::client::{Headless, Start};
+
+use crate::world::{WAIT, World};
+
+#[test]
+fn crashes_that_look_alike_are_told_as_one() {
+    let world = World::new();
+    assert_eq!(world.json(&["crashes", "--by-fingerprint"]).as_array().map(Vec::len), Some(0));
+    for project in ["one", "two"] {
+        let start = Start::new(world.home.project(project).unwrap(), "@@slow 2000 0.1 1");
+        let mut chat = Headless::start(&world.home, &start).unwrap();
+        chat.wait_for_words(WAIT, 3).unwrap();
+        world.wait_for_state(&chat.session_id, "working");
+        chat.kill().unwrap();
+        world.wait_for_crash(&chat.session_id);
+    }
+    let groups = world.json(&["crashes", "--by-fingerprint"]);
+    let groups = groups.as_array().unwrap();
+    // Of one that died within seconds of its start no memory was read yet: that tells it from the other.
+    assert!((1..=2).contains(&groups.len()), "{groups:?}");
+    assert_eq!(groups.iter().map(|group| group["count"].as_u64().unwrap()).sum::<u64>(), 2, "{groups:?}");
+    for group in groups {
+        let traits = &group["traits"];
+        assert_eq!((&traits["kind"], &traits["client_version"]), (&"killed".into(), &"2.1.329".into()));
+        let words = group["words"].as_str().unwrap();
+        assert!(words.starts_with("Claude Code 2.1.329 was killed "), "{words}");
+    }
+    let table = world.shim(&["crashes", "--by-fingerprint"]);
+    assert!(String::from_utf8_lossy(&table.stdout).contains("Claude Code 2.1.329 was killed"), "{table:?}");
+}
