@@ -12,6 +12,7 @@ mod claude_desktop;
 mod codex;
 mod forks;
 mod gemini;
+mod hangs;
 mod hooks;
 mod hostile;
 mod install;

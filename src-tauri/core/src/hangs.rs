@@ -127,6 +127,8 @@ pub enum Tools {
 pub enum Network {
     Unknown,
     NoConnection,
+    /// Bytes came that it does not take.
+    Unread,
     /// Time since the last byte that it took.
     QuietFor(Duration),
 }
@@ -333,7 +335,7 @@ fn is_certain(suspicion: &Suspicion, look: &Look, closer: Closer, thresholds: &T
         (Form::Stopped, _) => 1.0,
         (Form::Spin | Form::Silent, Network::Unknown) => UNTOLD_NETWORK,
         (Form::Silent, Network::NoConnection) => NO_CONNECTION,
-        (Form::Spin | Form::Silent, Network::NoConnection | Network::QuietFor(_)) => 1.0,
+        (Form::Spin | Form::Silent, Network::NoConnection | Network::Unread | Network::QuietFor(_)) => 1.0,
     };
     let span = look.awake_seconds - suspicion.since_awake;
     suspicion.readings >= thresholds.readings
@@ -358,6 +360,7 @@ fn evidence(suspicion: &Suspicion, look: &Look, closer: Closer) -> Vec<Evidence>
     let network = match closer.network {
         Network::Unknown => "this system does not tell what comes over its connections".to_owned(),
         Network::NoConnection => "it has no connection".to_owned(),
+        Network::Unread => "it does not take what came over its connections".to_owned(),
         Network::QuietFor(quiet) => format!("it took nothing over its connections for {} s", quiet.as_secs()),
     };
     let mut all = vec![("process", process), ("process", readings), ("transcript", transcript)];

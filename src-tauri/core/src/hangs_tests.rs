@@ -238,6 +238,8 @@ fn where_the_network_says_nothing_patience_is_longer() {
     for (share, network, at) in [
         (0.0, Network::NoConnection, 1800),
         (0.0, Network::Unknown, 3600),
+        (0.0, Network::Unread, 900),
+        (1.0, Network::Unread, 300),
         (1.0, Network::NoConnection, 300),
         (1.0, Network::Unknown, 1200),
     ] {

@@ -2,6 +2,7 @@
 //! each with its line and key.
 
 mod clients;
+mod hangs;
 mod journal;
 mod keys;
 mod restore;
@@ -14,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 pub use keys::{Key, keys};
 
 use self::keys::Kind;
-use crate::{chats::Client, restore::OrphanPolicy, supervisor::RestoreWindow};
+use crate::{chats::Client, memory, prompts, restore::OrphanPolicy, supervisor::RestoreWindow};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -34,6 +35,9 @@ pub struct Settings {
     pub restore_orphans: OrphanPolicy,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
+    pub hang: crate::hangs::Thresholds,
+    pub memory: memory::Thresholds,
+    pub prompt_notice: Duration,
 }
 
 /// What is set for one client.
@@ -84,6 +88,9 @@ impl Default for Settings {
             restore_start_timeout: Duration::from_secs(60),
             restore_orphans: OrphanPolicy::End,
             terminal_command: Vec::new(),
+            hang: crate::hangs::Thresholds::default(),
+            memory: memory::Thresholds::default(),
+            prompt_notice: prompts::NOTICE_AFTER,
         }
     }
 }

@@ -29,6 +29,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clients::{Change, ClientHome, Transcript},
     desktop::Desktops,
+    hangs::Hangs,
     home::Home,
     hooks::HeardChats,
     journal::{Kept, Tracked},
@@ -135,6 +136,8 @@ pub struct Watch {
     /// What the system told last of each live chat's processes, and of the machine.
     pub readings: HashMap<ChatId, Reading>,
     pub host: HostReading,
+    /// What may hang, run out of memory or wait too long.
+    pub hangs: Hangs,
     /// Clients whose processes could not be told at the last look.
     pub untold: BTreeSet<Client>,
     /// When a client's processes were last looked for because an unattended chat grew.
@@ -240,6 +243,7 @@ impl Watch {
             desktops: Desktops::default(),
             readings: HashMap::new(),
             host: HostReading::default(),
+            hangs: Hangs::default(),
             untold: BTreeSet::new(),
             looked: HashMap::new(),
             handle,
@@ -313,6 +317,7 @@ impl Watch {
             }
             if Instant::now() >= next_sample {
                 self.sample();
+                self.look_for_hangs();
                 next_sample = Instant::now() + SAMPLE_EVERY;
             }
             if Instant::now() >= next_persist {
