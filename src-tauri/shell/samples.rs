@@ -30,6 +30,8 @@ pub fn chat(id: &str, state: ChatState, last_activity: Timestamp) -> Chat {
         permission_mode: None,
         client_version: None,
         open_crash: None,
+        limit: None,
+        suspicion: None,
     }
 }
 

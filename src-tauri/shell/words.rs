@@ -39,6 +39,7 @@ pub fn crash(kind: CrashKind, in_turn: InTurn) -> String {
         CrashKind::Exited => "ended",
         CrashKind::Shutdown => "cut off by a shutdown",
         CrashKind::ClientUpdate => "cut off by an update of its app",
+        CrashKind::OutOfMemory => "out of memory",
         // These say when by themselves.
         CrashKind::Hung => return "found hung".to_owned(),
         CrashKind::IndexLost => return "no longer listed by its app".to_owned(),

@@ -14,6 +14,7 @@ mod codex;
 mod fingerprints;
 mod forks;
 mod gemini;
+mod hangs;
 mod hooks;
 mod hostile;
 mod install;

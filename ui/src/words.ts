@@ -1,7 +1,7 @@
 // The words shown for each value of the wire's enums.
 
 import type { EntryKind } from './bindings/api';
-import type { ChatState, Client, CrashKind, InTurn, Level, RefusalReason, Then, Trigger } from './bindings/core';
+import type { ChatState, Client, CrashKind, Form, InTurn, Level, RefusalReason, Then, Trigger } from './bindings/core';
 
 export const STATE_WORDS: Record<ChatState, string> = {
   working: 'Working',
@@ -29,6 +29,12 @@ export const RISK_WORDS: Record<Level, string> = {
   danger: 'Danger',
 };
 
+export const FORM_MEANINGS: Record<Form, string> = {
+  spin: 'It uses a processor core up and gets nowhere',
+  silent: 'It does nothing in the middle of a turn',
+  stopped: 'It was stopped, and not in its terminal',
+};
+
 export const CLIENT_NAMES: Record<Client, string> = {
   'claude-code': 'Claude Code',
   codex: 'Codex',
@@ -43,6 +49,7 @@ export const KIND_WORDS: Record<CrashKind, string> = {
   shutdown: 'Shutdown',
   client_update: 'Update',
   hung: 'Hung',
+  out_of_memory: 'Out of memory',
   index_lost: 'Not listed',
 };
 
@@ -52,6 +59,7 @@ export const KIND_MEANINGS: Record<CrashKind, string> = {
   shutdown: 'The machine went down under it',
   client_update: 'The app that hosts it restarted for an update',
   hung: 'The process lives and does nothing',
+  out_of_memory: 'Memory ran out: its own, or the machine’s',
   index_lost: 'The chat is whole, and its client no longer lists it',
 };
 
@@ -74,6 +82,7 @@ export const REFUSAL_WORDS: Record<RefusalReason, string> = {
   orphans_alive: 'tools of the dead process still run',
   checkpoint_gone: 'the checkpoint is gone',
   unsupported: 'the client cannot do that',
+  limit: 'a usage limit lasts',
 };
 
 export const TRIGGER_WORDS: Record<Trigger, string> = {

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use shim_core::{
     chats::{ChatId, ChatState, Client},
     risk::Risk,
+    hangs::Form,
+    limits::Limit,
     time::Timestamp,
 };
 use ts_rs::TS;
@@ -36,6 +38,18 @@ pub struct Chat {
     pub client_version: Option<String>,
     /// The crash that a restore would mend; null when there is none.
     pub open_crash: Option<i64>,
+    /// The usage limit that the chat waits for; null when there is none.
+    pub limit: Option<Limit>,
+    /// Its process hangs, or may: state `hung` says that it does. Null when it moves.
+    pub suspicion: Option<Suspicion>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "api.ts")]
+pub struct Suspicion {
+    pub form: Form,
+    #[ts(type = "string")]
+    pub since: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::Context;
-use shim_api::{Engine, chats::EntryKind};
+use shim_api::{
+    Engine,
+    chats::{Chat, EntryKind},
+};
 use shim_core::chats::ChatState;
 
 use crate::{print, signals};
@@ -28,7 +31,7 @@ pub fn chats(
             let short: String = chat.session_id.chars().take(8).collect();
             vec![
                 short,
-                chat.state.name().to_owned(),
+                shown_state(chat),
                 chat.pid.map_or_else(String::new, |pid| pid.to_string()),
                 chat.turns.to_string(),
                 print::time(chat.last_activity),
@@ -51,7 +54,17 @@ pub fn chat(engine: &Engine, id: &str, limit: u32, json: bool) -> anyhow::Result
         return print::json(&detail);
     }
     let chat = &detail.chat;
-    say!("{}\n{}  {}  {} turns, {} tokens", chat.title, chat.id, chat.state.name(), chat.turns, chat.tokens);
+    say!("{}\n{}  {}  {} turns, {} tokens", chat.title, chat.id, shown_state(chat), chat.turns, chat.tokens);
+    if let Some(limit) = &chat.limit {
+        let end = limit
+            .resets_at
+            .map_or_else(|| "its end was not said".to_owned(), |at| format!("until {}", print::time(at)));
+        say!("waits for a usage limit ({end}): {}", limit.message);
+    }
+    if let Some(suspicion) = &chat.suspicion {
+        let does = if chat.state == ChatState::Hung { "hangs" } else { "may hang" };
+        say!("{does} ({}) since {}", suspicion.form.name(), print::time(suspicion.since));
+    }
     if let Some(cwd) = &chat.cwd {
         say!("in {cwd}");
     }
@@ -71,6 +84,15 @@ pub fn chat(engine: &Engine, id: &str, limit: u32, json: bool) -> anyhow::Result
         );
     }
     Ok(())
+}
+
+/// The state, with what a person should know besides.
+fn shown_state(chat: &Chat) -> String {
+    match (&chat.limit, &chat.suspicion) {
+        (Some(_), _) => format!("{} (limit)", chat.state.name()),
+        (None, Some(_)) if chat.state != ChatState::Hung => format!("{} (hung?)", chat.state.name()),
+        (None, _) => chat.state.name().to_owned(),
+    }
 }
 
 fn kind_name(kind: EntryKind) -> &'static str {

@@ -26,13 +26,22 @@ pub enum CrashKind {
     ClientUpdate,
     /// The process lives and does nothing.
     Hung,
+    /// Memory ran out: its own heap, or the machine's.
+    OutOfMemory,
     /// The chat is whole, and its client no longer lists it.
     IndexLost,
 }
 
 impl CrashKind {
-    pub const ALL: [Self; 6] =
-        [Self::Killed, Self::Exited, Self::Shutdown, Self::ClientUpdate, Self::Hung, Self::IndexLost];
+    pub const ALL: [Self; 7] = [
+        Self::Killed,
+        Self::Exited,
+        Self::Shutdown,
+        Self::ClientUpdate,
+        Self::Hung,
+        Self::OutOfMemory,
+        Self::IndexLost,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -41,6 +50,7 @@ impl CrashKind {
             Self::Shutdown => "shutdown",
             Self::ClientUpdate => "client_update",
             Self::Hung => "hung",
+            Self::OutOfMemory => "out_of_memory",
             Self::IndexLost => "index_lost",
         }
     }
@@ -172,8 +182,23 @@ pub struct Death<'a> {
     pub gone: Gone,
     pub last_words: &'a LastWords,
     pub digest: &'a Digest,
+    /// What was known of its memory when it went.
+    pub memory: Option<MemoryAtDeath>,
     /// The app that hosted the process was about to restart for an update.
     pub host_updating: bool,
+}
+
+/// What the last reading before a death told of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryAtDeath {
+    /// Resident memory of the process, in bytes.
+    pub rss_bytes: u64,
+    /// What its heap may hold, where that is known, in bytes.
+    pub heap_bytes: Option<u64>,
+    /// Processes that the system ended for lack of memory since that reading.
+    pub ended_by_system: u64,
+    /// The largest of the processes that went since that reading: the one that the system picks.
+    pub was_largest: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -199,15 +224,47 @@ pub fn verdict(death: &Death<'_>) -> Verdict {
         return Verdict::CleanEnd;
     }
     let (in_turn, in_flight) = cut(death);
+    let memory = out_of_memory(death);
     let kind = match (death.gone, death.last_words.leave) {
         (Gone::BeforeBoot, _) => CrashKind::Shutdown,
+        _ if memory.is_some() => CrashKind::OutOfMemory,
         _ if death.host_updating => CrashKind::ClientUpdate,
         (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::Orderly) => CrashKind::Exited,
         (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::LeftBehind | Leave::Unsaid) => {
             CrashKind::Killed
         }
     };
-    Verdict::Crash { kind, in_turn, in_flight, evidence: evidence(death, in_turn) }
+    let mut evidence = evidence(death, in_turn);
+    evidence.extend(memory.map(|says| Evidence { source: "memory".to_owned(), says }));
+    Verdict::Crash { kind, in_turn, in_flight, evidence }
+}
+
+/// Share of its heap's limit from which on a process that went without a word went for lack of memory.
+const HEAP_FULL: f64 = 0.9;
+/// The same of one that ended itself as V8 does when its heap is full.
+const HEAP_FULL_ABORTED: f64 = 0.75;
+const MIB: u64 = 1024 * 1024;
+
+/// What says that memory ran out. Without a sign it stays unknown, and the death a killing.
+fn out_of_memory(death: &Death<'_>) -> Option<String> {
+    let memory = death.memory?;
+    let aborted = match (death.gone, death.last_words.leave) {
+        (_, Leave::Orderly) | (Gone::BeforeBoot | Gone::PidReused, _) => return None,
+        (Gone::Exited(Some(ExitStatus::Signal(6) | ExitStatus::Code(134))), _) => true,
+        // It was ended by hand, or ended itself.
+        (Gone::Exited(Some(ExitStatus::Signal(1 | 2 | 15) | ExitStatus::Code(0..=127))), _) => return None,
+        (Gone::Exited(_) | Gone::Absent, _) => false,
+    };
+    let held = memory.rss_bytes / MIB;
+    if memory.ended_by_system > 0 && memory.was_largest && !aborted {
+        return Some(format!(
+            "the system ended a process for lack of memory as this one went; it held {held} MiB"
+        ));
+    }
+    let heap = memory.heap_bytes.filter(|heap| *heap > 0)?;
+    let full = if aborted { HEAP_FULL_ABORTED } else { HEAP_FULL };
+    let is_full = memory.rss_bytes as f64 >= heap as f64 * full;
+    is_full.then(|| format!("it held {held} MiB when it went, and its heap may hold {} MiB", heap / MIB))
 }
 
 fn is_open(turn: &Turn) -> bool {

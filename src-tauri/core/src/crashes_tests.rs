@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use super::{
-    CrashKind, Death, Evidence, ExitStatus, Gone, InTurn, LastWords, Leave, RegistryStatus, ToolCall,
-    Verdict, verdict,
+    CrashKind, Death, Evidence, ExitStatus, Gone, InTurn, LastWords, Leave, MemoryAtDeath, RegistryStatus,
+    ToolCall, Verdict, verdict,
 };
 use crate::{
     chats::{Client, ProcessKey},
@@ -82,6 +82,7 @@ fn judge(transcript_words: &[Words], last_words: LastWords, gone: Gone) -> Told 
         gone,
         last_words: &last_words,
         digest: &digest,
+        memory: None,
         host_updating: false,
     }) {
         Verdict::CleanEnd => None,
@@ -269,6 +270,7 @@ fn the_evidence_is_what_was_seen() {
         gone: KILLED,
         last_words: &last_words,
         digest: &digest,
+        memory: None,
         host_updating: false,
     };
     assert_eq!(verdict(&death), expected);
@@ -290,5 +292,59 @@ fn names_are_read_as_they_are_written() {
         ("dreaming", RegistryStatus::Other("dreaming".to_owned())),
     ] {
         assert_eq!(RegistryStatus::from_name(name), status);
+    }
+}
+
+#[test]
+fn memory_that_ran_out_is_told_only_where_something_says_so() {
+    const GIB: u64 = 1 << 30;
+    let words = |leave| LastWords { status: RegistryStatus::Busy, updated_at: None, leave };
+    let kind = |gone, leave, memory| {
+        let (process, digest, last_words) =
+            (ProcessKey { pid: 7, start: "1".to_owned() }, transcript(&[Asked]), words(leave));
+        let death = Death {
+            process: &process,
+            gone,
+            last_words: &last_words,
+            digest: &digest,
+            memory,
+            host_updating: false,
+        };
+        match verdict(&death) {
+            Verdict::Crash { kind, evidence, .. } => {
+                let said = evidence.iter().any(|evidence| evidence.source == "memory");
+                assert_eq!(said, kind == CrashKind::OutOfMemory);
+                Some(kind)
+            }
+            Verdict::CleanEnd => None,
+        }
+    };
+    let held = |rss, heap, ended_by_system, was_largest| {
+        Some(MemoryAtDeath { rss_bytes: rss, heap_bytes: heap, ended_by_system, was_largest })
+    };
+    let signal = |number| Gone::Exited(Some(ExitStatus::Signal(number)));
+    let code = |number| Gone::Exited(Some(ExitStatus::Code(number)));
+    let unknown = Gone::Exited(None);
+    let (killed, oom) = (CrashKind::Killed, CrashKind::OutOfMemory);
+    for (gone, leave, memory, expected) in [
+        (unknown, Leave::LeftBehind, None, killed),
+        (unknown, Leave::LeftBehind, held(GIB, None, 0, true), killed),
+        (unknown, Leave::LeftBehind, held(GIB, None, 1, true), oom),
+        (unknown, Leave::Unsaid, held(GIB, None, 1, true), oom),
+        (signal(9), Leave::LeftBehind, held(GIB, None, 1, true), oom),
+        (code(137), Leave::LeftBehind, held(GIB, None, 1, true), oom),
+        (unknown, Leave::LeftBehind, held(GIB, None, 1, false), killed),
+        (signal(15), Leave::LeftBehind, held(GIB, None, 1, true), killed),
+        (unknown, Leave::Orderly, held(GIB, None, 1, true), CrashKind::Exited),
+        (Gone::BeforeBoot, Leave::LeftBehind, held(GIB, None, 1, true), CrashKind::Shutdown),
+        (unknown, Leave::LeftBehind, held(GIB, Some(4 * GIB), 0, true), killed),
+        (unknown, Leave::LeftBehind, held(4 * GIB, Some(4 * GIB), 0, true), oom),
+        (signal(6), Leave::LeftBehind, held(GIB, Some(4 * GIB), 0, true), killed),
+        (signal(6), Leave::LeftBehind, held(3 * GIB + 1, Some(4 * GIB), 0, true), oom),
+        (code(134), Leave::LeftBehind, held(3 * GIB + 1, Some(4 * GIB), 0, true), oom),
+        (unknown, Leave::LeftBehind, held(3 * GIB + 1, Some(4 * GIB), 0, true), killed),
+        (code(1), Leave::LeftBehind, held(4 * GIB, Some(4 * GIB), 0, true), killed),
+    ] {
+        assert_eq!(kind(gone, leave, memory), Some(expected), "{gone:?} {leave:?} {memory:?}");
     }
 }

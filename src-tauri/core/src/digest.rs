@@ -8,6 +8,7 @@ use crate::{
     checkpoints::Todo,
     clients::{Unreadable, read_line, shorten},
     crashes::ToolCall,
+    limits::Limit,
     lines::{Line, Lines},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, What},
     signals::Tally,
@@ -79,6 +80,12 @@ pub struct Digest {
     /// What its records add up to; of a digest that an older version stored, nothing.
     #[serde(default = "Tally::uncounted")]
     pub tally: Tally,
+    /// The usage limit that the last turn ran into.
+    #[serde(default)]
+    limit: Option<Limit>,
+    /// When a quota that was used up is whole again.
+    #[serde(default)]
+    quota_resets_at: Option<Timestamp>,
     title: Option<(TitleRank, String)>,
     /// A message of the user's waits for the end of its turn.
     asked: bool,
@@ -91,6 +98,11 @@ impl Digest {
     /// A title that a person recognises: their own, the model's, or the first thing they asked.
     pub fn title(&self) -> Option<&str> {
         self.title.as_ref().map(|(_, text)| text.as_str())
+    }
+
+    /// The usage limit that the chat waits for.
+    pub fn limit(&self, now: Timestamp) -> Option<&Limit> {
+        self.limit.as_ref().filter(|limit| limit.lasts(now))
     }
 
     pub fn in_flight(&self) -> Vec<ToolCall> {
@@ -119,6 +131,7 @@ impl Digest {
         keep(&mut self.branch, observed.branch);
         keep(&mut self.permission_mode, observed.permission_mode);
         keep(&mut self.provider, observed.provider);
+        self.fold_limit(observed.limit, observed.quota_resets_at, &observed.what);
         let turns = self.turns;
         match observed.what {
             What::Prompt { text } => {
@@ -150,6 +163,19 @@ impl Digest {
             What::Other => {}
         }
         self.turns > turns
+    }
+
+    /// A limit stands until the model answers.
+    fn fold_limit(&mut self, limit: Option<Limit>, resets_at: Option<Timestamp>, what: &What) {
+        self.quota_resets_at = resets_at.or(self.quota_resets_at);
+        match limit {
+            Some(limit) => {
+                let resets_at = limit.resets_at.or(self.quota_resets_at.take());
+                self.limit = Some(Limit { resets_at, ..limit });
+            }
+            None if matches!(what, What::Answer(_)) => (self.limit, self.quota_resets_at) = (None, None),
+            None => {}
+        }
     }
 
     fn fold_answer(&mut self, answer: Answer, at: Option<Timestamp>) {

@@ -1,6 +1,6 @@
 //! What one record of a transcript tells, in words common to all clients.
 
-use crate::{checkpoints::Todo, crashes::ToolCall, time::Timestamp};
+use crate::{checkpoints::Todo, crashes::ToolCall, limits::Limit, time::Timestamp};
 
 /// One record, read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +15,10 @@ pub struct Observed {
     pub provider: Option<String>,
     /// Belongs to a sub-agent's own conversation.
     pub sidechain: bool,
+    /// The usage limit that it tells of.
+    pub limit: Option<Limit>,
+    /// When a quota that is used up is whole again.
+    pub quota_resets_at: Option<Timestamp>,
     pub what: What,
 }
 

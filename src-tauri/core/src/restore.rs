@@ -60,6 +60,8 @@ pub enum RefusalReason {
     CheckpointGone,
     /// The client has no way to do what was asked for.
     Unsupported,
+    /// A usage limit lasts, and nobody asked for it: only a restore that SHIM begins by itself is refused for that.
+    Limit,
 }
 
 /// One step and its outcome.

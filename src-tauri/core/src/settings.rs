@@ -2,6 +2,7 @@
 //! each with its line and key.
 
 mod clients;
+mod hangs;
 mod journal;
 mod keys;
 mod restore;
@@ -15,7 +16,9 @@ use toml::de::{DeTable, DeValue};
 pub use keys::{Key, keys};
 
 use self::keys::Kind;
-use crate::{chats::Client, restore::OrphanPolicy, risk::Zones, supervisor::RestoreWindow};
+use crate::{
+    chats::Client, memory, prompts, restore::OrphanPolicy, risk::Zones, supervisor::RestoreWindow,
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -38,6 +41,9 @@ pub struct Settings {
     pub zones: Zones,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
+    pub hang: crate::hangs::Thresholds,
+    pub memory: memory::Thresholds,
+    pub prompt_notice: Duration,
 }
 
 /// What is set for one client.
@@ -91,6 +97,9 @@ impl Default for Settings {
             signals_keep: Duration::from_secs(90 * DAY),
             zones: Zones::default(),
             terminal_command: Vec::new(),
+            hang: crate::hangs::Thresholds::default(),
+            memory: memory::Thresholds::default(),
+            prompt_notice: prompts::NOTICE_AFTER,
         }
     }
 }

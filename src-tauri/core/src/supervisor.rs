@@ -12,7 +12,8 @@ use crate::{
     chats::{ChatId, ChatState, ProcessKey},
     checkpoints::Trigger,
     crashes::{
-        CrashKind, Death, Evidence, Gone, InTurn, LastWords, RegistryStatus, ToolCall, Verdict, verdict,
+        CrashKind, Death, Evidence, Gone, InTurn, LastWords, MemoryAtDeath, RegistryStatus, ToolCall,
+        Verdict, verdict,
     },
     digest::Digest,
     hangs::Form,
@@ -65,6 +66,8 @@ pub enum Event<'a> {
         evidence: Vec<Evidence>,
         digest: &'a Digest,
     },
+    /// What is known of the memory of a process that goes; told right before `Gone`.
+    MemoryAtDeath { chat: &'a ChatId, process: &'a ProcessKey, memory: MemoryAtDeath },
     /// A process that hung moves again.
     Unhung { chat: &'a ChatId, process: &'a ProcessKey },
     /// A process that was gone again before it was seen went on with the chat.
@@ -142,6 +145,7 @@ pub struct Hang {
 struct Seat {
     processes: BTreeMap<ProcessKey, Presence>,
     hung: BTreeMap<ProcessKey, Hang>,
+    memory: Option<(ProcessKey, MemoryAtDeath)>,
     crashed: bool,
     under_way: bool,
     begun: VecDeque<Timestamp>,
@@ -187,9 +191,15 @@ impl Supervisor {
             Event::Hung { chat, process, form, since, evidence, digest } => {
                 self.hangs(chat, process, hung::Found { form, since, evidence, digest })
             }
+            Event::MemoryAtDeath { chat, process, memory } => {
+                self.seats.entry(chat.clone()).or_default().memory = Some((process.clone(), memory));
+                Vec::new()
+            }
             Event::Unhung { chat, process } => self.moves_again(chat, process),
             Event::Gone { chat, process, gone, last_words, happened_at, digest, host_updating } => {
-                let death = Death { process, gone, last_words: &last_words, digest, host_updating };
+                let memory = self.seats.get_mut(chat).and_then(|seat| seat.memory.take());
+                let memory = memory.filter(|(of, _)| of == process).map(|(_, memory)| memory);
+                let death = Death { process, gone, last_words: &last_words, digest, memory, host_updating };
                 self.gone(chat, &death, happened_at.unwrap_or(now))
             }
             Event::WentOn { chat } => self.went_on(chat),

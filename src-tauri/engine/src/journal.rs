@@ -61,6 +61,12 @@ impl Tracked {
         self.stream.generation
     }
 
+    /// Another number whenever the file grew or was replaced.
+    pub fn progress(&self) -> u64 {
+        let generation = self.stream.generation.cast_unsigned().rotate_left(40);
+        self.stream.known.bytes.wrapping_add(generation)
+    }
+
     pub fn stream_id(&self) -> StreamId {
         self.stream.id
     }

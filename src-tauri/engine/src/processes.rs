@@ -34,6 +34,8 @@ use shim_core::{
 };
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
+#[cfg(target_os = "linux")]
+pub use linux::is_suspended;
 pub use system::{exited, is_our_pid_domain, start_mark, step_back};
 #[cfg(windows)]
 pub use system::{interrupt, leave_interrupts_to_children};
@@ -245,6 +247,27 @@ pub fn tree(root: u32) -> Vec<Orphan> {
     members.into_iter().filter_map(|(_, process)| as_orphan(process)).collect()
 }
 
+/// What a client starts anew every few minutes, so that the machine does not sleep in a turn: no tool.
+const KEEP_AWAKE: [&str; 2] = ["caffeinate", "systemd-inhibit"];
+
+/// Whether anything below a process was started at `at` or later; `None` where the system does not tell.
+pub fn started_something_since(root: u32, at: Timestamp) -> Option<bool> {
+    let mut system = System::new().ok()?;
+    let kind = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+    let root = sysinfo::Pid::from_u32(root);
+    system.process(root)?;
+    let is_below = |process: &sysinfo::Process| {
+        process.pid() != root && line_of(&system, process.pid()).contains(&root) && !is_of_the_system(process)
+    };
+    let is_young = |process: &sysinfo::Process| {
+        process.status() != sysinfo::ProcessStatus::Zombie
+            && !KEEP_AWAKE.iter().any(|name| process.name() == *name)
+            && since(process).plus(START_SLACK) >= at
+    };
+    Some(system.processes().values().any(|process| is_young(process) && is_below(process)))
+}
+
 fn since(process: &sysinfo::Process) -> Timestamp {
     Timestamp::from_ms(i64::try_from(process.start_time()).unwrap_or(0).saturating_mul(1000))
 }
@@ -331,6 +354,23 @@ pub fn end_within(processes: &[Orphan], grace: Duration) -> Vec<Orphan> {
         }
     }
     processes.iter().filter(alive).cloned().collect()
+}
+
+/// Processes that the system ended for lack of memory since it was started, those of memory groups included; 0 where
+/// it does not count them.
+pub fn ended_for_lack_of_memory() -> u64 {
+    let counts =
+        if cfg!(target_os = "linux") { std::fs::read_to_string("/proc/vmstat") } else { Ok(String::new()) };
+    let counts = counts.unwrap_or_default();
+    let count = counts.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Whether a stopped process was stopped in its terminal, as Ctrl-Z does, and can be gone on with there. Where the
+/// system does not tell, it counts as such.
+#[cfg(not(target_os = "linux"))]
+pub fn is_suspended(_pid: u32) -> bool {
+    true
 }
 
 /// What an exit watch reports.

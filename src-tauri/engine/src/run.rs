@@ -29,6 +29,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clients::{Change, ClientHome, Transcript},
     desktop::Desktops,
+    hangs::Hangs,
     home::Home,
     hooks::HeardChats,
     journal::{Kept, Tracked},
@@ -139,6 +140,8 @@ pub struct Watch {
     pub host: HostReading,
     /// Live chats, from reading to reading.
     pub followed: HashMap<ChatId, Followed>,
+    /// What may hang, run out of memory or wait too long.
+    pub hangs: Hangs,
     /// Clients whose processes could not be told at the last look.
     pub untold: BTreeSet<Client>,
     /// When a client's processes were last looked for because an unattended chat grew.
@@ -246,6 +249,7 @@ impl Watch {
             readings: HashMap::new(),
             host: HostReading::default(),
             followed: HashMap::new(),
+            hangs: Hangs::default(),
             untold: BTreeSet::new(),
             looked: HashMap::new(),
             handle,
@@ -319,6 +323,7 @@ impl Watch {
             }
             if Instant::now() >= next_sample {
                 self.sample();
+                self.look_for_hangs();
                 next_sample = Instant::now() + self.home.settings.signals_sample;
             }
             self.predict_when_due();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use shim_api::{
     ApiError,
-    chats::{Chat as ChatView, JournalLag},
+    chats::{Chat as ChatView, JournalLag, Suspicion},
     checkpoints::{Checkpoint, Workspace},
     crashes::Crash,
     error::ErrorCode,
@@ -52,6 +52,8 @@ impl Watch {
             permission_mode: chat.digest.permission_mode.clone(),
             client_version: chat.digest.version.clone(),
             open_crash: self.open_crashes.get(id).copied(),
+            limit: self.limit_of(id),
+            suspicion: self.suspicion_of(id).map(|(form, since)| Suspicion { form, since }),
         })
     }
 

@@ -60,7 +60,7 @@ pub fn pieces(frame: &Frame, directives: &[Directive]) -> Vec<Piece> {
     for directive in spoken(directives) {
         match &directive {
             Directive::Stall(pause) => pieces.push(Piece::Wait(*pause)),
-            Directive::Error { .. } => {}
+            Directive::Error { .. } | Directive::Limit(_) => {}
             Directive::Cut { .. } => {
                 if pieces.len() == 1 {
                     pieces.extend(words(frame, &["cut", "in", "mid"], Duration::ZERO));

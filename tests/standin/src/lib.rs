@@ -6,6 +6,7 @@ mod chat_completions;
 pub mod client;
 mod gemini;
 pub mod install;
+mod limits;
 pub mod mcp_clients;
 pub mod requests;
 mod responses;

@@ -20,8 +20,7 @@ fn main() -> Result<()> {
     println!(
         "Lines of a prompt that the stand-in follows: @@text WORDS, @@think WORDS, @@slow N SECONDS [TIMES],"
     );
-    println!(
-        "@@stall SECONDS, @@tool NAME {{json}}, @@also NAME {{json}}, @@error STATUS [TIMES], @@cut [TIMES]."
-    );
+    println!("@@stall SECONDS, @@tool NAME {{json}}, @@also NAME {{json}}, @@limit [SECONDS],");
+    println!("@@error STATUS [TIMES], @@cut [TIMES].");
     standin.join()
 }

@@ -57,7 +57,7 @@ pub fn pieces(frame: &Frame, body: &Value, directives: &[Directive]) -> Vec<Piec
     for directive in spoken(directives) {
         match &directive {
             Directive::Stall(pause) => pieces.push(Piece::Wait(*pause)),
-            Directive::Error { .. } => {}
+            Directive::Error { .. } | Directive::Limit(_) => {}
             Directive::Cut { .. } => {
                 if index == 0 {
                     pieces.extend(begun_message(frame, index, &["cut", "in", "mid"], Duration::ZERO));

@@ -3,7 +3,7 @@
 //!
 //! `@@text WORDS` · `@@think WORDS` · `@@slow N SECONDS [TIMES]` (N words, SECONDS apart) · `@@stall SECONDS` (silence) ·
 //! `@@tool NAME {json}` · `@@also NAME {json}` (a further call in the same answer) ·
-//! `@@error STATUS [TIMES]` · `@@cut [TIMES]` (the connection drops in mid-answer). With TIMES, only that many tries
+//! `@@limit [SECONDS]` (the usage limit is reached, and ends in so long) · `@@error STATUS [TIMES]` · `@@cut [TIMES]` (the connection drops in mid-answer). With TIMES, only that many tries
 //! of the same request are slow, fail or are cut.
 
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub enum Directive {
         status: u16,
         times: Option<u32>,
     },
+    /// The usage limit is reached. It ends in so long, where that is said.
+    Limit(Option<Duration>),
     /// The connection drops in mid-answer: in the first `times` tries, or all.
     Cut {
         times: Option<u32>,
@@ -115,7 +117,7 @@ fn parse(prompt: &str) -> Vec<Directive> {
             directive(line).unwrap_or_else(|| {
                 Directive::Text(format!(
                     "The stand-in cannot read `@@{line}`. It knows: text WORDS, think WORDS, slow N SECONDS [TIMES], \
-                     stall SECONDS, tool NAME {{json}}, also NAME {{json}}, error STATUS [TIMES], cut [TIMES]."
+                     stall SECONDS, tool NAME {{json}}, also NAME {{json}}, limit [SECONDS], error STATUS [TIMES], cut [TIMES]."
                 ))
             })
         })
@@ -147,6 +149,10 @@ fn directive(line: &str) -> Option<Directive> {
             status: words.next()?.parse().ok().filter(|status| (400..600).contains(status))?,
             times: times(words.next())?,
         },
+        "limit" => Directive::Limit(match words.next() {
+            Some(word) => Some(seconds(word)?),
+            None => None,
+        }),
         "cut" => Directive::Cut { times: times(words.next())? },
         _ => return None,
     })
@@ -229,6 +235,8 @@ mod tests {
             (r#"@@also Read {}"#, Directive::Also { name: "Read".to_owned(), input: json!({}) }),
             ("@@error 529", Directive::Error { status: 529, times: None }),
             ("@@error 429 2", Directive::Error { status: 429, times: Some(2) }),
+            ("@@limit", Directive::Limit(None)),
+            ("@@limit 60", Directive::Limit(Some(ms(60_000)))),
             ("@@cut", Directive::Cut { times: None }),
             ("@@cut 1", Directive::Cut { times: Some(1) }),
         ] {
@@ -246,6 +254,7 @@ mod tests {
             "@@slow 3 -1",
             "@@error 200",
             "@@cut x",
+            "@@limit soon",
             "@@dance",
         ] {
             let [Directive::Text(answer)] = &parse(line)[..] else { panic!("{line}") };

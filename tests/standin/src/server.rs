@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     gemini,
+    limits::{self, Wire},
     requests::{Answer, Request, kept_headers},
     script::{Directive, Part, part},
     stream::{Frame, Piece, pieces, tokens, whole},
@@ -233,7 +234,7 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
     };
     let directives = match due(shared, &body["metadata"], part(messages)) {
         Ok(directives) => directives,
-        Err(status) => return refuse(shared, number, status),
+        Err(refusal) => return refuse(shared, number, Wire::Anthropic, refusal),
     };
     let frame = frame(body, request_bytes);
     let progress = Progress { shared: Arc::clone(shared), number };
@@ -259,7 +260,10 @@ fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_b
         gemini::Ask::Whole => gemini::whole(&frame, body),
         gemini::Ask::Stream => match due(shared, &Value::Null, part) {
             Ok(directives) => return streamed(progress, gemini::pieces(&frame, &directives)),
-            Err(status) => {
+            Err(Refusal::Limit(ends)) => {
+                return refuse(shared, number, Wire::Gemini, Refusal::Limit(ends));
+            }
+            Err(Refusal::Status(status)) => {
                 shared.update(number, |_| Answer::Refused { status });
                 let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 return (code, Json(gemini::failure(status, "the script says so"))).into_response();
@@ -273,14 +277,14 @@ fn gemini(shared: &Arc<Shared>, number: u64, path: &str, body: &Value, request_b
 /// The Responses API, which Codex speaks.
 fn responses(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes: u64) -> Response {
     let Some(part) = crate::responses::part(body) else {
-        return refuse(shared, number, 400);
+        return refuse(shared, number, Wire::Responses, Refusal::Status(400));
     };
     match due(shared, &body["prompt_cache_key"], part) {
         Ok(directives) => {
             let pieces = crate::responses::pieces(&frame(body, request_bytes), body, &directives);
             streamed(Progress { shared: Arc::clone(shared), number }, pieces)
         }
-        Err(status) => refuse(shared, number, status),
+        Err(refusal) => refuse(shared, number, Wire::Responses, refusal),
     }
 }
 
@@ -293,24 +297,33 @@ fn chat_completions(
     request_bytes: u64,
 ) -> Response {
     let Some(part) = crate::chat_completions::part(body) else {
-        return refuse(shared, number, 400);
+        return refuse(shared, number, Wire::ChatCompletions, Refusal::Status(400));
     };
     match due(shared, &Value::from(chat), part) {
         Ok(directives) => {
             let pieces = crate::chat_completions::pieces(&frame(body, request_bytes), &directives);
             streamed(Progress { shared: Arc::clone(shared), number }, pieces)
         }
-        Err(status) => refuse(shared, number, status),
+        Err(refusal) => refuse(shared, number, Wire::ChatCompletions, refusal),
     }
 }
 
-/// What is to be played in this try of a part of `chat`'s script; the status where the script has it fail.
-fn due(shared: &Shared, chat: &Value, part: Part) -> Result<Vec<Directive>, u16> {
+/// Why a request is not answered.
+enum Refusal {
+    Status(u16),
+    Limit(Option<Duration>),
+}
+
+/// What is to be played in this try of a part of `chat`'s script; the refusal where the script has it fail.
+fn due(shared: &Shared, chat: &Value, part: Part) -> Result<Vec<Directive>, Refusal> {
     let mut directives = Vec::new();
     for (place, directive) in part.directives.into_iter().enumerate() {
         let point = || format!("{chat}\n{}\n{}\n{place}", part.prompt, part.results);
         match directive {
-            Directive::Error { status, times } if shared.is_due(point(), times) => return Err(status),
+            Directive::Error { status, times } if shared.is_due(point(), times) => {
+                return Err(Refusal::Status(status));
+            }
+            Directive::Limit(ends) => return Err(Refusal::Limit(ends)),
             Directive::Cut { times } if !shared.is_due(point(), times) => {}
             Directive::Slow { words, times, .. } if !shared.is_due(point(), times) => {
                 directives.push(Directive::Slow { words, every: Duration::ZERO, times });
@@ -321,9 +334,13 @@ fn due(shared: &Shared, chat: &Value, part: Part) -> Result<Vec<Directive>, u16>
     Ok(directives)
 }
 
-fn refuse(shared: &Shared, number: u64, status: u16) -> Response {
+fn refuse(shared: &Shared, number: u64, wire: Wire, refusal: Refusal) -> Response {
+    let (status, response) = match refusal {
+        Refusal::Status(status) => (status, failure(status, "the script says so")),
+        Refusal::Limit(ends) => (429, limits::reached(wire, ends)),
+    };
     shared.update(number, |_| Answer::Refused { status });
-    failure(status, "the script says so")
+    response
 }
 
 fn frame(body: &Value, request_bytes: u64) -> Frame {

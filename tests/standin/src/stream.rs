@@ -47,7 +47,7 @@ pub fn pieces(frame: &Frame, directives: &[Directive]) -> Vec<Piece> {
                 pieces.push(Piece::Cut);
                 return pieces;
             }
-            Directive::Error { .. } => {}
+            Directive::Error { .. } | Directive::Limit(_) => {}
             Directive::Text(text) => {
                 pieces.extend(text_block(
                     index,
@@ -88,7 +88,7 @@ pub fn whole(frame: &Frame, directives: &[Directive]) -> (Value, Duration) {
     for directive in spoken(directives) {
         match &directive {
             Directive::Stall(stall) => pause += *stall,
-            Directive::Cut { .. } | Directive::Error { .. } => {}
+            Directive::Cut { .. } | Directive::Error { .. } | Directive::Limit(_) => {}
             Directive::Slow { words, every, .. } => {
                 pause += every.saturating_mul(*words);
                 blocks.push(block(frame, blocks.len(), &directive));
@@ -106,7 +106,7 @@ pub fn whole(frame: &Frame, directives: &[Directive]) -> (Value, Duration) {
 /// The directives, with a word added where the answer would be empty.
 pub fn spoken(directives: &[Directive]) -> Vec<Directive> {
     let silent = directives.iter().all(|directive| match directive {
-        Directive::Think(_) | Directive::Stall(_) | Directive::Error { .. } => true,
+        Directive::Think(_) | Directive::Stall(_) | Directive::Error { .. } | Directive::Limit(_) => true,
         Directive::Text(_)
         | Directive::Slow { .. }
         | Directive::Tool { .. }
@@ -127,7 +127,9 @@ fn block(frame: &Frame, index: usize, directive: &Directive) -> Value {
         }
         Directive::Text(text) => json!({"type": "text", "text": text}),
         Directive::Slow { words, .. } => json!({"type": "text", "text": slow_words(*words).join(" ")}),
-        Directive::Stall(_) | Directive::Error { .. } | Directive::Cut { .. } => Value::Null,
+        Directive::Stall(_) | Directive::Error { .. } | Directive::Limit(_) | Directive::Cut { .. } => {
+            Value::Null
+        }
     }
 }
 

@@ -46,6 +46,8 @@ export function world(now: number): World {
     permission_mode: n % 2 === 0 ? 'acceptEdits' : 'default',
     client_version: '2.1.329',
     open_crash: null,
+    limit: null,
+    suspicion: null,
     ...more,
   });
 

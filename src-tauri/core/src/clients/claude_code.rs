@@ -11,6 +11,7 @@ use crate::{
     checkpoints::Todo,
     clients::{Record, Registration, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings},
     crashes::{RegistryStatus, ToolCall},
+    limits::{Limit, from_seconds, old_words},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, ToolResult, Usage, What},
     time::Timestamp,
 };
@@ -97,6 +98,14 @@ struct Raw<'a> {
     ai_title: Option<Cow<'a, str>>,
     #[serde(borrow)]
     summary: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    error: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    api_error: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    api_error_type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    quota_limits: Option<&'a RawValue>,
 }
 
 impl<'a> Raw<'a> {
@@ -128,6 +137,10 @@ impl<'a> Raw<'a> {
             custom_title: text("customTitle"),
             ai_title: text("aiTitle"),
             summary: text("summary"),
+            error: text("error"),
+            api_error: text("apiError"),
+            api_error_type: text("apiErrorType"),
+            quota_limits: fields.get("quotaLimits").copied(),
         }
     }
 }
@@ -171,6 +184,10 @@ fn understand(raw: Raw<'_>) -> Record<'_> {
         "summary" => title(raw.summary.as_deref(), TitleRank::Summary),
         _ => What::Other,
     };
+    let limit = match &what {
+        What::ApiError { text } => limit(&raw, text),
+        _ => None,
+    };
     let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
     let is_message = matches!(&*raw.kind, "user" | "assistant") && !raw.is_sidechain;
     Record {
@@ -183,10 +200,33 @@ fn understand(raw: Raw<'_>) -> Record<'_> {
             permission_mode: own(raw.permission_mode),
             provider: None,
             sidechain: raw.is_sidechain,
+            limit,
+            quota_resets_at: None,
             what,
         },
         message: raw.message.filter(|_| is_message),
     }
+}
+
+/// The usage limit that an error tells of. One that the server sets for a moment is none.
+fn limit(raw: &Raw<'_>, text: &str) -> Option<Limit> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Quota {
+        resets_at: Option<i64>,
+    }
+    let is = |field: &Option<Cow<'_, str>>, name: &str| field.as_deref() == Some(name);
+    let spent = is(&raw.api_error_type, "billing_error") || is(&raw.error, "billing_error");
+    let old = old_words(text);
+    if !spent && old.is_none() && !is(&raw.api_error, "usage_limit_reached") {
+        return None;
+    }
+    let quota = raw.quota_limits.and_then(|quota| serde_json::from_str::<Quota>(quota.get()).ok());
+    Some(Limit {
+        message: text.to_owned(),
+        at: raw.timestamp.as_deref().and_then(Timestamp::parse),
+        resets_at: quota.and_then(|quota| quota.resets_at).and_then(from_seconds).or(old),
+    })
 }
 
 fn title(text: Option<&str>, rank: TitleRank) -> What {

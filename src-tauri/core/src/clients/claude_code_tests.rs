@@ -104,9 +104,9 @@ fn a_record_tells_who_when_and_where() {
         branch: own("main"),
         version: own("2.1.329"),
         permission_mode: own("plan"),
-        provider: None,
         sidechain: true,
         what: What::Prompt { text: "hi".to_owned() },
+        ..Observed::default()
     };
     assert_eq!(observed(&record.to_string()), (vec![expected], false));
 }

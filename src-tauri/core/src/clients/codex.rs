@@ -9,6 +9,7 @@ use serde_json::{Value, value::RawValue};
 use super::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings};
 use crate::{
     crashes::ToolCall,
+    limits::{Limit, from_seconds},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, ToolResult, Usage, What},
     time::Timestamp,
 };
@@ -249,6 +250,8 @@ struct Event<'a> {
     thread_name: Option<&'a RawValue>,
     #[serde(borrow, default)]
     thread_settings: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    rate_limits: Option<&'a RawValue>,
 }
 
 /// Where turns begin and end.
@@ -263,7 +266,7 @@ fn event(payload: &RawValue, observed: &mut Observed) {
         }
         "task_complete" | "turn_complete" => {
             observed.uuid = turn();
-            turn_end(&event)
+            turn_end(&event, observed)
         }
         "turn_aborted" => {
             observed.uuid = turn();
@@ -275,6 +278,10 @@ fn event(payload: &RawValue, observed: &mut Observed) {
             }
             _ => What::Other,
         },
+        "token_count" => {
+            observed.quota_resets_at = event.rate_limits.and_then(quota_resets_at);
+            What::Other
+        }
         "thread_settings_applied" => {
             settings(event.thread_settings, observed);
             What::Other
@@ -283,18 +290,47 @@ fn event(payload: &RawValue, observed: &mut Observed) {
     };
 }
 
-fn turn_end(event: &Event<'_>) -> What {
+fn turn_end(event: &Event<'_>, observed: &mut Observed) -> What {
     #[derive(Deserialize)]
     struct Failure<'a> {
         #[serde(borrow, default)]
         message: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        codex_error_info: Option<&'a RawValue>,
     }
     if let Some(failure) = event.error.and_then(payload_of::<Failure<'_>>) {
         let why = text(failure.message).unwrap_or_default();
-        return What::ApiError { text: shorten(&why, TEXT_CHARS_MAX) };
+        let why = shorten(&why, TEXT_CHARS_MAX);
+        if text(failure.codex_error_info).as_deref() == Some("usage_limit_exceeded") {
+            observed.limit = Some(Limit { message: why.clone(), at: observed.at, resets_at: None });
+        }
+        return What::ApiError { text: why };
     }
     // What was said last stands in a record of its own.
     What::Answer(Answer { end: AnswerEnd::Done, ..Answer::default() })
+}
+
+/// A quota of which so much is used has nothing left.
+const USED_UP_PERCENT: f64 = 100.0;
+
+/// When the quotas that are used up are whole again: the later one of the two.
+fn quota_resets_at(limits: &RawValue) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Limits<'a> {
+        #[serde(borrow, default)]
+        primary: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        secondary: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Window {
+        used_percent: f64,
+        resets_at: i64,
+    }
+    let limits: Limits<'_> = payload_of(limits)?;
+    let windows = [limits.primary, limits.secondary].into_iter().flatten().filter_map(payload_of::<Window>);
+    let used_up = windows.filter(|window| window.used_percent >= USED_UP_PERCENT);
+    used_up.filter_map(|window| from_seconds(window.resets_at)).max()
 }
 
 #[derive(Deserialize)]

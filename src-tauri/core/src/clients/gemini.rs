@@ -11,6 +11,7 @@ use super::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings};
 use crate::{
     checkpoints::Todo,
     crashes::ToolCall,
+    limits::Limit,
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, ToolResult, Usage, What},
     time::Timestamp,
 };
@@ -18,6 +19,8 @@ use crate::{
 /// What is said for the user, by the client or by SHIM, is told by how it begins.
 const NOT_THE_USERS: [&str; 4] =
     ["<session_context>", "<state_snapshot>", "[The previous response was interrupted", NOTE_BEGIN];
+/// What an error about a quota that is used up says; one that is over in a moment is asked again by the client.
+const QUOTA_WORDS: [&str; 3] = ["exceeded your current quota", "Usage limit reached", "QUOTA_EXHAUSTED"];
 const NOTE_BEGIN: &str = "<shim_context>";
 
 /// One line, read as loosely as its fields allow.
@@ -99,6 +102,12 @@ fn understand<'a>(record: &'a RawValue, fields: &Fields<'a>) -> Record<'a> {
             "error" => What::ApiError { text: shorten(&content(fields).text, TEXT_CHARS_MAX) },
             _ => What::Other,
         };
+        if let What::ApiError { text } = &observed.what
+            && QUOTA_WORDS.iter().any(|words| text.contains(words))
+        {
+            // When it ends is not written down.
+            observed.limit = Some(Limit { message: text.clone(), at: observed.at, resets_at: None });
+        }
     } else {
         observed.at = at("startTime");
     }

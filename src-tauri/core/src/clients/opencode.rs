@@ -16,6 +16,7 @@ use super::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings};
 use crate::{
     checkpoints::Todo,
     crashes::ToolCall,
+    limits::Limit,
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, ToolResult, Usage, What},
     time::Timestamp,
 };
@@ -139,6 +140,7 @@ fn message(line: &Line<'_>) -> Option<Observed> {
     let completed = time(message.time.as_ref(), "completed");
     let error = message.error.as_ref().filter(|error| !error.is_null());
     let is_summary = message.summary.as_ref().and_then(Value::as_bool).unwrap_or(false);
+    let limit = error.filter(|_| !line.again).and_then(|error| limit(error, at(completed)));
     let what = if line.again {
         What::Other
     } else {
@@ -160,6 +162,7 @@ fn message(line: &Line<'_>) -> Option<Observed> {
         uuid: Some(moment(&line.id)),
         cwd: message.path.as_ref().and_then(|path| text_of(path.get("cwd"))),
         permission_mode: text_of(message.agent.as_ref()).filter(|_| !is_summary),
+        limit,
         what,
         ..Observed::default()
     })
@@ -185,6 +188,21 @@ fn is_abort(error: &Value) -> bool {
 fn error_text(error: &Value) -> String {
     let said = error.pointer("/data/message").or_else(|| error.get("name")).and_then(Value::as_str);
     shorten(said.unwrap_or("the model was not reached"), TEXT_CHARS_MAX)
+}
+
+/// The usage limit that an error tells of; when it ends stands in the answer's headers.
+fn limit(error: &Value, at: Option<Timestamp>) -> Option<Limit> {
+    let said = |pointer: &str| error.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let body = said("/data/responseBody");
+    let is_limit = ["usage_limit_reached", "insufficient_quota", "FreeUsageLimitError", "billing_error"];
+    if error.pointer("/data/statusCode").and_then(Value::as_u64) != Some(429)
+        || !is_limit.iter().any(|word| body.contains(word))
+    {
+        return None;
+    }
+    let seconds: Option<u64> = said("/data/responseHeaders/retry-after").parse().ok();
+    let resets_at = at.zip(seconds).map(|(at, seconds)| at.plus(std::time::Duration::from_secs(seconds)));
+    Some(Limit { message: error_text(error), at, resets_at })
 }
 
 fn usage(tokens: &Value) -> Usage {

@@ -1,11 +1,11 @@
 //! Processes that hang: recorded once for each time, open until it moves again, and the same crash when it
 //! ends without having moved.
 
-use super::{Effect, Hang, NewCrash, Supervisor, changed};
+use super::{Effect, Hang, NewCrash, Presence, Supervisor, changed};
 use crate::{
     chats::{ChatId, ProcessKey},
     checkpoints::Trigger,
-    crashes::{CrashKind, Evidence, InTurn},
+    crashes::{CrashKind, Evidence, InTurn, RegistryStatus},
     digest::{Digest, Turn},
     hangs::Form,
     time::Timestamp,
@@ -35,6 +35,14 @@ impl Supervisor {
 
     pub fn is_hung(&self, chat: &ChatId, process: &ProcessKey) -> bool {
         self.seats.get(chat).is_some_and(|seat| seat.hung.contains_key(process))
+    }
+
+    /// What a live process's client says that it does.
+    pub fn status(&self, chat: &ChatId, process: &ProcessKey) -> Option<&RegistryStatus> {
+        match self.seats.get(chat)?.processes.get(process)? {
+            Presence::Alive(status) => Some(status),
+            Presence::Unknowable => None,
+        }
     }
 
     pub(super) fn hangs(&mut self, chat: &ChatId, process: &ProcessKey, found: Found<'_>) -> Vec<Effect> {

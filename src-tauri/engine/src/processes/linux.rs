@@ -60,6 +60,17 @@ pub fn is_our_pid_domain(domain: &str) -> bool {
     }
 }
 
+/// Whether a stopped process was stopped in its terminal: its shell took the terminal back, and can go on with it.
+pub fn is_suspended(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { return true };
+    let Some(after_name) = stat.iter().rposition(|byte| *byte == b')') else { return true };
+    let rest = String::from_utf8_lossy(stat.get(after_name + 2..).unwrap_or_default()).into_owned();
+    // State, parent, process group, session, terminal, the terminal's foreground group.
+    let fields: Vec<i64> = rest.split(' ').skip(1).take(5).filter_map(|field| field.parse().ok()).collect();
+    let [_, group, _, terminal, foreground] = fields[..] else { return true };
+    terminal != 0 && foreground != group
+}
+
 /// Resolves when the process has exited.
 pub async fn exited(process: &ProcessKey) -> Exit {
     if let Some(watch) = open(process.pid) {

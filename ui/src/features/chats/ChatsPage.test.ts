@@ -142,3 +142,19 @@ test('keeps what it had when a later fetch fails', async () => {
   expect(textOf(await screen.findByTestId('page-error'))).toMatch(/could not be refreshed/);
   expect(rows()).toHaveLength(46);
 });
+
+test('says what holds a chat up: a usage limit with its end, a process that may hang or does', async () => {
+  const host = fakeHost();
+  const [first, second, third] = host.world.chats;
+  if (!first || !second || !third) throw new Error('no chats');
+  const soon = new Date(Date.now() + 3_600_000).toISOString();
+  first.limit = { message: 'You’ve hit your 5-hour limit', at: null, resets_at: soon };
+  second.suspicion = { form: 'silent', since: new Date(Date.now() - 600_000).toISOString() };
+  third.limit = { message: 'spend limit reached', at: null, resets_at: null };
+  await open('#/chats', host);
+  await screen.findAllByTestId('chat-row');
+  const limit = inside(found('chat-row', 'data-chat', first.id)).getByTestId('chat-limit');
+  expect([textOf(limit).slice(0, 19), limit.title]).toEqual(['Usage limit, until ', 'You’ve hit your 5-hour limit']);
+  expect(textOf(inside(found('chat-row', 'data-chat', second.id)).getByTestId('chat-suspicion'))).toMatch(/^May hang: moved last 10.min ago$/);
+  expect(textOf(inside(found('chat-row', 'data-chat', third.id)).getByTestId('chat-limit'))).toBe('Usage limit');
+});

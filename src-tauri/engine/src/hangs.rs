@@ -1,0 +1,267 @@
+//! Live chats that may hang or wait too long for their user: each reading is handed to the machine over its process,
+//! and what it decides to the supervisor. Nothing is stopped here.
+
+#[cfg(target_os = "linux")]
+mod network;
+
+use std::{collections::HashMap, time::Duration};
+
+use shim_api::events::Event as Told;
+use shim_core::{
+    chats::{ChatId, Client, ProcessKey},
+    crashes::RegistryStatus,
+    digest::Digest,
+    hangs::{Closer, Doing, Effect, Form, Hanging, Look, Network, Tools},
+    limits::Limit,
+    prompts::Prompt,
+    readings::Reading,
+    supervisor::Event,
+    time::Timestamp,
+};
+
+use crate::{
+    memory::Memories,
+    processes,
+    run::{Watch, now},
+    views,
+};
+
+/// Calls that are with somebody else: another program's tool, or the user.
+const ELSEWHERE: [&str; 5] = ["mcp", "AskUserQuestion", "ExitPlanMode", "request_user_input", "ask_user"];
+
+/// A limit that is older when it is first seen is no news.
+const LIMIT_NEWS: Duration = Duration::from_secs(300);
+
+/// What is remembered of live chats between two readings.
+#[derive(Default)]
+pub struct Hangs {
+    chats: HashMap<ChatId, Live>,
+    /// Usage limits of which the user was told, or that were old when this engine began.
+    limits_told: HashMap<ChatId, Limit>,
+    pub memories: Memories,
+}
+
+struct Live {
+    process: ProcessKey,
+    hanging: Hanging,
+    prompt: Prompt,
+    /// What was written so far, and when it last changed.
+    progress: u64,
+    moved_at: Option<Timestamp>,
+    /// When the calls in flight were first seen.
+    calls_since: Option<Timestamp>,
+}
+
+impl Watch {
+    /// Takes the last readings in.
+    pub fn look_for_hangs(&mut self) {
+        if self.is_paused() {
+            return;
+        }
+        let living = self.first_processes();
+        self.hangs.chats.retain(|chat, live| living.get(chat) == Some(&live.process));
+        let progress = self.progress_of(&living);
+        for (chat, process) in living {
+            self.take_in(&chat, &process);
+            let progress = progress.get(&chat).copied().unwrap_or_default();
+            if let Some(look) = self.look_at(&chat, &process, progress) {
+                self.judge(&chat, &process, look);
+            }
+            self.look_at_prompt(&chat, &process);
+        }
+        self.look_at_limits();
+        self.look_at_memory();
+    }
+
+    /// Of each live chat the process that its reading is of.
+    fn first_processes(&self) -> HashMap<ChatId, ProcessKey> {
+        let mut first = HashMap::new();
+        for (chat, process) in self.supervisor.living() {
+            if chat.client() != Client::ClaudeDesktop {
+                first.entry(chat).or_insert(process);
+            }
+        }
+        first
+    }
+
+    /// A number of each chat that changes with whatever is written of it, sub-agents and hooks included.
+    fn progress_of(&self, living: &HashMap<ChatId, ProcessKey>) -> HashMap<ChatId, u64> {
+        let mut progress: HashMap<ChatId, u64> = HashMap::with_capacity(living.len());
+        for file in self.files.values().filter(|file| living.contains_key(file.chat())) {
+            let sum = progress.entry(file.chat().clone()).or_default();
+            *sum = sum.wrapping_add(file.progress());
+        }
+        for (chat, sum) in &mut progress {
+            let heard = self.heard.get(chat).map_or(0, |heard| heard.at.ms().cast_unsigned());
+            *sum = sum.wrapping_add(heard);
+        }
+        progress
+    }
+
+    fn take_in(&mut self, chat: &ChatId, process: &ProcessKey) {
+        if self.hangs.chats.contains_key(chat) {
+            return;
+        }
+        let hung = self.supervisor.is_hung(chat, process);
+        let live = Live {
+            process: process.clone(),
+            hanging: if hung { Hanging::recalled() } else { Hanging::default() },
+            prompt: Prompt::default(),
+            progress: 0,
+            moved_at: None,
+            calls_since: None,
+        };
+        self.hangs.chats.insert(chat.clone(), live);
+    }
+
+    /// One look at a chat's process; `None` when it could not be read.
+    fn look_at(&mut self, chat: &ChatId, process: &ProcessKey, progress: u64) -> Option<Look> {
+        let reading = *self.readings.get(chat)?;
+        let status = self.supervisor.status(chat, process)?;
+        let doing = match status {
+            RegistryStatus::Busy | RegistryStatus::Hung => Doing::Working,
+            RegistryStatus::Waiting => Doing::Waiting,
+            RegistryStatus::Idle | RegistryStatus::Other(_) => Doing::Idle,
+        };
+        let digest = &self.chats.get(chat)?.digest;
+        let limited = digest.limit(now()).is_some();
+        let (live, awake) = (self.hangs.chats.get_mut(chat)?, self.host.awake_seconds);
+        live.follow(progress, digest, reading.at);
+        let wanted = live.hanging.wants_a_closer_look(awake, &self.home.settings.hang);
+        let closer = wanted.then(|| live.look_closer(digest, &reading));
+        Some(Look { reading, awake_seconds: awake, doing, progress, limited, closer })
+    }
+
+    fn judge(&mut self, chat: &ChatId, process: &ProcessKey, look: Look) {
+        let Some(live) = self.hangs.chats.get_mut(chat) else { return };
+        for effect in live.hanging.handle(look, &self.home.settings.hang) {
+            match effect {
+                Effect::SuspicionChanged => self.handle.tell(Told::ChatChanged { chat: chat.clone() }),
+                Effect::Hung { form, since, evidence } => {
+                    tracing::info!(%chat, pid = process.pid, form = form.name(), "the chat's process hangs");
+                    for transcript in self.transcripts_of(chat) {
+                        self.catch_up_wholly(&transcript);
+                    }
+                    let digest = self.digest_at_rest(chat);
+                    self.decide(Event::Hung { chat, process, form, since, evidence, digest: &digest });
+                }
+                Effect::Unhung => {
+                    tracing::info!(%chat, pid = process.pid, "the chat's process moves again");
+                    self.decide(Event::Unhung { chat, process });
+                }
+            }
+        }
+    }
+
+    fn look_at_prompt(&mut self, chat: &ChatId, process: &ProcessKey) {
+        let is_open = self.supervisor.status(chat, process) == Some(&RegistryStatus::Waiting);
+        let (awake, notice_after) = (self.host.awake_seconds, self.home.settings.prompt_notice);
+        let Some(live) = self.hangs.chats.get_mut(chat) else { return };
+        if let Some(open) = live.prompt.look(is_open, awake, notice_after) {
+            let minutes = open.as_secs() / 60;
+            self.notice(
+                chat,
+                "waits for your answer",
+                &format!("It has asked for {minutes} min and does nothing until then."),
+            );
+        }
+    }
+
+    /// Limits of all chats: a client that is not at a terminal ends with its limit.
+    fn look_at_limits(&mut self) {
+        let at = now();
+        let lasting = self.chats.iter().filter_map(|(chat, known)| Some((chat, known.digest.limit(at)?)));
+        let lasting: HashMap<_, _> = lasting.map(|(chat, limit)| (chat.clone(), limit.clone())).collect();
+        let told = std::mem::replace(&mut self.hangs.limits_told, lasting.clone());
+        for (chat, limit) in &lasting {
+            let is_news = limit.at.is_some_and(|then| at.since(then) < LIMIT_NEWS);
+            if is_news && told.get(chat) != Some(limit) {
+                let end = limit.resets_at.map_or_else(
+                    || "When it ends was not said.".to_owned(),
+                    |at| format!("It ends at {at}."),
+                );
+                self.notice(chat, "ran into a usage limit", &format!("{} {end}", limit.message));
+            }
+        }
+        let is_over = |chat: &&ChatId| !lasting.contains_key(*chat);
+        for chat in told.keys().filter(is_over).chain(lasting.keys().filter(|chat| !told.contains_key(*chat)))
+        {
+            self.handle.tell(Told::ChatChanged { chat: chat.clone() });
+        }
+    }
+
+    /// The usage limit that a chat waits for: nothing is restored by itself until it ends.
+    pub fn limit_of(&self, chat: &ChatId) -> Option<Limit> {
+        self.chats.get(chat)?.digest.limit(now()).cloned()
+    }
+
+    /// What is shown of a process that may hang: how, and since when.
+    pub fn suspicion_of(&self, chat: &ChatId) -> Option<(Form, Timestamp)> {
+        let hung = self.supervisor.hung(chat);
+        let known = hung.iter().find_map(|(_, hang)| hang.form.map(|form| (form, hang.since)));
+        known.or_else(|| self.hangs.chats.get(chat)?.hanging.suspicion())
+    }
+
+    pub fn notice(&self, chat: &ChatId, what: &str, body: &str) {
+        let title = self.chats.get(chat).map_or_else(|| chat.to_string(), |known| views::title(chat, known));
+        tracing::info!(%chat, "{title} {what}: {body}");
+        self.handle.tell(Told::Notice { title: format!("{title} {what}"), body: body.to_owned() });
+    }
+}
+
+impl Live {
+    /// Notes what changed since the look before.
+    fn follow(&mut self, progress: u64, digest: &Digest, at: Timestamp) {
+        if self.progress != progress {
+            // What was written before the first look was written when its records say.
+            let is_first = self.progress == 0 && self.moved_at.is_none();
+            self.moved_at = if is_first { digest.last_at } else { Some(at) };
+            self.progress = progress;
+            if is_first && !digest.in_flight().is_empty() {
+                // Any child may be a tool's that was started before this engine was.
+                self.calls_since = Some(Timestamp::default());
+            }
+        }
+        match (digest.in_flight().is_empty(), self.calls_since) {
+            (true, _) => self.calls_since = None,
+            (false, None) => self.calls_since = Some(at),
+            (false, Some(_)) => {}
+        }
+    }
+
+    fn look_closer(&self, digest: &Digest, reading: &Reading) -> Closer {
+        let pid = self.process.pid;
+        Closer {
+            tools: self.tools(digest, reading),
+            network: network_of(pid),
+            suspended: reading.stopped && processes::is_suspended(pid),
+        }
+    }
+
+    fn tools(&self, digest: &Digest, reading: &Reading) -> Tools {
+        let is_elsewhere = |name: &str| ELSEWHERE.iter().any(|elsewhere| name.starts_with(elsewhere));
+        if digest.in_flight().iter().any(|call| is_elsewhere(&call.tool)) {
+            return Tools::Working;
+        }
+        if reading.children == 0 {
+            return Tools::None;
+        }
+        // A server of the chat's own was started long before; a tool with its call or after the last word.
+        let since = self.moved_at.into_iter().chain(self.calls_since).min().unwrap_or_default();
+        match processes::started_something_since(self.process.pid, since) {
+            Some(true) => Tools::Working,
+            Some(false) => Tools::None,
+            None => Tools::Unknown,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn network_of(pid: u32) -> Network {
+    network::network(pid)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn network_of(_pid: u32) -> Network {
+    Network::Unknown
+}
