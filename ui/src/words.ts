@@ -76,6 +76,14 @@ export const TRIGGER_WORDS: Record<Trigger, string> = {
   user: 'By you',
   compaction: 'Before a compaction',
   client_update: 'Before an update',
+  tool_calls: 'After many tool calls',
+  interval: 'After some time',
+  warning_risk: 'At a warning',
+  danger_risk: 'In danger',
+  risky: 'At a risky tool call',
+  milestone: 'At a milestone',
+  session_start: 'When taken up',
+  session_end: 'When closed',
 };
 
 export const ENTRY_WORDS: Record<EntryKind, string> = {

@@ -36,6 +36,28 @@ source: string, says: string, };
 export type InTurn = "none" | "answer" | "tool";
 
 /**
+ * What a snapshot does not hold.
+ */
+export type LeftOut = { 
+/**
+ * From the top of the repository.
+ */
+path: string, why: WhyLeftOut, bytes: number, };
+
+/**
+ * A file that the chat's tools wrote, where no repository holds it.
+ */
+export type Listed = { path: string, 
+/**
+ * Null: it was not there.
+ */
+bytes: number | null, 
+/**
+ * In hexadecimal; null where it was not there, too large or no ordinary file.
+ */
+sha256: string | null, };
+
+/**
  * Why a restore was not tried.
  */
 export type Refusal = { reason: RefusalReason, 
@@ -124,6 +146,11 @@ transcript_growth: number, transcript_bytes: number,
 memory_pressure: number | null, };
 
 /**
+ * What became of a snapshot.
+ */
+export type SnapshotState = "begun" | "kept" | "listed" | "failed" | "expired";
+
+/**
  * One step and its outcome.
  */
 export type Step = { step: string, ok: boolean, detail: string, };
@@ -150,4 +177,6 @@ export type ToolCall = { tool: string, input: unknown, };
 /**
  * Why a checkpoint was taken.
  */
-export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update" | "tool_calls" | "interval" | "warning_risk" | "danger_risk" | "risky" | "milestone" | "session_start" | "session_end";
+
+export type WhyLeftOut = "too_large" | "submodule" | "repository" | "unreadable" | "no_file";
