@@ -8,6 +8,7 @@ pub mod clients;
 pub mod crashes;
 pub mod desktop;
 pub mod digest;
+pub mod hangs;
 pub mod hooks;
 pub mod install;
 pub mod journal;

@@ -1,6 +1,8 @@
 //! The machine over all chats: who is alive, what a death was, whether a restore may begin. It decides;
 //! the engine carries out the effects it returns, in order.
 
+mod hung;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
@@ -13,6 +15,7 @@ use crate::{
         CrashKind, Death, Evidence, Gone, InTurn, LastWords, RegistryStatus, ToolCall, Verdict, verdict,
     },
     digest::Digest,
+    hangs::Form,
     restore::{Refusal, RefusalReason},
     time::Timestamp,
 };
@@ -52,6 +55,18 @@ pub enum Event<'a> {
         /// The app that hosted the process was about to restart for an update.
         host_updating: bool,
     },
+    /// The process lives and does nothing for the chat since that moment. The digest is of the transcript as
+    /// it stands.
+    Hung {
+        chat: &'a ChatId,
+        process: &'a ProcessKey,
+        form: Form,
+        since: Timestamp,
+        evidence: Vec<Evidence>,
+        digest: &'a Digest,
+    },
+    /// A process that hung moves again.
+    Unhung { chat: &'a ChatId, process: &'a ProcessKey },
     /// A process that was gone again before it was seen went on with the chat.
     WentOn { chat: &'a ChatId },
     /// The transcript grew by this many completed turns.
@@ -78,6 +93,11 @@ pub enum Effect {
     /// The chat goes on: its open crashes are history.
     ResolveCrashes {
         chat: ChatId,
+    },
+    /// A process that hung is gone and never moved: its open crash of kind `hung` stands for its death too.
+    HungEnded {
+        chat: ChatId,
+        process: ProcessKey,
     },
     /// What is shown of the chat is stale.
     ChatChanged {
@@ -110,9 +130,18 @@ enum Presence {
     Unknowable,
 }
 
+/// A process that hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hang {
+    /// Unknown of one that an engine before this one found.
+    pub form: Option<Form>,
+    pub since: Timestamp,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Seat {
     processes: BTreeMap<ProcessKey, Presence>,
+    hung: BTreeMap<ProcessKey, Hang>,
     crashed: bool,
     under_way: bool,
     begun: VecDeque<Timestamp>,
@@ -152,8 +181,13 @@ impl Supervisor {
                 if let Some(seat) = self.seats.get_mut(chat) {
                     seat.processes.remove(process);
                 }
-                changed(chat)
+                let resolved = self.moves_again(chat, process);
+                if resolved.is_empty() { changed(chat) } else { resolved }
             }
+            Event::Hung { chat, process, form, since, evidence, digest } => {
+                self.hangs(chat, process, hung::Found { form, since, evidence, digest })
+            }
+            Event::Unhung { chat, process } => self.moves_again(chat, process),
             Event::Gone { chat, process, gone, last_words, happened_at, digest, host_updating } => {
                 let death = Death { process, gone, last_words: &last_words, digest, host_updating };
                 self.gone(chat, &death, happened_at.unwrap_or(now))
@@ -172,8 +206,9 @@ impl Supervisor {
     pub fn state(&self, chat: &ChatId) -> ChatState {
         let Some(seat) = self.seats.get(chat) else { return ChatState::Ended };
         let mut state = if seat.crashed { ChatState::Crashed } else { ChatState::Ended };
-        for presence in seat.processes.values() {
+        for (process, presence) in &seat.processes {
             state = match presence {
+                Presence::Alive(_) if seat.hung.contains_key(process) => return ChatState::Hung,
                 Presence::Alive(RegistryStatus::Busy) => return ChatState::Working,
                 Presence::Alive(RegistryStatus::Waiting) => return ChatState::Waiting,
                 Presence::Alive(RegistryStatus::Hung) => return ChatState::Hung,
@@ -226,7 +261,7 @@ impl Supervisor {
             Some(Presence::Alive(_)) => {}
             Some(Presence::Unknowable) | None => {
                 effects.push(Effect::Watch { chat: chat.clone(), process: process.clone() });
-                if std::mem::take(&mut seat.crashed) {
+                if std::mem::take(&mut seat.crashed) && !seat.hung.contains_key(process) {
                     effects.push(Effect::ResolveCrashes { chat: chat.clone() });
                 }
             }
@@ -254,16 +289,21 @@ impl Supervisor {
 
     fn gone(&mut self, chat: &ChatId, death: &Death<'_>, happened_at: Timestamp) -> Vec<Effect> {
         let process = death.process;
+        let mut hung = false;
         if let Some(seat) = self.seats.get_mut(chat) {
             seat.processes.remove(process);
+            hung = seat.hung.remove(process).is_some();
         }
         if !self.judge_once(chat.clone(), process.clone()) {
             return Vec::new();
         }
-        let Verdict::Crash { kind, in_turn, in_flight, evidence } = verdict(death) else {
-            return changed(chat);
-        };
         let goes_on = !self.live_processes(chat).is_empty();
+        let Verdict::Crash { kind, in_turn, in_flight, evidence } = verdict(death) else {
+            return if hung { self.hung_and_went(chat, process, true) } else { changed(chat) };
+        };
+        if hung {
+            return self.hung_and_went(chat, process, goes_on);
+        }
         self.seats.entry(chat.clone()).or_default().crashed = !goes_on;
         let crash = NewCrash {
             chat: chat.clone(),

@@ -14,6 +14,7 @@ mod journal;
 mod launch;
 mod paths;
 mod processes;
+mod readings;
 mod restore;
 mod retention;
 mod rows;

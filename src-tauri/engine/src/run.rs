@@ -18,6 +18,7 @@ use shim_core::{
     clients::Registration,
     crashes::{CrashKind, Gone},
     digest::Digest,
+    readings::{HostReading, Reading},
     supervisor::{NewCrash, Supervisor},
     time::Timestamp,
 };
@@ -32,6 +33,7 @@ use crate::{
     hooks::HeardChats,
     journal::{Kept, Tracked},
     processes::{Exit, Started, exited},
+    readings::SAMPLE_EVERY,
 };
 
 /// Time that file events are gathered before a file is read: clients write in bursts of small appends.
@@ -130,6 +132,9 @@ pub struct Watch {
     pub watched_folders: HashSet<PathBuf>,
     pub sweeps: u64,
     pub desktops: Desktops,
+    /// What the system told last of each live chat's processes, and of the machine.
+    pub readings: HashMap<ChatId, Reading>,
+    pub host: HostReading,
     /// Clients whose processes could not be told at the last look.
     pub untold: BTreeSet<Client>,
     /// When a client's processes were last looked for because an unattended chat grew.
@@ -233,6 +238,8 @@ impl Watch {
             watched_folders: HashSet::new(),
             sweeps: 0,
             desktops: Desktops::default(),
+            readings: HashMap::new(),
+            host: HostReading::default(),
             untold: BTreeSet::new(),
             looked: HashMap::new(),
             handle,
@@ -272,8 +279,12 @@ impl Watch {
             if !crash.resolved {
                 self.open_crashes.entry(crash.chat.clone()).or_insert(crash.id);
             }
-            let lives_on = crash.kind == CrashKind::Hung;
-            self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+            let lives_on = crash.kind == CrashKind::Hung && !crash.ended;
+            if lives_on && !crash.resolved && crash.chat.client() != Client::ClaudeDesktop {
+                self.supervisor.recall_hang(crash.chat, crash.process, crash.happened_at);
+            } else {
+                self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+            }
         }
         for restore in restores {
             self.supervisor.recall_restore(restore.chat, restore.at);
@@ -284,9 +295,10 @@ impl Watch {
     /// Runs until told to stop.
     pub fn run(mut self, inputs: &Receiver<Input>) {
         let (mut next_sweep, mut next_persist) = (Instant::now(), Instant::now() + PERSIST_EVERY);
+        let mut next_sample = Instant::now();
         loop {
             let wait = if self.backlog.is_empty() {
-                next_sweep.min(next_persist).saturating_duration_since(Instant::now())
+                next_sweep.min(next_persist).min(next_sample).saturating_duration_since(Instant::now())
             } else {
                 Duration::ZERO
             };
@@ -298,6 +310,10 @@ impl Watch {
             if Instant::now() >= next_sweep {
                 self.sweep();
                 next_sweep = Instant::now() + self.home.settings.watch_sweep;
+            }
+            if Instant::now() >= next_sample {
+                self.sample();
+                next_sample = Instant::now() + SAMPLE_EVERY;
             }
             if Instant::now() >= next_persist {
                 self.persist();
@@ -374,7 +390,6 @@ impl Watch {
                     others.extend(due.map(|home| home.client));
                 }
                 Some(Change::Processes) => others.extend(home.map(|home| home.client)),
-                Some(Change::App) => app_spoke = true,
                 Some(Change::Nothing) | None => {
                     folder_came |= !self.watched_folders.contains(&path) && path.is_dir()
                 }

@@ -153,6 +153,36 @@ fn one_death_is_recorded_once() {
 }
 
 #[test]
+fn a_process_may_hang_often_and_dies_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let record = |kind, at| {
+        let crash = NewCrash { kind, happened_at: Timestamp::from_ms(at), ..crash(5) };
+        store.write(Urgency::AtOnce, move |store| store.record_crash(&crash, Timestamp::from_ms(9000)))
+    };
+    let recorded: Vec<_> = [
+        (CrashKind::Hung, 100),
+        (CrashKind::Hung, 100),
+        (CrashKind::Hung, 200),
+        (CrashKind::Killed, 300),
+        (CrashKind::Killed, 400),
+    ]
+    .map(|(kind, at)| record(kind, at).unwrap().is_some())
+    .to_vec();
+    assert_eq!(recorded, [true, false, true, true, false]);
+    let ended = || {
+        let crashes = store.read(|store| store.crashes()).unwrap();
+        crashes.iter().rev().map(|row| row.ended).collect::<Vec<_>>()
+    };
+    assert_eq!(ended(), [false, false, true]);
+    let process = crash(5).process;
+    store
+        .write(Urgency::AtOnce, move |store| store.hung_ended(&chat(), &process, Timestamp::from_ms(500)))
+        .unwrap();
+    assert_eq!(ended(), [true, true, true]);
+}
+
+#[test]
 fn a_job_that_fails_spoils_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
