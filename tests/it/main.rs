@@ -22,4 +22,5 @@ mod mcp;
 mod opencode;
 mod refusals;
 mod states;
+mod workspace;
 mod world;

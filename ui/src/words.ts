@@ -1,7 +1,7 @@
 // The words shown for each value of the wire's enums.
 
 import type { EntryKind } from './bindings/api';
-import type { ChatState, Client, CrashKind, InTurn, RefusalReason, Then, Trigger } from './bindings/core';
+import type { ChatState, Client, CrashKind, InTurn, RefusalReason, SnapshotState, Then, Trigger } from './bindings/core';
 
 export const STATE_WORDS: Record<ChatState, string> = {
   working: 'Working',
@@ -84,6 +84,14 @@ export const TRIGGER_WORDS: Record<Trigger, string> = {
   milestone: 'At a milestone',
   session_start: 'When taken up',
   session_end: 'When closed',
+};
+
+export const SNAPSHOT_WORDS: Record<SnapshotState, string> = {
+  begun: 'files being kept',
+  kept: 'files kept',
+  listed: 'files listed',
+  failed: 'files not kept',
+  expired: 'files no longer kept',
 };
 
 export const ENTRY_WORDS: Record<EntryKind, string> = {

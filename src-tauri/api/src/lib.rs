@@ -12,6 +12,7 @@ pub mod home;
 pub mod restore;
 pub mod search;
 pub mod status;
+pub mod workspace;
 
 pub use client::Engine;
 pub use error::ApiError;

@@ -1,6 +1,7 @@
 //! `config.toml`: what is set, and reading it by the table of keys. All errors are told at once,
 //! each with its line and key.
 
+mod checkpoints;
 mod clients;
 mod journal;
 mod keys;
@@ -14,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 pub use keys::{Key, keys};
 
 use self::keys::Kind;
-use crate::{chats::Client, restore::OrphanPolicy, supervisor::RestoreWindow};
+use crate::{chats::Client, checkpoints::pace::Pace, restore::OrphanPolicy, supervisor::RestoreWindow};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -34,6 +35,7 @@ pub struct Settings {
     pub restore_orphans: OrphanPolicy,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
+    pub checkpoints: Pace,
 }
 
 /// What is set for one client.
@@ -84,6 +86,7 @@ impl Default for Settings {
             restore_start_timeout: Duration::from_secs(60),
             restore_orphans: OrphanPolicy::End,
             terminal_command: Vec::new(),
+            checkpoints: Pace::default(),
         }
     }
 }

@@ -21,10 +21,12 @@ mod rows;
 mod run;
 mod search;
 mod serve;
+mod snapshots;
 mod sweep;
 mod terminal;
 mod timeline;
 mod views;
+mod workspace;
 
 pub use home::{Home, HomeError};
 pub use launch::run_launch_file;

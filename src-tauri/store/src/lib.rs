@@ -10,16 +10,18 @@ mod journal;
 mod opencode;
 mod restores;
 mod retention;
+mod snapshots;
 mod writer;
 
 pub use chats::{ChatRow, Launch};
-pub use checkpoints::{CheckpointRow, NewCheckpoint};
+pub use checkpoints::{CheckpointRow, NewCheckpoint, SnapshotOf};
 pub use connection::{DATABASE_VERSION, StoreError};
 pub use crashes::CrashRow;
 pub use journal::{CHUNK_BYTES_MAX, Damage, Generation, Piece, Stream, StreamId, Verified};
 pub use opencode::{Opencode, OpencodeError, Session as OpencodeSession, Stamp as OpencodeStamp};
 pub use restores::RestoreRow;
 pub use retention::Dropped;
+pub use snapshots::{NewSnapshot, Outcome, SnapshotRow};
 pub use writer::{Batch, Urgency};
 
 use std::{

@@ -20,6 +20,7 @@ use shim_api::{
     events::Event,
     restore::RestoreRequest,
     status::{ClientStatus, EngineStatus, OwnUse, PauseRequest, StateCount, Status},
+    workspace::WorkspaceRequest,
 };
 use shim_core::chats::{ChatId, ChatState, Client};
 use shim_store::StreamId;
@@ -36,7 +37,7 @@ use crate::{
     run::Handle,
     search,
     sweep::shown,
-    timeline, views,
+    timeline, views, workspace,
 };
 
 const TIMELINE_ENTRIES: usize = 500;
@@ -51,6 +52,7 @@ pub fn router(context: Engine) -> Router {
         .route("/chat", get(chat))
         .route("/crashes", get(crashes))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
+        .route("/workspace", get(workspace).post(put_workspace_back))
         .route("/restore", post(restore_chat))
         .route("/export", get(export))
         .route("/search", get(search_all))
@@ -210,6 +212,29 @@ async fn take_checkpoint(
     blocking(context.handle, move |handle| {
         let chat = restore::find_chat(handle, &query.target)?;
         handle.call(move |watch| watch.take_checkpoint_for_user(&chat, request.note))?
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+struct Number {
+    checkpoint: i64,
+}
+
+async fn workspace(State(context): State<Engine>, Query(query): Query<Number>) -> Response {
+    blocking(context.handle, move |handle| workspace::look(handle, query.checkpoint)).await
+}
+
+async fn put_workspace_back(
+    State(context): State<Engine>,
+    Json(request): Json<WorkspaceRequest>,
+) -> Response {
+    let Ok(permit) = context.restores.clone().acquire_owned().await else {
+        return answer(ApiError::new(ErrorCode::EngineDown, "the engine is ending"));
+    };
+    blocking(context.handle, move |handle| {
+        let _permit = permit;
+        workspace::put_back(handle, &request)
     })
     .await
 }
