@@ -27,4 +27,5 @@ mod receipts;
 mod refusals;
 mod signals;
 mod states;
+mod workspace;
 mod world;

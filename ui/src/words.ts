@@ -1,7 +1,18 @@
 // The words shown for each value of the wire's enums.
 
 import type { EntryKind } from './bindings/api';
-import type { ChatState, Client, CrashKind, Form, InTurn, Level, RefusalReason, Then, Trigger } from './bindings/core';
+import type {
+  ChatState,
+  Client,
+  CrashKind,
+  Form,
+  InTurn,
+  Level,
+  RefusalReason,
+  SnapshotState,
+  Then,
+  Trigger,
+} from './bindings/core';
 
 export const STATE_WORDS: Record<ChatState, string> = {
   working: 'Working',
@@ -91,6 +102,22 @@ export const TRIGGER_WORDS: Record<Trigger, string> = {
   user: 'By you',
   compaction: 'Before a compaction',
   client_update: 'Before an update',
+  tool_calls: 'After many tool calls',
+  interval: 'After some time',
+  warning_risk: 'At a warning',
+  danger_risk: 'In danger',
+  risky: 'At a risky tool call',
+  milestone: 'At a milestone',
+  session_start: 'When taken up',
+  session_end: 'When closed',
+};
+
+export const SNAPSHOT_WORDS: Record<SnapshotState, string> = {
+  begun: 'files being kept',
+  kept: 'files kept',
+  listed: 'files listed',
+  failed: 'files not kept',
+  expired: 'files no longer kept',
 };
 
 export const ENTRY_WORDS: Record<EntryKind, string> = {

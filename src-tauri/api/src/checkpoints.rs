@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shim_core::{
     chats::ChatId,
-    checkpoints::{Todo, Trigger},
+    checkpoints::{Todo, Trigger, snapshots::SnapshotState},
     time::Timestamp,
 };
 use ts_rs::TS;
@@ -16,6 +16,8 @@ pub struct Checkpoint {
     #[ts(type = "string")]
     pub at: Timestamp,
     pub trigger: Trigger,
+    /// Reasons that came too soon for a checkpoint of their own.
+    pub also: Vec<Trigger>,
     pub note: Option<String>,
     /// Completed turns up to here.
     pub turns: u64,
@@ -36,8 +38,12 @@ pub struct Workspace {
     /// The commit git's HEAD named; null outside a repository.
     pub head: Option<String>,
     pub branch: Option<String>,
-    /// The commit that holds the working tree; null until workspace snapshots are taken.
+    /// The commit that holds the working tree, untracked files included; null where none does.
     pub snapshot: Option<String>,
+    /// What became of the snapshot; null where none was due.
+    pub state: Option<SnapshotState>,
+    /// Why no commit holds it.
+    pub error: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, TS)]

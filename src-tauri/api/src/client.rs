@@ -22,6 +22,7 @@ use crate::{
     search::Hit,
     signals::ChatSignals,
     status::{PauseRequest, Status},
+    workspace::{Kept, PutBack, WorkspaceRequest},
 };
 
 /// Longest wait for an answer. A restore waits for the client's own start, which settings allow ten minutes.
@@ -102,6 +103,16 @@ impl Engine {
 
     pub fn restore(&self, request: &RestoreRequest) -> Result<Receipt, ApiError> {
         self.post("/restore", &[], request)
+    }
+
+    /// What was kept of the working tree with a checkpoint.
+    pub fn workspace(&self, checkpoint: i64) -> Result<Kept, ApiError> {
+        self.get("/workspace", &[("checkpoint", checkpoint.to_string())])
+    }
+
+    /// Puts a kept working tree somewhere.
+    pub fn put_workspace_back(&self, request: &WorkspaceRequest) -> Result<PutBack, ApiError> {
+        self.post("/workspace", &[], request)
     }
 
     /// The transcript's bytes, as a stream.

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     /// The token is missing or wrong, or the request comes from a foreign page.
     Forbidden,
     NotFound,
+    /// It is not done, for the reason the message gives.
+    Refused,
     /// More than one thing answers to the name.
     Ambiguous,
     /// No engine answers.

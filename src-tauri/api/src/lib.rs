@@ -14,6 +14,7 @@ pub mod restore;
 pub mod search;
 pub mod signals;
 pub mod status;
+pub mod workspace;
 
 pub use client::Engine;
 pub use error::ApiError;

@@ -10,8 +10,12 @@ use anyhow::Context;
 use shim_api::{
     Engine,
     chats::{Chat, EntryKind},
+    checkpoints::{Checkpoint, Workspace},
 };
-use shim_core::chats::ChatState;
+use shim_core::{
+    chats::ChatState,
+    checkpoints::{Trigger, snapshots::SnapshotState},
+};
 
 use crate::{print, signals};
 
@@ -139,16 +143,32 @@ pub fn checkpoints(engine: &Engine, id: &str, json: bool) -> anyhow::Result<()> 
             vec![
                 checkpoint.id.to_string(),
                 print::time(checkpoint.at),
-                checkpoint.trigger.name().to_owned(),
+                reasons(checkpoint),
                 checkpoint.turns.to_string(),
                 checkpoint.journal_offset.to_string(),
                 format!("{head} {branch}").trim().to_owned(),
+                kept(&checkpoint.workspace),
                 checkpoint.note.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    print::table(&["no", "taken (UTC)", "why", "turns", "byte", "git", "note"], &rows);
+    print::table(&["no", "taken (UTC)", "why", "turns", "byte", "git", "files kept", "note"], &rows);
     Ok(())
+}
+
+/// Why it was taken, and what it stands for too.
+fn reasons(checkpoint: &Checkpoint) -> String {
+    let all = [checkpoint.trigger].into_iter().chain(checkpoint.also.iter().copied());
+    all.map(Trigger::name).collect::<Vec<_>>().join("+")
+}
+
+/// What was kept of the working tree.
+fn kept(workspace: &Workspace) -> String {
+    match (workspace.state, &workspace.snapshot) {
+        (Some(SnapshotState::Kept), Some(commit)) => commit.chars().take(10).collect(),
+        (Some(state), _) => state.name().to_owned(),
+        (None, _) => String::new(),
+    }
 }
 
 /// The file is there whole or not at all.

@@ -21,6 +21,7 @@ mod prediction;
 mod print;
 mod restore;
 mod signals;
+mod workspace;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -105,6 +106,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// What a checkpoint kept of the working tree; put it into a new worktree, or back in its place.
+    Workspace(workspace::Args),
     /// Bring a chat back and print the receipt.
     Restore {
         /// A chat's id, the start of it, or a crash's number.
@@ -247,6 +250,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Crashes { by_fingerprint: false, json } => crashes::crashes(engine, json),
         Verb::Checkpoint { id, note, json } => chats::checkpoint(engine, &id, note, json),
         Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
+        Verb::Workspace(args) => workspace::workspace(engine, &args),
         Verb::Restore { target, all: _, checkpoint, headless, go_on, idle: _, dry_run, json } => {
             let then = if go_on { Then::Continue } else { Then::Idle };
             let request = |target| RestoreRequest { target, checkpoint, headless, then, dry_run };

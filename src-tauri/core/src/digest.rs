@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     chats::Client,
-    checkpoints::Todo,
+    checkpoints::{Todo, planner::News},
     clients::{Unreadable, read_line, shorten},
     crashes::ToolCall,
     limits::Limit,
@@ -20,6 +20,8 @@ const RECENT_ANSWERS_MAX: usize = 16;
 /// Open tool calls kept; no client runs more at once.
 const CALLS_MAX: usize = 64;
 const TODOS_MAX: usize = 200;
+/// Files listed that tool calls wrote: the latest so many.
+const TOUCHED_MAX: usize = 200;
 /// Titles are one line of at most this many characters.
 const TITLE_CHARS_MAX: usize = 80;
 /// Context window of the models in use, in tokens; the larger one is taken once the smaller is exceeded.
@@ -283,11 +285,16 @@ pub struct Reader {
     sought: Option<(String, Option<String>)>,
     /// Ids of the records that ended a turn, when they are asked for.
     turn_ends: Option<Vec<String>>,
+    /// What tool calls began and ended since it was last taken, when it is asked for.
+    news: Option<News>,
+    /// Files that tool calls wrote, the latest last, when they are asked for.
+    touched: Option<Vec<String>>,
 }
 
 impl Reader {
     pub fn new(client: Client) -> Self {
-        Self { digest: Digest::default(), client, lines: Lines::default(), sought: None, turn_ends: None }
+        let (digest, lines) = (Digest::default(), Lines::default());
+        Self { digest, client, lines, sought: None, turn_ends: None, news: None, touched: None }
     }
 
     /// Goes on where a stored digest stopped: the next bytes fed are those at `digest.offset`.
@@ -302,6 +309,26 @@ impl Reader {
             turn_ends: Some(Vec::new()),
             ..Self::new(client)
         }
+    }
+
+    /// Also gathers what tool calls begin and end from here on.
+    pub fn with_news(self) -> Self {
+        Self { news: Some(News::default()), ..self }
+    }
+
+    /// Also lists the files that tool calls write.
+    pub fn listing_touched(client: Client) -> Self {
+        Self { touched: Some(Vec::new()), ..Self::new(client) }
+    }
+
+    /// What was gathered since the last time.
+    pub fn take_news(&mut self) -> News {
+        self.news.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The files that were listed, the one written last at the end.
+    pub fn touched(&self) -> &[String] {
+        self.touched.as_deref().unwrap_or_default()
     }
 
     /// Hash of the message of the record that was looked for.
@@ -329,7 +356,7 @@ impl Reader {
     /// Takes the next bytes. Returns how many turns they completed.
     pub fn feed(&mut self, bytes: &[u8]) -> u64 {
         let turns = self.digest.turns;
-        let Self { digest, client, lines, sought, turn_ends } = self;
+        let Self { digest, client, lines, sought, turn_ends, news, touched } = self;
         // Only the last message of a batch is hashed: hashing each would halve the speed of indexing.
         let mut last: Option<(String, String)> = None;
         lines.feed(bytes, |line| {
@@ -350,6 +377,7 @@ impl Reader {
                         last = Some((uuid.clone(), message.get().to_owned()));
                     }
                 }
+                tell(news, touched, &record.observed.what);
                 if digest.fold(record.observed)
                     && let (Some(ends), Some(uuid)) = (turn_ends.as_mut(), uuid)
                 {
@@ -363,6 +391,39 @@ impl Reader {
             digest.last_message = Some(LastMessage { uuid, sha256: sha256(&message) });
         }
         digest.turns.saturating_sub(turns)
+    }
+}
+
+/// Gathers what a record tells of tool calls, sub-agents' too.
+fn tell(news: &mut Option<News>, touched: &mut Option<Vec<String>>, what: &What) {
+    match what {
+        What::Answer(answer) => {
+            if let Some(news) = news {
+                answer.calls.iter().for_each(|call| news.call(call));
+            }
+            if let Some(touched) = touched {
+                for path in answer.calls.iter().flat_map(|call| &call.touches) {
+                    touched.retain(|known| known != path);
+                    touched.push(path.clone());
+                }
+                let superfluous = touched.len().saturating_sub(TOUCHED_MAX);
+                touched.drain(..superfluous);
+            }
+        }
+        What::ToolResults(results) => {
+            if let Some(news) = news {
+                results.iter().for_each(|result| news.result(result));
+            }
+        }
+        What::Prompt { .. }
+        | What::Command { .. }
+        | What::TurnBegun
+        | What::Interrupted
+        | What::ApiError { .. }
+        | What::CutTurnClosed
+        | What::Compaction
+        | What::Title { .. }
+        | What::Other => {}
     }
 }
 

@@ -89,6 +89,8 @@ pub struct Call {
     pub call: ToolCall,
     /// What the call does to the client's own to-do list.
     pub todo: Option<TodoChange>,
+    /// Paths of the files it writes, as it names them.
+    pub touches: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! `config.toml`: what is set, and reading it by the table of keys. All errors are told at once,
 //! each with its line and key.
 
+mod checkpoints;
 mod clients;
 mod hangs;
 mod journal;
@@ -17,7 +18,8 @@ pub use keys::{Key, keys};
 
 use self::keys::Kind;
 use crate::{
-    chats::Client, memory, prompts, restore::OrphanPolicy, risk::Zones, supervisor::RestoreWindow,
+    chats::Client, checkpoints::pace::Pace, memory, prompts, restore::OrphanPolicy, risk::Zones,
+    supervisor::RestoreWindow,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +46,7 @@ pub struct Settings {
     pub hang: crate::hangs::Thresholds,
     pub memory: memory::Thresholds,
     pub prompt_notice: Duration,
+    pub checkpoints: Pace,
 }
 
 /// What is set for one client.
@@ -100,6 +103,7 @@ impl Default for Settings {
             hang: crate::hangs::Thresholds::default(),
             memory: memory::Thresholds::default(),
             prompt_notice: prompts::NOTICE_AFTER,
+            checkpoints: Pace::default(),
         }
     }
 }

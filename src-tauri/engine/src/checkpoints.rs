@@ -1,32 +1,97 @@
 //! Taking checkpoints: where the journal stands, what the chat's task is, where git stands.
 
-use std::{path::Path, time::Instant};
+use std::{collections::HashMap, path::Path, time::Instant};
 
 use shim_api::{ApiError, checkpoints::Checkpoint, error::ErrorCode};
-use shim_core::{chats::ChatId, checkpoints::Trigger, digest::Reader, time::Timestamp};
+use shim_core::{
+    chats::ChatId,
+    checkpoints::{
+        Trigger,
+        planner::{Due, Effect, Event, News, Planner, Risk},
+    },
+    digest::Reader,
+    time::Timestamp,
+};
 use shim_store::{NewCheckpoint, StoreError, Urgency};
 
 use crate::{
     git,
     run::{Input, Watch, now},
+    snapshots::{Snapshots, list::Point},
     views,
 };
 
+/// What the watch holds for checkpoints.
+#[derive(Default)]
+pub struct Checkpoints {
+    /// One machine for each chat in which something happened; those at rest are dropped.
+    plans: HashMap<ChatId, Planner>,
+    pub snapshots: Snapshots,
+    /// An engine that lives for one command keeps a workspace only where the user asks.
+    pub only_asked: bool,
+}
+
+/// A checkpoint that is on disk.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub id: i64,
+    pub chat: ChatId,
+    pub trigger: Trigger,
+    pub point: Point,
+    pub took_us: u64,
+}
+
 impl Watch {
-    /// Takes a checkpoint without waiting for the disk; it is told when it is durable.
-    pub fn take_checkpoint(&mut self, chat: &ChatId, trigger: Trigger) {
-        let since = Instant::now();
-        if let Some(checkpoint) = self.checkpoint_here(chat, trigger, None) {
-            self.submit(checkpoint, since);
-            self.calls_are_safe(chat);
+    /// Wants a checkpoint for this reason: taken at once, or named in one that is.
+    pub fn want_checkpoint(&mut self, chat: &ChatId, trigger: Trigger) {
+        self.plan(chat, Event::Wanted(trigger));
+    }
+
+    /// A chat's risk rose. Once for each rise.
+    pub fn risk_rose(&mut self, chat: &ChatId, risk: Risk) {
+        self.plan(chat, Event::RiskRose(risk));
+    }
+
+    /// A live chat's transcript grew.
+    pub fn checkpoint_growth(&mut self, chat: &ChatId, news: &News) {
+        if !self.supervisor.state(chat).is_live() {
+            return;
         }
+        let todos = self.chats.get(chat).map(|known| known.digest.todos.clone()).unwrap_or_default();
+        self.plan(chat, Event::Grew { news, todos: &todos });
+    }
+
+    /// Takes what waited for its time.
+    pub fn take_what_waits(&mut self) {
+        let chats: Vec<_> = self.checkpoints.plans.keys().cloned().collect();
+        for chat in chats {
+            self.plan(&chat, Event::Tick);
+        }
+        let supervisor = &self.supervisor;
+        self.checkpoints.plans.retain(|chat, plan| !plan.is_at_rest() || supervisor.state(chat).is_live());
+    }
+
+    fn plan(&mut self, chat: &ChatId, event: Event<'_>) {
+        for Effect::Take(due) in self.decide_checkpoint(chat, event) {
+            let since = Instant::now();
+            if let Some(checkpoint) = self.checkpoint_here(chat, due) {
+                self.submit(checkpoint, since);
+                self.calls_are_safe(chat);
+            }
+        }
+    }
+
+    fn decide_checkpoint(&mut self, chat: &ChatId, event: Event<'_>) -> Vec<Effect> {
+        let plan = self.checkpoints.plans.entry(chat.clone()).or_default();
+        plan.handle(event, &self.home.settings.checkpoints, now())
     }
 
     /// Takes a checkpoint of a moment that has passed: when the transcript held so many bytes.
     pub fn take_checkpoint_of(&mut self, chat: &ChatId, trigger: Trigger, bytes: u64, at: Timestamp) {
         let since = Instant::now();
         self.settle();
-        let Some(mut checkpoint) = self.checkpoint_here(chat, trigger, None) else { return };
+        let due = Due { trigger, also: Vec::new(), note: None };
+        let Some(mut checkpoint) = self.checkpoint_here(chat, due) else { return };
         let mut reader = Reader::new(chat.client());
         let read = self.home.store.read(|store| {
             store.read_journal(checkpoint.stream, checkpoint.generation, 0, bytes, |piece| {
@@ -50,34 +115,68 @@ impl Watch {
 
     fn submit(&mut self, checkpoint: NewCheckpoint, since: Instant) {
         let (inputs, chat) = (self.handle.inputs.clone(), checkpoint.chat.clone());
+        let (trigger, point) = (checkpoint.trigger, point_of(&checkpoint));
         let recorded = move |result: Result<i64, StoreError>| match result {
-            Ok(checkpoint) => {
+            Ok(id) => {
                 let took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-                let _ = inputs.send(Input::Recorded { checkpoint, chat, took_us });
+                let _ = inputs.send(Input::Recorded(Recorded { id, chat, trigger, point, took_us }));
             }
             Err(error) => tracing::warn!(%chat, "a checkpoint could not be kept: {error}"),
         };
-        self.home.store.submit(Urgency::AtOnce, move |store| store.put_checkpoint(&checkpoint), recorded);
+        let max = self.home.settings.checkpoints.kept_max;
+        self.home.store.submit(
+            Urgency::AtOnce,
+            move |store| {
+                let id = store.put_checkpoint(&checkpoint)?;
+                store.thin_checkpoints(&checkpoint.chat, max, checkpoint.at)?;
+                Ok(id)
+            },
+            recorded,
+        );
     }
 
-    /// Takes a checkpoint for the user; it is durable when this returns.
+    /// A checkpoint is on disk.
+    pub fn checkpoint_recorded(&mut self, recorded: Recorded) {
+        let Recorded { id, chat, trigger, point, took_us } = recorded;
+        self.took.push((id, took_us));
+        self.keep_workspace(&chat, id, trigger, point);
+        self.handle.tell(shim_api::events::Event::CheckpointTaken { chat, checkpoint: id });
+    }
+
+    /// Takes a checkpoint for the user; it is durable when this returns. Its workspace is kept a moment later.
     pub fn take_checkpoint_for_user(
         &mut self,
         chat: &ChatId,
         note: Option<String>,
     ) -> Result<Checkpoint, ApiError> {
+        let (taken, point) = self.take_user_checkpoint(chat, note)?;
+        self.keep_workspace(chat, taken.id, Trigger::User, point);
+        Ok(taken)
+    }
+
+    /// The same without its workspace.
+    pub fn take_user_checkpoint(
+        &mut self,
+        chat: &ChatId,
+        note: Option<String>,
+    ) -> Result<(Checkpoint, Point), ApiError> {
         let since = Instant::now();
         for transcript in self.transcripts_of(chat) {
             self.catch_up_wholly(&transcript);
         }
-        let checkpoint = self.checkpoint_here(chat, Trigger::User, note).ok_or_else(|| {
+        let planned = self.decide_checkpoint(chat, Event::Wanted(Trigger::User));
+        let also = planned.into_iter().flat_map(|Effect::Take(due)| due.also).collect();
+        let due = Due { trigger: Trigger::User, also, note };
+        let checkpoint = self.checkpoint_here(chat, due).ok_or_else(|| {
             ApiError::new(
                 ErrorCode::NotFound,
                 format!("{chat} has no transcript yet: there is nothing to keep"),
             )
         })?;
+        let (point, max) = (point_of(&checkpoint), self.home.settings.checkpoints.kept_max);
         let written = self.home.store.write(Urgency::AtOnce, move |store| {
             let id = store.put_checkpoint(&checkpoint)?;
+            store.thin_checkpoints(&checkpoint.chat, max, checkpoint.at)?;
             store.checkpoint(id)
         });
         let mut row = written.map_err(views::store_error)?.ok_or_else(|| {
@@ -90,18 +189,19 @@ impl Watch {
         row.took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.took.push((row.id, row.took_us));
         self.handle.tell(shim_api::events::Event::CheckpointTaken { chat: chat.clone(), checkpoint: row.id });
-        Ok(views::checkpoint(row))
+        Ok((views::checkpoint(row), point))
     }
 
-    fn checkpoint_here(&self, id: &ChatId, trigger: Trigger, note: Option<String>) -> Option<NewCheckpoint> {
+    fn checkpoint_here(&self, id: &ChatId, due: Due) -> Option<NewCheckpoint> {
         let chat = self.chats.get(id)?;
         let tracked = chat.transcripts.iter().rev().find_map(|path| self.files.get(path))?;
         let head = chat.digest.cwd.as_deref().map(|cwd| git::head(Path::new(cwd))).unwrap_or_default();
         Some(NewCheckpoint {
             chat: id.clone(),
             at: now(),
-            trigger,
-            note,
+            trigger: due.trigger,
+            also: due.also,
+            note: due.note,
             turns: chat.digest.turns,
             tokens: chat.digest.tokens,
             stream: tracked.stream_id(),
@@ -112,4 +212,9 @@ impl Watch {
             todos: chat.digest.todos.clone(),
         })
     }
+}
+
+fn point_of(checkpoint: &NewCheckpoint) -> Point {
+    let NewCheckpoint { stream, generation, offset, .. } = *checkpoint;
+    Point { stream, generation, offset }
 }

@@ -162,7 +162,7 @@ impl Watch {
                     for transcript in self.transcripts_of(&chat) {
                         self.catch_up_wholly(&transcript);
                     }
-                    self.take_checkpoint(&chat, Trigger::ClientUpdate);
+                    self.want_checkpoint(&chat, Trigger::ClientUpdate);
                 }
             }
             Effect::TellUpdateReady => {

@@ -38,14 +38,20 @@ impl Watch {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Watch { chat, process } => self.watch_exit(chat, process),
+            Effect::Watch { chat, process } => {
+                // What is found when the engine starts was taken up long before.
+                if self.sweeps > 0 {
+                    self.want_checkpoint(&chat, Trigger::SessionStart);
+                }
+                self.watch_exit(chat, process);
+            }
             Effect::RecordCrash(crash) => self.record_crash(crash),
             Effect::TakeCheckpoint { chat, trigger } => {
                 if trigger == Trigger::Turn {
                     hooks::drop_context(&self.home.path, &chat);
                 }
                 faults::boundary("checkpoint.before");
-                self.take_checkpoint(&chat, trigger);
+                self.want_checkpoint(&chat, trigger);
                 faults::boundary("checkpoint.after");
             }
             Effect::ResolveCrashes { chat } => {
@@ -101,7 +107,7 @@ impl Watch {
         for crash in std::mem::take(&mut self.unrecorded) {
             let chat = crash.chat.clone();
             self.record_crash(crash);
-            self.take_checkpoint(&chat, Trigger::Crash);
+            self.want_checkpoint(&chat, Trigger::Crash);
             if self.supervisor.state(&chat) != ChatState::Crashed {
                 // It went on before its crash could be recorded.
                 self.resolve_crashes(chat);

@@ -32,7 +32,7 @@ pub fn head(folder: &Path) -> Head {
 }
 
 /// `.git` is a folder, or in a worktree a file that names one.
-fn git_folder(folder: &Path) -> Option<PathBuf> {
+pub fn git_folder(folder: &Path) -> Option<PathBuf> {
     let git = folder.join(".git");
     if git.is_dir() {
         return Some(git);

@@ -16,6 +16,7 @@ use shim_store::{Store, StoreError};
 use crate::{
     hooks::{CONTEXTS_FOLDER, NOTES_FOLDER},
     paths::make_private_folder,
+    snapshots,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +71,7 @@ impl Home {
             });
         }
         let store = Store::open(&path.join(DATABASE_FILE), settings.journal_commit)?;
-        for inner in ["restores", "workers", NOTES_FOLDER, CONTEXTS_FOLDER] {
+        for inner in ["restores", "workers", NOTES_FOLDER, CONTEXTS_FOLDER, snapshots::FOLDER] {
             make_private_folder(&path.join(inner)).map_err(folder)?;
         }
         let program = std::env::current_exe().map_err(HomeError::Program)?;

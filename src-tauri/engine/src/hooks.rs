@@ -260,7 +260,7 @@ impl Watch {
             return;
         }
         if offset <= told {
-            self.take_checkpoint(chat, Trigger::Compaction);
+            self.want_checkpoint(chat, Trigger::Compaction);
         } else {
             // The chat went on before an engine heard of it.
             self.take_checkpoint_of(chat, Trigger::Compaction, told, note.at);

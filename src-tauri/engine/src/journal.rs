@@ -10,6 +10,7 @@ use std::{
 use shim_api::events::Event as Told;
 use shim_core::{
     chats::ChatId,
+    checkpoints::planner::News,
     clients::opencode::Journaled,
     digest::{Digest, Reader},
     journal::{Known, Plan, Seen, plan},
@@ -228,7 +229,10 @@ impl Watch {
             (tracked.stream.id, tracked.stream.generation, at + bytes.len() as u64);
         tracked.stream.known.bytes = upto;
         keep_tail(&mut tracked.tail, bytes);
-        let turns = tracked.reader.as_mut().map(|reader| (reader.feed(bytes), reader.digest.clone()));
+        let grew = tracked.reader.as_mut().map(|reader| {
+            let turns = reader.feed(bytes);
+            (turns, reader.take_news(), reader.digest.clone())
+        });
         let (inputs, path, bytes) = (self.handle.inputs.clone(), transcript.path.clone(), bytes.len() as u64);
         self.outstanding += 1;
         faults::boundary("journal.piece.before");
@@ -240,13 +244,13 @@ impl Watch {
             },
         );
         faults::boundary("journal.piece.after");
-        if let Some((turns, digest)) = turns {
-            self.digest_grew(&transcript.chat, digest, turns);
+        if let Some((turns, news, digest)) = grew {
+            self.digest_grew(&transcript.chat, digest, turns, &news);
         }
         Ok(())
     }
 
-    fn digest_grew(&mut self, id: &ChatId, digest: Digest, turns: u64) {
+    fn digest_grew(&mut self, id: &ChatId, digest: Digest, turns: u64, news: &News) {
         let chat = self.chats.entry(id.clone()).or_default();
         chat.last_activity = digest.last_at.unwrap_or_else(now).max(chat.last_activity);
         chat.digest = digest;
@@ -254,6 +258,7 @@ impl Watch {
         if !port(id.client()).keeps_registry() {
             self.status_grew(id);
         }
+        self.checkpoint_growth(id, news);
         self.decide(Event::TurnsCompleted { chat: id, turns });
     }
 
@@ -291,7 +296,8 @@ impl Watch {
             }
         };
         let tail = self.journal_tail(&stream)?;
-        let reader = if transcript.sub_agent.is_empty() { Some(self.reader_of(&stream)?) } else { None };
+        let is_main = transcript.sub_agent.is_empty();
+        let reader = if is_main { Some(self.reader_of(&stream)?.with_news()) } else { None };
         if let Some(reader) = &reader {
             let chat = self.chats.entry(transcript.chat.clone()).or_default();
             chat.transcripts.insert(transcript.path.clone());
@@ -378,7 +384,8 @@ impl Watch {
         tracked.tail.clear();
         tracked.rows = None;
         tracked.durable = 0;
-        tracked.reader = tracked.reader.as_ref().map(|_| Reader::new(transcript.chat.client()));
+        let client = transcript.chat.client();
+        tracked.reader = tracked.reader.as_ref().map(|_| Reader::new(client).with_news());
         if tracked.reader.is_some() {
             let chat = self.chats.entry(transcript.chat.clone()).or_default();
             (chat.digest, chat.durable) = (Digest::default(), 0);

@@ -27,10 +27,12 @@ mod run;
 mod search;
 mod serve;
 mod signals;
+mod snapshots;
 mod sweep;
 mod terminal;
 mod timeline;
 mod views;
+mod workspace;
 
 pub use home::{Home, HomeError};
 pub use launch::run_launch_file;

@@ -26,7 +26,7 @@ impl Watch {
         {
             tracing::warn!("{} could not be cut short: {error}", log.display());
         }
-        for name in ["restores", "workers", crate::hooks::CONTEXTS_FOLDER] {
+        for name in ["restores", "workers", crate::hooks::CONTEXTS_FOLDER, crate::snapshots::FOLDER] {
             let entries =
                 fs::read_dir(self.home.path.join(name)).into_iter().flatten().filter_map(Result::ok);
             for path in entries.map(|entry| entry.path()) {

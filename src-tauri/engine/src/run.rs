@@ -27,6 +27,7 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    checkpoints::{Checkpoints, Recorded},
     clients::{Change, ClientHome, Transcript},
     desktop::Desktops,
     hangs::Hangs,
@@ -69,11 +70,7 @@ pub enum Input {
         at: Timestamp,
     },
     Kept(Kept),
-    Recorded {
-        checkpoint: i64,
-        chat: ChatId,
-        took_us: u64,
-    },
+    Recorded(Recorded),
     Call(Box<dyn FnOnce(&mut Watch) + Send>),
     Stop,
 }
@@ -126,6 +123,7 @@ pub struct Watch {
     /// Files with more to read than one slice.
     pub backlog: BTreeSet<Transcript>,
     pub took: Vec<(i64, u64)>,
+    pub checkpoints: Checkpoints,
     /// What clients' hooks told.
     pub heard: HeardChats,
     pub boot: Timestamp,
@@ -239,6 +237,7 @@ impl Watch {
             outstanding: 0,
             backlog: BTreeSet::new(),
             took: Vec::new(),
+            checkpoints: Checkpoints::default(),
             heard: HeardChats::default(),
             boot: crate::processes::boot_time(),
             databases: HashMap::new(),
@@ -336,7 +335,7 @@ impl Watch {
         // What was handed over is durable now, and known to be.
         self.settle();
         while let Ok(input) = inputs.try_recv() {
-            if let Input::Kept(_) | Input::Recorded { .. } = input {
+            if let Input::Kept(_) | Input::Recorded(_) = input {
                 self.take(input);
             }
         }
@@ -350,10 +349,7 @@ impl Watch {
                 self.process_exited(&chat, &process, Gone::Exited(exit), at)
             }
             Input::Kept(kept) => self.piece_kept(kept),
-            Input::Recorded { checkpoint, chat, took_us } => {
-                self.took.push((checkpoint, took_us));
-                self.handle.tell(Event::CheckpointTaken { chat, checkpoint });
-            }
+            Input::Recorded(recorded) => self.checkpoint_recorded(recorded),
             Input::Call(call) => call(self),
             Input::Stop => {}
         }

@@ -25,6 +25,7 @@ use crate::{
     paths::write_whole,
     restore::{self, RESTORES_MAX},
     run::{Changes, Handle, Input, Tasks, Watch, now},
+    snapshots::Snapshots,
 };
 
 /// Events kept for a listener that is slow; one that falls further behind is told to fetch anew.
@@ -52,6 +53,8 @@ pub struct Running {
     tracker: TaskTracker,
     handle: Handle,
     watch: Option<JoinHandle<()>>,
+    snapshots: Snapshots,
+    keeping: Option<JoinHandle<()>>,
 }
 
 /// Starts the engine on an opened data folder. `embedded` takes any free port: it lives for one command.
@@ -65,8 +68,11 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
     let handle = Handle { changes: Changes::new(inputs.clone()), inputs, home: Arc::clone(&home), events };
     let tasks =
         Tasks { runtime: tokio::runtime::Handle::current(), tracker: tracker.clone(), stop: stop.clone() };
-    let watch =
+    let mut watch =
         Watch::open(Arc::clone(&home), handle.clone(), tasks).context("the store could not be read")?;
+    watch.checkpoints.only_asked = embedded;
+    let snapshots = watch.checkpoints.snapshots.clone();
+    let keeping = snapshots.start(handle.clone())?;
     let watch = std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch.run(&taken))?;
 
     let listener = listen(if embedded { 0 } else { home.settings.api_port }).await?;
@@ -94,7 +100,7 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
         }
     });
     write_engine_file(&home.path, &file)?;
-    Ok(Running { file, stop, tracker, handle, watch: Some(watch) })
+    Ok(Running { file, stop, tracker, handle, watch: Some(watch), snapshots, keeping: Some(keeping) })
 }
 
 impl Running {
@@ -125,6 +131,10 @@ impl Running {
         let _ = self.handle.inputs.send(Input::Stop);
         if let Some(watch) = self.watch.take() {
             let _ = tokio::task::spawn_blocking(move || watch.join()).await;
+        }
+        if let Some(keeping) = self.keeping.take() {
+            let snapshots = self.snapshots.clone();
+            let _ = tokio::task::spawn_blocking(move || snapshots.end(keeping)).await;
         }
         self.tracker.close();
         // A peer that neither reads nor goes away is not waited for.

@@ -10,6 +10,7 @@ use std::{
 use notify::{RecursiveMode, Watcher};
 use shim_core::{
     chats::{ChatId, ChatState, Client, ProcessKey},
+    checkpoints::Trigger,
     clients::Registration,
     crashes::{Gone, LastWords, Leave, RegistryStatus, ToolCall},
     digest::{Digest, Turn},
@@ -73,6 +74,7 @@ impl Watch {
         self.look_after_desktops(&look);
         self.look_after_the_unattended(&look);
         self.record_what_waits();
+        self.take_what_waits();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
             self.retain();
             self.tidy_up();
@@ -521,6 +523,9 @@ impl Watch {
             digest: &digest,
             host_updating,
         });
+        if self.supervisor.state(chat) == ChatState::Ended {
+            self.want_checkpoint(chat, Trigger::SessionEnd);
+        }
     }
 
     /// Calls that a dead process of the chat left running and that its transcript does not have.

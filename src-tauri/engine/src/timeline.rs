@@ -9,6 +9,7 @@ use shim_api::{
 };
 use shim_core::{
     chats::ChatId,
+    checkpoints::Trigger,
     clients::{read_line, shorten},
     lines::{Line, Lines},
     observations::{Observed, What},
@@ -107,11 +108,11 @@ fn incidents(store: &Batch<'_>, chat: &ChatId) -> Result<Vec<Entry>, shim_store:
     let checkpoints = store.checkpoints(chat)?.into_iter().map(|row| Entry {
         at: row.checkpoint.at,
         kind: EntryKind::Checkpoint,
-        text: row.checkpoint.note.unwrap_or_else(|| match row.checkpoint.trigger.name() {
-            "turn" => "after a turn".to_owned(),
-            "crash" => "at the crash".to_owned(),
-            _ => "asked for".to_owned(),
-        }),
+        text: match (row.checkpoint.note, row.checkpoint.trigger) {
+            (Some(note), Trigger::User) => note,
+            (Some(note), trigger) => format!("{}: {note}", trigger.words()),
+            (None, trigger) => trigger.words().to_owned(),
+        },
         number: Some(row.id),
     });
     let crashes = store.crashes()?.into_iter().filter(|row| row.chat == *chat).map(|row| Entry {

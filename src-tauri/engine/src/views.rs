@@ -10,8 +10,8 @@ use shim_api::{
     error::ErrorCode,
     restore::Receipt,
 };
-use shim_core::chats::ChatId;
-use shim_store::{CheckpointRow, CrashRow, StoreError};
+use shim_core::{chats::ChatId, checkpoints::snapshots::SnapshotState};
+use shim_store::{CheckpointRow, CrashRow, SnapshotOf, StoreError};
 
 use crate::run::{Chat, Watch, now};
 
@@ -96,10 +96,22 @@ pub fn checkpoint(row: CheckpointRow) -> Checkpoint {
         turns: kept.turns,
         tokens: kept.tokens,
         journal_offset: kept.offset,
-        workspace: Workspace { head: kept.head, branch: kept.branch, snapshot: None },
+        also: kept.also,
+        workspace: workspace(kept.head, kept.branch, row.snapshot),
         todos: kept.todos,
         bytes: row.bytes,
         took_ms: row.took_us as f64 / 1000.0,
+    }
+}
+
+fn workspace(head: Option<String>, branch: Option<String>, snapshot: Option<SnapshotOf>) -> Workspace {
+    let kept = snapshot.as_ref().filter(|snapshot| snapshot.state == SnapshotState::Kept);
+    Workspace {
+        head,
+        branch,
+        snapshot: kept.and_then(|snapshot| snapshot.commit.clone()),
+        state: snapshot.as_ref().map(|snapshot| snapshot.state),
+        error: snapshot.and_then(|snapshot| snapshot.error),
     }
 }
 

@@ -14,10 +14,11 @@ mod predictions;
 mod restores;
 mod retention;
 mod signals;
+mod snapshots;
 mod writer;
 
 pub use chats::{ChatRow, Launch};
-pub use checkpoints::{CheckpointRow, NewCheckpoint};
+pub use checkpoints::{CheckpointRow, NewCheckpoint, SnapshotOf};
 pub use connection::{DATABASE_VERSION, StoreError};
 pub use crashes::CrashRow;
 pub use journal::{CHUNK_BYTES_MAX, Damage, Generation, Piece, Stream, StreamId, Verified};
@@ -26,6 +27,7 @@ pub use predictions::{NewPrediction, PREDICTIONS_MAX, PredictionRow, TrainingRow
 pub use restores::RestoreRow;
 pub use retention::Dropped;
 pub use signals::SignalCaps;
+pub use snapshots::{NewSnapshot, Outcome, SnapshotRow};
 pub use writer::{Batch, Urgency};
 
 use std::{

@@ -19,7 +19,7 @@ export type Client = "claude-code" | "codex" | "gemini" | "opencode" | "claude-d
 /**
  * What kind of death. The other kinds of the restore contract join with their detectors.
  */
-export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "out_of_memory" | "index_lost";
+export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost";
 
 /**
  * One thing that was seen and speaks for the verdict.
@@ -31,31 +31,31 @@ export type Evidence = {
 source: string, says: string, };
 
 /**
- * How a process hangs.
- */
-export type Form = "spin" | "silent" | "stopped";
-
-/**
  * Where in a turn the chat was cut.
  */
 export type InTurn = "none" | "answer" | "tool";
 
 /**
- * A usage limit that a chat ran into.
+ * What a snapshot does not hold.
  */
-export type Limit = { 
+export type LeftOut = { 
 /**
- * In the client's words.
+ * From the top of the repository.
  */
-message: string, 
+path: string, why: WhyLeftOut, bytes: number, };
+
 /**
- * When the client wrote it.
+ * A file that the chat's tools wrote, where no repository holds it.
  */
-at: string | null, 
+export type Listed = { path: string, 
 /**
- * When it ends, where that was said.
+ * Null: it was not there.
  */
-resets_at: string | null, };
+bytes: number | null, 
+/**
+ * In hexadecimal; null where it was not there, too large or no ordinary file.
+ */
+sha256: string | null, };
 
 /**
  * Why a restore was not tried.
@@ -66,7 +66,7 @@ export type Refusal = { reason: RefusalReason,
  */
 message: string, };
 
-export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported" | "limit";
+export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported";
 
 /**
  * One chat's numbers at one moment. A number that is not known is null, never 0.
@@ -146,6 +146,11 @@ transcript_growth: number, transcript_bytes: number,
 memory_pressure: number | null, };
 
 /**
+ * What became of a snapshot.
+ */
+export type SnapshotState = "begun" | "kept" | "listed" | "failed" | "expired";
+
+/**
  * One step and its outcome.
  */
 export type Step = { step: string, ok: boolean, detail: string, };
@@ -172,4 +177,6 @@ export type ToolCall = { tool: string, input: unknown, };
 /**
  * Why a checkpoint was taken.
  */
-export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update" | "tool_calls" | "interval" | "warning_risk" | "danger_risk" | "risky" | "milestone" | "session_start" | "session_end";
+
+export type WhyLeftOut = "too_large" | "submodule" | "repository" | "unreadable" | "no_file";

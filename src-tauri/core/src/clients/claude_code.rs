@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     chats::{Client, ProcessKey},
-    checkpoints::Todo,
+    checkpoints::{Todo, touched::touched},
     clients::{Record, Registration, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings},
     crashes::{RegistryStatus, ToolCall},
     limits::{Limit, from_seconds, old_words},
@@ -370,11 +370,12 @@ fn call(block: &Block<'_>) -> Option<Call> {
     let tool = block.name.as_deref().unwrap_or("unknown").to_owned();
     let input: Value =
         block.input.and_then(|input| serde_json::from_str(input.get()).ok()).unwrap_or(Value::Null);
-    let todo = todo_change(&tool, &input);
+    let (todo, touches) = (todo_change(&tool, &input), touched(&tool, &input));
     Some(Call {
         id: block.id.as_deref().unwrap_or_default().to_owned(),
         call: ToolCall { tool, input: shorten_strings(input) },
         todo,
+        touches,
     })
 }
 

@@ -161,7 +161,7 @@ fn an_answer_tells_its_calls_its_end_and_its_cost() {
         message_id: Some("m1".to_owned()),
         model: Some("claude".to_owned()),
         text: Some("Calling.".to_owned()),
-        calls: vec![Call { id: "t".to_owned(), call, todo: None }],
+        calls: vec![Call { id: "t".to_owned(), call, todo: None, touches: Vec::new() }],
         end: AnswerEnd::GoesOn,
         usage: Some(Usage { input: 1, cache_creation: 2, cache_read: 0, output: 4 }),
     };

@@ -8,6 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings};
 use crate::{
+    checkpoints::touched::touched,
     crashes::ToolCall,
     limits::{Limit, from_seconds},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, ToolResult, Usage, What},
@@ -199,7 +200,8 @@ fn call(item: &Item<'_>, id: String, input: Option<&RawValue>) -> Call {
         Value::String(inner) => serde_json::from_str(inner).unwrap_or(input),
         _ => input,
     };
-    Call { id, call: ToolCall { tool, input: shorten_strings(input) }, todo: None }
+    let touches = touched(&tool, &input);
+    Call { id, call: ToolCall { tool, input: shorten_strings(input) }, todo: None, touches }
 }
 
 fn has_failed(output: Option<&RawValue>) -> bool {

@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings};
 use crate::{
-    checkpoints::Todo,
+    checkpoints::{Todo, touched::touched},
     crashes::ToolCall,
     limits::Limit,
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, ToolResult, Usage, What},
@@ -259,7 +259,9 @@ fn call(raw: RawCall<'_>) -> Option<Call> {
         return None;
     }
     let tool = if raw.name.is_empty() { "unknown".to_owned() } else { raw.name.into_owned() };
-    Some(Call { id: raw.id.into_owned(), call: ToolCall { tool, input: shorten_strings(raw.args) }, todo })
+    let touches = touched(&tool, &raw.args);
+    let call = ToolCall { tool, input: shorten_strings(raw.args) };
+    Some(Call { id: raw.id.into_owned(), call, todo, touches })
 }
 
 /// `write_todos` replaces the list.

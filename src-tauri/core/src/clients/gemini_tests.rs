@@ -124,6 +124,7 @@ fn messages_are_read_in_all_their_shapes() {
         id: "c".to_owned(),
         call: ToolCall { tool: "run_shell_command".to_owned(), input: json!({"command": "ls"}) },
         todo: None,
+        touches: Vec::new(),
     };
     let prompt = |text: &str| What::Prompt { text: text.to_owned() };
     let user = |content: Value| json!({"id": "u", "type": "user", "content": content});

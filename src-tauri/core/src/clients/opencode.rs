@@ -14,7 +14,7 @@ pub use put_back::{as_now, export, renamed};
 
 use super::{Record, TEXT_CHARS_MAX, Unreadable, shorten, shorten_strings};
 use crate::{
-    checkpoints::Todo,
+    checkpoints::{Todo, touched::touched},
     crashes::ToolCall,
     limits::Limit,
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, ToolResult, Usage, What},
@@ -278,8 +278,9 @@ fn tool(line: &Line<'_>, part: &Part<'_>, mut each: impl FnMut(What)) {
     let id = text_of(part.call_id.as_ref()).unwrap_or_else(|| line.id.to_string());
     let tool = text_of(part.tool.as_ref()).unwrap_or_else(|| "unknown".to_owned());
     let input = state.get("input").cloned().unwrap_or(Value::Null);
-    let todo = todo_change(&tool, &input);
-    let call = Call { id: id.clone(), call: ToolCall { tool, input: shorten_strings(input) }, todo };
+    let (todo, touches) = (todo_change(&tool, &input), touched(&tool, &input));
+    let call = ToolCall { tool, input: shorten_strings(input) };
+    let call = Call { id: id.clone(), call, todo, touches };
     each(What::Answer(Answer { calls: vec![call], ..Answer::default() }));
     if let Some(status @ ("completed" | "error")) = state.get("status").and_then(Value::as_str) {
         each(What::ToolResults(vec![ToolResult { call_id: id, failed: status == "error" }]));

@@ -21,6 +21,7 @@ use shim_api::{
     restore::RestoreRequest,
     signals::{MINUTES, MINUTES_MAX},
     status::{ClientStatus, EngineStatus, OwnUse, PauseRequest, StateCount, Status},
+    workspace::WorkspaceRequest,
 };
 use shim_core::chats::{ChatId, ChatState, Client};
 use shim_store::StreamId;
@@ -37,7 +38,7 @@ use crate::{
     run::Handle,
     search, signals,
     sweep::shown,
-    timeline, views,
+    timeline, views, workspace,
 };
 
 const TIMELINE_ENTRIES: usize = 500;
@@ -54,6 +55,7 @@ pub fn router(context: Engine) -> Router {
         .route("/signals", get(signals_of_chat))
         .route("/fingerprints", get(fingerprints))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
+        .route("/workspace", get(workspace).post(put_workspace_back))
         .route("/restore", post(restore_chat))
         .route("/export", get(export))
         .route("/search", get(search_all))
@@ -245,6 +247,29 @@ async fn take_checkpoint(
     blocking(context.handle, move |handle| {
         let chat = restore::find_chat(handle, &query.target)?;
         handle.call(move |watch| watch.take_checkpoint_for_user(&chat, request.note))?
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+struct Number {
+    checkpoint: i64,
+}
+
+async fn workspace(State(context): State<Engine>, Query(query): Query<Number>) -> Response {
+    blocking(context.handle, move |handle| workspace::look(handle, query.checkpoint)).await
+}
+
+async fn put_workspace_back(
+    State(context): State<Engine>,
+    Json(request): Json<WorkspaceRequest>,
+) -> Response {
+    let Ok(permit) = context.restores.clone().acquire_owned().await else {
+        return answer(ApiError::new(ErrorCode::EngineDown, "the engine is ending"));
+    };
+    blocking(context.handle, move |handle| {
+        let _permit = permit;
+        workspace::put_back(handle, &request)
     })
     .await
 }

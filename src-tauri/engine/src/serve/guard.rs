@@ -49,6 +49,7 @@ pub fn answer(error: ApiError) -> Response {
         ErrorCode::BadRequest | ErrorCode::Ambiguous => StatusCode::BAD_REQUEST,
         ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::Refused => StatusCode::CONFLICT,
         ErrorCode::EngineDown => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Store | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };

@@ -16,6 +16,7 @@ mod mixed;
 mod noticing;
 mod records;
 mod restore;
+mod snapshot;
 #[cfg(target_os = "linux")]
 mod tray;
 
@@ -77,6 +78,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("noticing", noticing::measure),
     ("journal", journal::measure),
     ("checkpoints", checkpoints::measure),
+    ("snapshot", snapshot::measure),
     ("restore", restore::measure),
     ("index", index::measure),
     ("idle", idle::measure),

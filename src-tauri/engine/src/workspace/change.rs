@@ -1,0 +1,161 @@
+//! Brings a working tree from one kept state to another: what differs, what would be lost, and the change itself.
+//! The user's index is neither read nor written.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use shim_api::workspace::Change;
+
+use super::Folders;
+use crate::{
+    paths,
+    snapshots::{
+        git::{Git, GitError},
+        take::is_real_folder,
+    },
+};
+
+/// Entries of a folder that stands in a file's place that are looked at.
+const ENTRIES_MAX: usize = 10_000;
+
+/// A name in which two trees differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differs {
+    pub name: Vec<u8>,
+    pub change: Change,
+    /// A repository of its own: only its commit is in the tree.
+    pub is_repository: bool,
+}
+
+/// What changes on the way from one tree or commit to another.
+pub fn between(git: &Git<'_>, from: &str, to: &str) -> Result<Vec<Differs>, GitError> {
+    /// The mode of a repository within a repository.
+    const REPOSITORY: &str = "160000";
+    let from = format!("{from}^{{tree}}");
+    let to = format!("{to}^{{tree}}");
+    let printed = git.run(&["diff-tree", "-r", "-z", "--no-renames", "--raw", &from, &to], None)?;
+    let mut fields = printed.split(|byte| *byte == 0);
+    let mut differs = Vec::new();
+    // `:<mode> <mode> <id> <id> <letter>`, then the name.
+    while let (Some(about), Some(name)) = (fields.next().filter(|about| !about.is_empty()), fields.next()) {
+        let about = String::from_utf8_lossy(about);
+        let change = match about.chars().last() {
+            Some('A') => Change::Appears,
+            Some('D') => Change::Removed,
+            Some(_) | None => Change::Changes,
+        };
+        let is_repository = about.trim_start_matches(':').split(' ').take(2).any(|mode| mode == REPOSITORY);
+        differs.push(Differs { name: name.to_vec(), change, is_repository });
+    }
+    Ok(differs)
+}
+
+fn path_of(top: &Path, one: &Differs) -> PathBuf {
+    top.join(paths::from_bytes(&one.name))
+}
+
+/// Why the change would take away what no snapshot holds: an ignored file, or one that was left out.
+pub fn refuse_what_would_be_lost(top: &Path, differs: &[Differs]) -> Result<(), String> {
+    let removed: BTreeSet<PathBuf> =
+        differs.iter().filter(|one| one.change == Change::Removed).map(|one| path_of(top, one)).collect();
+    for path in differs.iter().filter(|one| one.change == Change::Appears).map(|one| path_of(top, one)) {
+        let mut before = path.ancestors().take_while(|above| *above != top);
+        if let Some(lost) = before.find_map(|above| lost_at(above, above == path, &removed)) {
+            return Err(format!(
+                "{} stands where a file is to be put back, and no snapshot holds it: move it away first; nothing was \
+                 changed",
+                lost.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What lies here that must give way, and is not among what is removed.
+fn lost_at(path: &Path, is_file: bool, removed: &BTreeSet<PathBuf>) -> Option<PathBuf> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    if !meta.file_type().is_dir() {
+        return (!removed.contains(path)).then(|| path.to_owned());
+    }
+    // A folder in which the file is to lie may stay; one in its place must be empty by then.
+    if is_file { first_kept(path, removed, &mut ENTRIES_MAX.clone()) } else { None }
+}
+
+fn first_kept(folder: &Path, removed: &BTreeSet<PathBuf>, left: &mut usize) -> Option<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Some(folder.to_owned()) };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        *left = left.saturating_sub(1);
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|meta| meta.file_type().is_dir());
+        let kept = match is_folder {
+            _ if *left == 0 => Some(path),
+            true => first_kept(&path, removed, left),
+            false => (!removed.contains(&path)).then_some(path),
+        };
+        if kept.is_some() {
+            return kept;
+        }
+    }
+    None
+}
+
+/// Removes what is to go, then writes what is to be there.
+pub fn apply(
+    git: &Git<'_>,
+    top: &Path,
+    commit: &str,
+    index: &Path,
+    differs: &[Differs],
+) -> Result<(), GitError> {
+    let io = |why| GitError::Io { what: "workspace".to_owned(), why };
+    let mut folders = Folders::new();
+    for one in differs.iter().filter(|one| one.change == Change::Removed) {
+        let path = path_of(top, one);
+        // Never through a link that leads out of the tree.
+        if is_real_folder(top, path.parent().unwrap_or(top), &mut folders) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+                Ok(()) | Err(_) => remove_empty(top, &path),
+            }
+        }
+    }
+    let mut names = Vec::new();
+    for one in differs.iter().filter(|one| one.change != Change::Removed) {
+        names.extend_from_slice(&one.name);
+        names.push(0);
+        clear_folder(&path_of(top, one));
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let file = index.with_extension("names");
+    paths::write_whole(&file, &names).map_err(io)?;
+    let done = git
+        .run(&["read-tree", &format!("{commit}^{{tree}}")], None)
+        .and_then(|_| git.run(&["checkout-index", "-q", "-f", "-z", "--stdin"], Some(&file)));
+    let _ = fs::remove_file(&file);
+    done.map(drop)
+}
+
+/// Folders that hold nothing any more, up to the top.
+fn remove_empty(top: &Path, path: &Path) {
+    let above = path.ancestors().skip(1).take_while(|folder| *folder != top);
+    for folder in above {
+        if fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+}
+
+/// A folder of empty folders in a file's place; one that holds anything stays, and git then says so.
+fn clear_folder(path: &Path) {
+    if !fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_dir()) {
+        return;
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+    entries.for_each(|entry| clear_folder(&entry.path()));
+    // It stays where something is in it.
+    let _ = fs::remove_dir(path);
+}
