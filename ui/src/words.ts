@@ -38,6 +38,10 @@ export const KIND_WORDS: Record<CrashKind, string> = {
   client_update: 'Update',
   hung: 'Hung',
   index_lost: 'Not listed',
+  torn: 'Damaged',
+  poisoned: 'Refused',
+  compaction_deadlock: 'Too long',
+  deleted: 'Deleted',
 };
 
 export const KIND_MEANINGS: Record<CrashKind, string> = {
@@ -47,6 +51,10 @@ export const KIND_MEANINGS: Record<CrashKind, string> = {
   client_update: 'The app that hosts it restarted for an update',
   hung: 'The process lives and does nothing',
   index_lost: 'The chat is whole, and its client no longer lists it',
+  torn: 'Its file is damaged, as by a power loss; a restore makes a repaired copy',
+  poisoned: 'The model refuses it, turn after turn; a restore makes a copy that goes on',
+  compaction_deadlock: 'It is too long for the model and for a summary; a restore makes a shorter copy',
+  deleted: 'Its client deleted its file; SHIM has it and puts it back',
 };
 
 export const IN_TURN_WORDS: Record<InTurn, string> = {

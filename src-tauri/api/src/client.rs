@@ -12,6 +12,7 @@ use shim_core::chats::ChatState;
 use crate::{
     chats::{Chat, ChatDetail},
     checkpoints::{Checkpoint, CheckpointRequest},
+    clinic::{Examined, RepairReport, RepairRequest, UndeleteRequest},
     crashes::Crash,
     doctor::Finding,
     error::{ApiError, ErrorCode},
@@ -91,6 +92,20 @@ impl Engine {
 
     pub fn restore(&self, request: &RestoreRequest) -> Result<Receipt, ApiError> {
         self.post("/restore", &[], request)
+    }
+
+    /// What ails a chat's transcript.
+    pub fn examine(&self, target: &str) -> Result<Examined, ApiError> {
+        self.get("/examine", &[("target", target.to_owned())])
+    }
+
+    pub fn repair(&self, request: &RepairRequest) -> Result<RepairReport, ApiError> {
+        self.post("/repair", &[], request)
+    }
+
+    /// Puts back a chat's file that its client deleted.
+    pub fn undelete(&self, request: &UndeleteRequest) -> Result<RepairReport, ApiError> {
+        self.post("/undelete", &[], request)
     }
 
     /// The transcript's bytes, as a stream.

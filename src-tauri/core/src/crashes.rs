@@ -28,11 +28,29 @@ pub enum CrashKind {
     Hung,
     /// The chat is whole, and its client no longer lists it.
     IndexLost,
+    /// Its file is damaged: a power loss, a full or dropped disk.
+    Torn,
+    /// The model's API refuses it, turn after turn.
+    Poisoned,
+    /// It is too long for the model, and so is a request for its summary.
+    CompactionDeadlock,
+    /// Its client deleted its file.
+    Deleted,
 }
 
 impl CrashKind {
-    pub const ALL: [Self; 6] =
-        [Self::Killed, Self::Exited, Self::Shutdown, Self::ClientUpdate, Self::Hung, Self::IndexLost];
+    pub const ALL: [Self; 10] = [
+        Self::Killed,
+        Self::Exited,
+        Self::Shutdown,
+        Self::ClientUpdate,
+        Self::Hung,
+        Self::IndexLost,
+        Self::Torn,
+        Self::Poisoned,
+        Self::CompactionDeadlock,
+        Self::Deleted,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +60,10 @@ impl CrashKind {
             Self::ClientUpdate => "client_update",
             Self::Hung => "hung",
             Self::IndexLost => "index_lost",
+            Self::Torn => "torn",
+            Self::Poisoned => "poisoned",
+            Self::CompactionDeadlock => "compaction_deadlock",
+            Self::Deleted => "deleted",
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     chats::Client,
     checkpoints::Todo,
     clients::{Unreadable, read_line, shorten},
+    clinic::errors::Refusals,
     crashes::ToolCall,
     lines::{Line, Lines},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, What},
@@ -75,6 +76,9 @@ pub struct Digest {
     /// Lines that made no sense, whole or in part.
     pub unreadable: u64,
     pub compactions: u64,
+    /// Refusals of the model's API since its last answer, of a kind that goes on.
+    #[serde(default)]
+    pub refusals: Option<Refusals>,
     title: Option<(TitleRank, String)>,
     /// A message of the user's waits for the end of its turn.
     asked: bool,
@@ -136,9 +140,21 @@ impl Digest {
             // Some clients say so at each resume, whether a turn was cut or not.
             What::CutTurnClosed if matches!(self.turn, Turn::Done | Turn::None | Turn::Failed) => {}
             What::CutTurnClosed => self.close(Turn::Interrupted),
-            What::ApiError { .. } => self.close(Turn::Failed),
-            What::Answer(answer) => self.fold_answer(answer, observed.at),
-            What::Compaction => self.compactions += 1,
+            What::ApiError { text } => {
+                self.refusals = Refusals::and(self.refusals.take(), &text, observed.at);
+                self.close(Turn::Failed);
+            }
+            What::Answer(answer) => {
+                self.refusals = None;
+                self.fold_answer(answer, observed.at);
+            }
+            What::Compaction => {
+                self.refusals = None;
+                self.compactions += 1;
+            }
+            What::CompactionFailed { text } => {
+                self.refusals = Refusals::and(self.refusals.take(), &text, observed.at);
+            }
             What::Title { text, rank } => self.name(rank, &text),
             What::Other => {}
         }

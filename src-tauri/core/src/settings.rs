@@ -2,6 +2,7 @@
 //! each with its line and key.
 
 mod clients;
+mod clinic;
 mod journal;
 mod keys;
 mod restore;
@@ -32,6 +33,10 @@ pub struct Settings {
     pub restore_window: RestoreWindow,
     pub restore_start_timeout: Duration,
     pub restore_orphans: OrphanPolicy,
+    /// Days before a client deletes a chat that this is announced; 0: never.
+    pub clinic_announce_days: u64,
+    /// Share of the context, 0 to 1, from which a chat is warned of; 0: never.
+    pub clinic_context_warning: f64,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
 }
@@ -83,6 +88,8 @@ impl Default for Settings {
             restore_window: RestoreWindow::default(),
             restore_start_timeout: Duration::from_secs(60),
             restore_orphans: OrphanPolicy::End,
+            clinic_announce_days: 3,
+            clinic_context_warning: 0.75,
             terminal_command: Vec::new(),
         }
     }
