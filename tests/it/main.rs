@@ -9,6 +9,7 @@
 )]
 
 mod claude_desktop;
+mod clinic;
 mod codex;
 mod forks;
 mod gemini;

@@ -9,6 +9,7 @@ pub mod install;
 pub mod mcp_clients;
 pub mod requests;
 mod responses;
+pub mod rules;
 pub mod script;
 mod server;
 mod stream;
