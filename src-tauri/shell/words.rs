@@ -43,6 +43,10 @@ pub fn crash(kind: CrashKind, in_turn: InTurn) -> String {
         // These say when by themselves.
         CrashKind::Hung => return "found hung".to_owned(),
         CrashKind::IndexLost => return "no longer listed by its app".to_owned(),
+        CrashKind::Torn => return "left with a damaged file".to_owned(),
+        CrashKind::Poisoned => return "refused by the model, turn after turn".to_owned(),
+        CrashKind::CompactionDeadlock => return "too long to go on".to_owned(),
+        CrashKind::Deleted => return "deleted by its client".to_owned(),
     };
     let when = match in_turn {
         InTurn::None => "between turns",

@@ -10,6 +10,7 @@
 
 mod boundaries;
 mod claude_desktop;
+mod clinic;
 mod codex;
 mod fingerprints;
 mod forks;

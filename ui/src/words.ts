@@ -62,6 +62,10 @@ export const KIND_WORDS: Record<CrashKind, string> = {
   hung: 'Hung',
   out_of_memory: 'Out of memory',
   index_lost: 'Not listed',
+  torn: 'Damaged',
+  poisoned: 'Refused',
+  compaction_deadlock: 'Too long',
+  deleted: 'Deleted',
 };
 
 export const KIND_MEANINGS: Record<CrashKind, string> = {
@@ -72,6 +76,10 @@ export const KIND_MEANINGS: Record<CrashKind, string> = {
   hung: 'The process lives and does nothing',
   out_of_memory: 'Memory ran out: its own, or the machine’s',
   index_lost: 'The chat is whole, and its client no longer lists it',
+  torn: 'Its file is damaged, as by a power loss; a restore makes a repaired copy',
+  poisoned: 'The model refuses it, turn after turn; a restore makes a copy that goes on',
+  compaction_deadlock: 'It is too long for the model and for a summary; a restore makes a shorter copy',
+  deleted: 'Its client deleted its file; SHIM has it and puts it back',
 };
 
 export const IN_TURN_WORDS: Record<InTurn, string> = {

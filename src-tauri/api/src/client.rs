@@ -12,6 +12,7 @@ use shim_core::{chats::ChatState, fingerprints::Fingerprint};
 use crate::{
     chats::{Chat, ChatDetail},
     checkpoints::{Checkpoint, CheckpointRequest},
+    clinic::{Examined, RepairReport, RepairRequest, UndeleteRequest},
     crashes::Crash,
     doctor::Finding,
     error::{ApiError, ErrorCode},
@@ -113,6 +114,20 @@ impl Engine {
     /// Puts a kept working tree somewhere.
     pub fn put_workspace_back(&self, request: &WorkspaceRequest) -> Result<PutBack, ApiError> {
         self.post("/workspace", &[], request)
+    }
+
+    /// What ails a chat's transcript.
+    pub fn examine(&self, target: &str) -> Result<Examined, ApiError> {
+        self.get("/examine", &[("target", target.to_owned())])
+    }
+
+    pub fn repair(&self, request: &RepairRequest) -> Result<RepairReport, ApiError> {
+        self.post("/repair", &[], request)
+    }
+
+    /// Puts back a chat's file that its client deleted.
+    pub fn undelete(&self, request: &UndeleteRequest) -> Result<RepairReport, ApiError> {
+        self.post("/undelete", &[], request)
     }
 
     /// The transcript's bytes, as a stream.

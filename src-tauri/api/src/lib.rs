@@ -4,6 +4,7 @@
 pub mod chats;
 pub mod checkpoints;
 pub mod client;
+pub mod clinic;
 pub mod crashes;
 pub mod doctor;
 pub mod error;

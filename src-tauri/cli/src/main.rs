@@ -11,6 +11,7 @@ macro_rules! say {
 
 mod autostart;
 mod chats;
+mod clinic;
 mod crashes;
 mod doctor;
 mod engine;
@@ -144,6 +145,39 @@ enum Verb {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// What ails a chat's file: damage, refusals of the model, too long to go on.
+    Examine {
+        /// Its id, or the start of it.
+        id: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a repaired copy of a chat that its client opens beside it; the chat itself stays as it is.
+    Repair {
+        /// Its id, or the start of it.
+        id: String,
+        /// Show what would be done; change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Change the chat's own file, while no client has it open, after a copy of it was put aside.
+        #[arg(long)]
+        in_place: bool,
+        /// Needed to change the chat's own file.
+        #[arg(long)]
+        yes: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put back a chat's file that is gone, byte for byte.
+    Undelete {
+        /// Its id, or the start of it.
+        id: String,
+        /// Show what would be done; change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
     /// Search all journals.
     Search {
         text: String,
@@ -260,6 +294,11 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
             };
         }
         Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
+        Verb::Examine { id, json } => return clinic::examine(engine, &id, json),
+        Verb::Repair { id, dry_run, in_place, yes, json } => {
+            return clinic::repair(engine, id, clinic::How { dry_run, in_place, yes }, json);
+        }
+        Verb::Undelete { id, dry_run, json } => return clinic::undelete(engine, id, dry_run, json),
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Prediction { json } => prediction::prediction(engine, json),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),

@@ -30,10 +30,18 @@ pub enum CrashKind {
     OutOfMemory,
     /// The chat is whole, and its client no longer lists it.
     IndexLost,
+    /// Its file is damaged: a power loss, a full or dropped disk.
+    Torn,
+    /// The model's API refuses it, turn after turn.
+    Poisoned,
+    /// It is too long for the model, and so is a request for its summary.
+    CompactionDeadlock,
+    /// Its client deleted its file.
+    Deleted,
 }
 
 impl CrashKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Killed,
         Self::Exited,
         Self::Shutdown,
@@ -41,6 +49,10 @@ impl CrashKind {
         Self::Hung,
         Self::OutOfMemory,
         Self::IndexLost,
+        Self::Torn,
+        Self::Poisoned,
+        Self::CompactionDeadlock,
+        Self::Deleted,
     ];
 
     pub fn name(self) -> &'static str {
@@ -52,6 +64,10 @@ impl CrashKind {
             Self::Hung => "hung",
             Self::OutOfMemory => "out_of_memory",
             Self::IndexLost => "index_lost",
+            Self::Torn => "torn",
+            Self::Poisoned => "poisoned",
+            Self::CompactionDeadlock => "compaction_deadlock",
+            Self::Deleted => "deleted",
         }
     }
 

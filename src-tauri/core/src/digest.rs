@@ -7,6 +7,7 @@ use crate::{
     chats::Client,
     checkpoints::{Todo, planner::News},
     clients::{Unreadable, read_line, shorten},
+    clinic::errors::Refusals,
     crashes::ToolCall,
     limits::Limit,
     lines::{Line, Lines},
@@ -88,6 +89,9 @@ pub struct Digest {
     /// When a quota that was used up is whole again.
     #[serde(default)]
     quota_resets_at: Option<Timestamp>,
+    /// Refusals of the model's API since its last answer, of a kind that goes on.
+    #[serde(default)]
+    pub refusals: Option<Refusals>,
     title: Option<(TitleRank, String)>,
     /// A message of the user's waits for the end of its turn.
     asked: bool,
@@ -158,9 +162,21 @@ impl Digest {
             // Some clients say so at each resume, whether a turn was cut or not.
             What::CutTurnClosed if matches!(self.turn, Turn::Done | Turn::None | Turn::Failed) => {}
             What::CutTurnClosed => self.close(Turn::Interrupted),
-            What::ApiError { .. } => self.close(Turn::Failed),
-            What::Answer(answer) => self.fold_answer(answer, observed.at),
-            What::Compaction => self.compactions += 1,
+            What::ApiError { text } => {
+                self.refusals = Refusals::and(self.refusals.take(), &text, observed.at);
+                self.close(Turn::Failed);
+            }
+            What::Answer(answer) => {
+                self.refusals = None;
+                self.fold_answer(answer, observed.at);
+            }
+            What::Compaction => {
+                self.refusals = None;
+                self.compactions += 1;
+            }
+            What::CompactionFailed { text } => {
+                self.refusals = Refusals::and(self.refusals.take(), &text, observed.at);
+            }
             What::Title { text, rank } => self.name(rank, &text),
             What::Other => {}
         }

@@ -5,6 +5,7 @@ pub mod autostart;
 pub mod chats;
 pub mod checkpoints;
 pub mod clients;
+pub mod clinic;
 pub mod crashes;
 pub mod desktop;
 pub mod digest;

@@ -45,6 +45,10 @@ pub enum What {
     /// The client closed a cut turn by itself when the chat was resumed.
     CutTurnClosed,
     Compaction,
+    /// A summary was to take the place of what was said, and could not be had.
+    CompactionFailed {
+        text: String,
+    },
     Title {
         text: String,
         rank: TitleRank,

@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod clients;
+mod clinic;
 mod hangs;
 mod journal;
 mod keys;
@@ -41,6 +42,10 @@ pub struct Settings {
     pub signals_sample: Duration,
     pub signals_keep: Duration,
     pub zones: Zones,
+    /// Days before a client deletes a chat that this is announced; 0: never.
+    pub clinic_announce_days: u64,
+    /// Share of the context, 0 to 1, from which a chat is warned of; 0: never.
+    pub clinic_context_warning: f64,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
     pub hang: crate::hangs::Thresholds,
@@ -99,6 +104,8 @@ impl Default for Settings {
             signals_sample: Duration::from_secs(5),
             signals_keep: Duration::from_secs(90 * DAY),
             zones: Zones::default(),
+            clinic_announce_days: 3,
+            clinic_context_warning: 0.75,
             terminal_command: Vec::new(),
             hang: crate::hangs::Thresholds::default(),
             memory: memory::Thresholds::default(),

@@ -61,6 +61,7 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
     }
     findings.push(finding(Level::Ok, "chats", format!("{chats} are kept")));
     findings.extend(warnings.into_iter().map(|warning| finding(Level::Problem, "warning", warning)));
+    findings.extend(crate::clinic::doctor(handle)?);
     findings.extend(crate::install::examine(&handle.home.path));
     let dropped = handle.home.store.read(|store| store.dropped()).map_err(views::store_error)?;
     findings.extend(dropped.into_iter().take(DROPPED_SHOWN_MAX).map(|dropped| {

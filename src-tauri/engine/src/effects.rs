@@ -10,7 +10,7 @@ use shim_core::{
 use shim_store::{Urgency, faults};
 
 use crate::{
-    fingerprints, hooks,
+    clinic, fingerprints, hooks,
     run::{Watch, now},
     views,
 };
@@ -79,6 +79,7 @@ impl Watch {
             Ok(Some(row)) => {
                 tracing::info!(chat = %row.chat, kind = row.kind.name(), pid = row.process.pid, "crash recorded");
                 self.leave_context(&row);
+                self.suspect(&row.chat);
                 self.open_crashes.insert(row.chat.clone(), row.id);
                 let crash = views::crash(row, self.chats.get(&crash.chat), None);
                 self.handle.tell(Told::CrashRecorded { crash: Box::new(crash) });
@@ -105,10 +106,10 @@ impl Watch {
     /// Tries again what a full disk prevented.
     pub fn record_what_waits(&mut self) {
         for crash in std::mem::take(&mut self.unrecorded) {
-            let chat = crash.chat.clone();
+            let (chat, kind) = (crash.chat.clone(), crash.kind);
             self.record_crash(crash);
             self.want_checkpoint(&chat, Trigger::Crash);
-            if self.supervisor.state(&chat) != ChatState::Crashed {
+            if self.supervisor.state(&chat) != ChatState::Crashed && !clinic::ails(kind) {
                 // It went on before its crash could be recorded.
                 self.resolve_crashes(chat);
             }
@@ -125,6 +126,7 @@ impl Watch {
     }
 
     pub fn resolve_crashes(&mut self, chat: ChatId) {
+        self.ailment_resolved(&chat);
         self.open_crashes.remove(&chat);
         let resolved = self.home.store.write(Urgency::AtOnce, move |store| store.resolve_crashes(&chat));
         if let Err(error) = resolved {

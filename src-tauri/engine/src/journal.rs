@@ -252,6 +252,7 @@ impl Watch {
 
     fn digest_grew(&mut self, id: &ChatId, digest: Digest, turns: u64, news: &News) {
         let chat = self.chats.entry(id.clone()).or_default();
+        let made_no_sense = digest.unreadable > chat.digest.unreadable;
         chat.last_activity = digest.last_at.unwrap_or_else(now).max(chat.last_activity);
         chat.digest = digest;
         chat.dirty = true;
@@ -260,6 +261,10 @@ impl Watch {
         }
         self.checkpoint_growth(id, news);
         self.decide(Event::TurnsCompleted { chat: id, turns });
+        if made_no_sense {
+            self.suspect(id);
+        }
+        self.look_at_digest(id, turns);
     }
 
     /// Makes all new files known to the store in one commit: a first look may find thousands.
@@ -389,6 +394,7 @@ impl Watch {
         if tracked.reader.is_some() {
             let chat = self.chats.entry(transcript.chat.clone()).or_default();
             (chat.digest, chat.durable) = (Digest::default(), 0);
+            self.suspect(&transcript.chat);
         }
         self.handle.tell(Told::ChatChanged { chat: transcript.chat.clone() });
         Ok(0)

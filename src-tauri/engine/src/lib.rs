@@ -3,6 +3,7 @@
 
 pub mod checkpoints;
 mod clients;
+mod clinic;
 mod desktop;
 pub mod doctor;
 mod effects;

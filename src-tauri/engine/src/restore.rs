@@ -36,7 +36,7 @@ use shim_store::{CheckpointRow, StoreError, Stream, Urgency, faults};
 
 use crate::{
     clients::{self, Look, port},
-    desktop,
+    clinic, desktop,
     home::Home,
     paths::to_bytes,
     processes::{self, Liveness, Started},
@@ -113,6 +113,11 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
     let subject = look_up(handle, &chat, crash)?;
     if let Some(crash) = desktop::relink::lost(handle, subject.crash)? {
         return desktop::relink::relink(handle, &crash, request.dry_run);
+    }
+    if request.checkpoint.is_none()
+        && let Some(crash) = clinic::ailment(handle, subject.crash)?
+    {
+        return clinic::restore(handle, &crash, request);
     }
     let checkpoint = match request.checkpoint {
         Some(id) => handle.home.store.read(|store| store.checkpoint(id)).map_err(views::store_error)?,

@@ -133,6 +133,7 @@ pub struct Watch {
     pub watched_folders: HashSet<PathBuf>,
     pub sweeps: u64,
     pub desktops: Desktops,
+    pub ailing: crate::clinic::Ailing,
     /// What the system told last of each live chat's processes, and of the machine.
     pub readings: HashMap<ChatId, Reading>,
     pub host: HostReading,
@@ -245,6 +246,7 @@ impl Watch {
             watched_folders: HashSet::new(),
             sweeps: 0,
             desktops: Desktops::default(),
+            ailing: crate::clinic::Ailing::default(),
             readings: HashMap::new(),
             host: HostReading::default(),
             followed: HashMap::new(),
@@ -287,6 +289,7 @@ impl Watch {
         for crash in crashes {
             if !crash.resolved {
                 self.open_crashes.entry(crash.chat.clone()).or_insert(crash.id);
+                self.recall_ailment(&crash.chat, crash.kind);
             }
             let lives_on = crash.kind == CrashKind::Hung && !crash.ended;
             if lives_on && !crash.resolved && crash.chat.client() != Client::ClaudeDesktop {
@@ -428,6 +431,11 @@ impl Watch {
             }
         };
         self.tasks.tracker.spawn_on(watching, &self.tasks.runtime);
+    }
+
+    /// Runs what takes long off the watch's thread; it ends before the engine does.
+    pub fn blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.tasks.tracker.spawn_blocking_on(work, &self.tasks.runtime);
     }
 
     /// Keeps a child that was started for the user, so that it is reaped when it ends.

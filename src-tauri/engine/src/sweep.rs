@@ -29,6 +29,8 @@ use crate::{
 
 /// Homes of running clients are looked for with every so many sweeps: it reads all processes.
 const DISCOVER_EVERY: u64 = 3;
+/// Files that are gone, or soon will be, are looked for with every so many sweeps.
+const GONE_EVERY: u64 = 6;
 /// Retention runs with every so many sweeps.
 const RETAIN_EVERY: u64 = 360;
 /// A chat with an open turn and without a process is judged when nothing was written for this long: its
@@ -73,6 +75,11 @@ impl Watch {
         self.look_after_the_living();
         self.look_after_desktops(&look);
         self.look_after_the_unattended(&look);
+        self.look_after_suspects();
+        if self.sweeps.is_multiple_of(GONE_EVERY) {
+            self.look_for_deleted();
+            self.announce_deletions();
+        }
         self.record_what_waits();
         self.take_what_waits();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {

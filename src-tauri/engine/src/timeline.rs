@@ -89,6 +89,7 @@ fn entries_of(observed: Observed, at: Timestamp) -> Vec<Entry> {
         What::Interrupted => vec![entry(EntryKind::Interrupted, "interrupted by the user")],
         What::ApiError { text } => vec![entry(EntryKind::ApiError, &text)],
         What::Compaction => vec![entry(EntryKind::Compaction, "the client compacted the conversation")],
+        What::CompactionFailed { text } => vec![entry(EntryKind::ApiError, &text)],
         What::TurnBegun | What::CutTurnClosed | What::Title { .. } | What::Other => Vec::new(),
     }
 }

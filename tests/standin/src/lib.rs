@@ -10,6 +10,7 @@ mod limits;
 pub mod mcp_clients;
 pub mod requests;
 mod responses;
+pub mod rules;
 pub mod script;
 mod server;
 mod stream;

@@ -25,6 +25,7 @@ use crate::{
     gemini,
     limits::{self, Wire},
     requests::{Answer, Request, kept_headers},
+    rules::{Rules, broken},
     script::{Directive, Part, part},
     stream::{Frame, Piece, pieces, tokens, whole},
 };
@@ -54,6 +55,7 @@ struct Shared {
 struct Kept {
     requests: Vec<Request>,
     count: u64,
+    rules: Rules,
     /// How often each point of a script that fails was tried.
     tries: HashMap<String, u32>,
 }
@@ -79,6 +81,11 @@ impl Standin {
             });
         })?;
         Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// From here on requests to the Messages API are held against these rules.
+    pub fn hold_to(&self, rules: Rules) {
+        self.shared.lock().rules = rules;
     }
 
     /// What a client takes as its base URL.
@@ -232,6 +239,11 @@ async fn messages(shared: &Arc<Shared>, number: u64, body: &Value, request_bytes
         shared.update(number, |_| Answer::Refused { status: 400 });
         return failure(400, "messages: Field required");
     };
+    let rules = shared.lock().rules;
+    if let Some(why) = broken(rules, messages) {
+        shared.update(number, |_| Answer::Refused { status: 400 });
+        return failure(400, &why);
+    }
     let directives = match due(shared, &body["metadata"], part(messages)) {
         Ok(directives) => directives,
         Err(refusal) => return refuse(shared, number, Wire::Anthropic, refusal),

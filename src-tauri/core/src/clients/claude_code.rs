@@ -59,6 +59,10 @@ pub fn project_slug(cwd: &str) -> String {
     cwd.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
+/// How the client says that a compaction failed because the chat is too long: 2.1.329, and those before it.
+const COMPACTION_FAILED: [&str; 3] =
+    ["Compaction failed", "Conversation too long", "Error during compaction: Error: Conversation too long"];
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw<'a> {
@@ -92,6 +96,9 @@ struct Raw<'a> {
     is_aborted_mid_stream: bool,
     #[serde(borrow)]
     message: Option<&'a RawValue>,
+    /// Of the client's own notices, which have no message.
+    #[serde(borrow)]
+    content: Option<Cow<'a, str>>,
     #[serde(borrow)]
     custom_title: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -134,6 +141,7 @@ impl<'a> Raw<'a> {
             is_api_error_message: is("isApiErrorMessage"),
             is_aborted_mid_stream: is("isAbortedMidStream"),
             message: fields.get("message").copied(),
+            content: text("content"),
             custom_title: text("customTitle"),
             ai_title: text("aiTitle"),
             summary: text("summary"),
@@ -179,6 +187,7 @@ fn understand(raw: Raw<'_>) -> Record<'_> {
         "user" => raw.message.map_or(What::Other, |message| user(&raw, message)),
         "assistant" => raw.message.map_or(What::Other, |message| assistant(&raw, message)),
         "system" if raw.subtype.as_deref() == Some("compact_boundary") => What::Compaction,
+        "system" => command_failed(raw.content.as_deref().unwrap_or_default()),
         "custom-title" => title(raw.custom_title.as_deref(), TitleRank::ByUser),
         "ai-title" => title(raw.ai_title.as_deref(), TitleRank::ByModel),
         "summary" => title(raw.summary.as_deref(), TitleRank::Summary),
@@ -227,6 +236,17 @@ fn limit(raw: &Raw<'_>, text: &str) -> Option<Limit> {
         at: raw.timestamp.as_deref().and_then(Timestamp::parse),
         resets_at: quota.and_then(|quota| quota.resets_at).and_then(from_seconds).or(old),
     })
+}
+
+/// What a command of the client's own left behind, where that was a compaction that failed.
+fn command_failed(said: &str) -> What {
+    let said = said.trim().trim_start_matches("<local-command-stderr>");
+    if COMPACTION_FAILED.iter().any(|words| said.starts_with(words)) {
+        let text = said.trim_end_matches("</local-command-stderr>");
+        What::CompactionFailed { text: shorten(text, TEXT_CHARS_MAX) }
+    } else {
+        What::Other
+    }
 }
 
 fn title(text: Option<&str>, rank: TitleRank) -> What {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Settings, checkpoints, clients, hangs, journal, restore, signals, watch};
+use super::{Settings, checkpoints, clients, clinic, hangs, journal, restore, signals, watch};
 
 /// A key of the file.
 pub struct Key {
@@ -26,6 +26,7 @@ const GROUPS: &[&[Key]] = &[
     restore::KEYS,
     signals::KEYS,
     hangs::KEYS,
+    clinic::KEYS,
     clients::KEYS,
 ];
 

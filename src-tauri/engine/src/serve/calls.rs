@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use shim_api::{
     ApiError,
     checkpoints::CheckpointRequest,
+    clinic::{RepairRequest, UndeleteRequest},
     crashes::Crash,
     error::ErrorCode,
     events::Event,
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::{
     clients::{self, ClientHome, ports},
-    doctor, prediction, processes, restore,
+    clinic, doctor, prediction, processes, restore,
     run::Handle,
     search, signals,
     sweep::shown,
@@ -57,6 +58,9 @@ pub fn router(context: Engine) -> Router {
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
         .route("/workspace", get(workspace).post(put_workspace_back))
         .route("/restore", post(restore_chat))
+        .route("/examine", get(examine_chat))
+        .route("/repair", post(repair_chat))
+        .route("/undelete", post(undelete_chat))
         .route("/export", get(export))
         .route("/search", get(search_all))
         .route("/prediction", get(prediction_report))
@@ -283,6 +287,18 @@ async fn restore_chat(State(context): State<Engine>, Json(request): Json<Restore
         restore::restore(handle, &request)
     })
     .await
+}
+
+async fn examine_chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    blocking(context.handle, move |handle| clinic::examine(handle, &query.target)).await
+}
+
+async fn repair_chat(State(context): State<Engine>, Json(request): Json<RepairRequest>) -> Response {
+    blocking(context.handle, move |handle| clinic::repair(handle, &request)).await
+}
+
+async fn undelete_chat(State(context): State<Engine>, Json(request): Json<UndeleteRequest>) -> Response {
+    blocking(context.handle, move |handle| clinic::undelete(handle, &request)).await
 }
 
 /// Streams a transcript's bytes as they are journaled.
