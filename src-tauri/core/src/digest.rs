@@ -438,6 +438,7 @@ fn tell(news: &mut Option<News>, touched: &mut Option<Vec<String>>, what: &What)
         | What::ApiError { .. }
         | What::CutTurnClosed
         | What::Compaction
+        | What::CompactionFailed { .. }
         | What::Title { .. }
         | What::Other => {}
     }

@@ -24,7 +24,7 @@ impl Watch {
                 Ok(Some(crash)) => {
                     tracing::info!(chat = %crash.chat, crash = id, "an earlier engine ended before this crash had its checkpoint");
                     self.leave_context(&crash);
-                    self.take_checkpoint(&crash.chat, Trigger::Crash);
+                    self.want_checkpoint(&crash.chat, Trigger::Crash);
                 }
                 Ok(None) => {}
                 Err(error) => self.warn(error.to_string()),

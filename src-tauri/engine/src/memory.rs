@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use shim_api::events::Event as Told;
 use shim_core::{
     chats::{ChatId, ProcessKey},
-    checkpoints::Trigger,
+    checkpoints::planner::Risk,
     crashes::MemoryAtDeath,
     memory::{Level, Memory, Word, heap_of, v8_heap},
 };
@@ -57,7 +57,7 @@ impl Watch {
         }
         for (chat, word, held) in words {
             self.notice(&chat, "runs out of memory", &said(&word, held));
-            self.take_checkpoint(&chat, Trigger::User);
+            self.risk_rose(&chat, Risk::Danger);
         }
         self.look_at_the_machine(awake);
         self.forget_the_gone();
@@ -76,7 +76,7 @@ impl Watch {
         tracing::info!("the machine's memory runs out: {body}");
         self.handle.tell(Told::Notice { title: "The machine's memory runs out".to_owned(), body });
         for (chat, _) in living {
-            self.take_checkpoint(&chat, Trigger::User);
+            self.risk_rose(&chat, Risk::Danger);
         }
     }
 

@@ -15,7 +15,7 @@ use std::{
 use shim_api::events::Event as Told;
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
-    checkpoints::Trigger,
+    checkpoints::planner::Risk as Rise,
     prediction::{
         alarms::{Alarm, is_held_out},
         features::Numbers,
@@ -129,7 +129,7 @@ impl Watch {
 
     fn act_on_alarm(&mut self, chat: &ChatId) {
         tracing::info!(%chat, "a crash is likely: a checkpoint is taken");
-        self.take_checkpoint(chat, Trigger::Turn);
+        self.risk_rose(chat, Rise::Danger);
     }
 
     /// In one commit with what came of older ones.

@@ -3,6 +3,7 @@
 use shim_api::{ApiError, events::Event as Told, signals::ChatSignals};
 use shim_core::{
     chats::{ChatId, ChatState, ProcessKey},
+    checkpoints::planner::Risk as Rise,
     digest::{Digest, Reader},
     risk::{Level, Risk, risk},
     signals::{Gauge, Moment, Signals, Tally, WINDOW, is_worth_keeping, signals},
@@ -31,6 +32,15 @@ pub struct Followed {
     level: Level,
 }
 
+/// What a change of the level asks a checkpoint for.
+fn rise(before: Level, level: Level) -> Option<Rise> {
+    match (before, level) {
+        (Level::Safe, Level::Warning) => Some(Rise::Warning),
+        (Level::Safe | Level::Warning, Level::Danger) => Some(Rise::Danger),
+        (_, Level::Safe | Level::Warning) | (Level::Danger, Level::Danger) => None,
+    }
+}
+
 impl Watch {
     /// Takes the signals of each live chat from its newest reading, and keeps those worth keeping: all in one commit.
     pub fn follow(&mut self, living: &[(ChatId, ProcessKey)], at: Timestamp) {
@@ -53,9 +63,12 @@ impl Watch {
                 followed.kept = Some(taken.clone());
             }
             followed.newest = Some(taken);
-            if followed.level != level {
-                followed.level = level;
+            let before = std::mem::replace(&mut followed.level, level);
+            if before != level {
                 self.handle.tell(Told::ChatChanged { chat: id.clone() });
+            }
+            if let Some(rise) = rise(before, level) {
+                self.risk_rose(id, rise);
             }
         }
         rows.extend(self.leave_the_dead(living));

@@ -129,6 +129,7 @@ impl Tally {
                 self.error(kind_of_error(text).to_owned());
                 self.asked_at = None;
             }
+            What::CompactionFailed { text } => self.error(kind_of_error(text).to_owned()),
             What::Interrupted | What::CutTurnClosed => self.asked_at = None,
             What::Command { .. } | What::Compaction | What::Title { .. } | What::Other => {}
         }

@@ -32,6 +32,7 @@ pub fn ailment(handle: &Handle, crash: Option<i64>) -> Result<Option<CrashRow>, 
         | CrashKind::Shutdown
         | CrashKind::ClientUpdate
         | CrashKind::Hung
+        | CrashKind::OutOfMemory
         | CrashKind::IndexLost
         | CrashKind::Deleted => Ok(None),
     }

@@ -66,7 +66,7 @@ impl Watch {
         let chat = crash.chat.clone();
         self.ailing.open.insert(chat.clone(), crash.kind);
         self.record_crash(crash);
-        self.take_checkpoint(&chat, Trigger::Crash);
+        self.want_checkpoint(&chat, Trigger::Crash);
         self.handle.tell(Told::ChatChanged { chat });
     }
 
@@ -121,7 +121,7 @@ impl Watch {
             return;
         }
         let title = views::title(id, chat);
-        self.take_checkpoint(id, Trigger::Compaction);
+        self.want_checkpoint(id, Trigger::Compaction);
         self.handle.tell(Told::Notice {
             title: format!("“{title}” has used {:.0} % of its context", used * 100.0),
             body: "A checkpoint was taken. Its client will soon put a summary in the place of what was said; finish what \
