@@ -1,3 +1,5 @@
+//! Groups, days, messages and ids of fingerprints.
+
 use super::*;
 
 fn at(text: &str) -> Timestamp {

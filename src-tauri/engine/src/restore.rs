@@ -300,13 +300,11 @@ pub fn close_unfinished(home: &Home) -> Result<(), StoreError> {
         } else {
             "the engine ended before anything was started: restore again"
         };
-        let receipt = Receipt {
-            id: row.id,
-            crash: row.crash,
-            at: row.at,
-            steps: vec![Step { step: "engine".to_owned(), ok: false, detail: detail.to_owned() }],
-            ..empty_receipt(row.chat, false)
-        };
+        let noted: Option<Receipt> = serde_json::from_str(&row.receipt).ok();
+        let mut steps = noted.map(|note| note.steps).unwrap_or_default();
+        steps.push(Step { step: "engine".to_owned(), ok: false, detail: detail.to_owned() });
+        let receipt =
+            Receipt { id: row.id, crash: row.crash, at: row.at, steps, ..empty_receipt(row.chat, false) };
         let text = serde_json::to_string(&receipt).unwrap_or_default();
         home.store.write(Urgency::AtOnce, move |store| store.put_receipt(row.id, &text))?;
     }
@@ -316,7 +314,10 @@ pub fn close_unfinished(home: &Home) -> Result<(), StoreError> {
 fn store_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
     let text =
         serde_json::to_string(receipt).map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
-    let number = receipt.id;
+    put_receipt(handle, receipt.id, text)
+}
+
+fn put_receipt(handle: &Handle, number: i64, text: String) -> Result<(), ApiError> {
     handle
         .home
         .store
@@ -548,7 +549,10 @@ impl Work<'_> {
             steps: vec![Step { step: "end_orphans".to_owned(), ok: false, detail }],
             ..empty_receipt(self.job.chat.clone(), false)
         };
-        store_receipt(self.handle, &note)?;
+        let mut text = serde_json::to_value(&note).unwrap_or_default();
+        // Should the engine die, the next one sees by this that it is not the last word.
+        text["unfinished"] = serde_json::Value::Bool(true);
+        put_receipt(self.handle, note.id, text.to_string())?;
         faults::boundary("restore.end_orphans.noted");
         Ok(())
     }

@@ -275,8 +275,8 @@ impl Watch {
         for stream in streams.iter().filter(|stream| stream.sub_agent.is_empty() && stream.known.bytes > 0) {
             // An engine that was killed may not have stored what it had folded.
             let folded = match self.chats.get(&stream.chat) {
-                Some(_) => None,
-                None => Some(self.reader_of(stream)?.digest),
+                Some(chat) if chat.digest.offset >= stream.known.bytes => None,
+                _ => Some(self.reader_of(stream)?.digest),
             };
             let chat = self.chats.entry(stream.chat.clone()).or_default();
             if let Some(digest) = folded {

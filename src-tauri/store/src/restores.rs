@@ -57,10 +57,11 @@ impl Batch<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Restores that were begun and have no receipt.
+    /// Restores that were begun and have no receipt, or a note only that says it is not the last word.
     pub fn unfinished_restores(&self) -> Result<Vec<RestoreRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, chat_id, crash_id, at, started, receipt FROM restore WHERE receipt = '' ORDER BY id",
+            "SELECT id, chat_id, crash_id, at, started, receipt FROM restore
+             WHERE CASE receipt WHEN '' THEN 1 ELSE json_extract(receipt, '$.unfinished') IS 1 END ORDER BY id",
         )?;
         let rows = statement.query_map([], read)?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -33,6 +33,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Two looks so far apart must both show them: a process that is about to start another looks like two.
 const LOOK_AGAIN: Duration = Duration::from_millis(60);
+/// A restored client that goes on asks the model within this time.
+const ASKS_WITHIN: Duration = Duration::from_secs(10);
 /// A further crash that should not be there may take so long to come.
 const FURTHER_WAIT: Duration = Duration::from_millis(300);
 
@@ -221,6 +223,7 @@ fn restore(rig: &Rig, victim: &Victim, tally: &mut Tally, in_terminal: bool) -> 
 
 fn restore_and_settle(rig: &Rig, victim: &Victim, tally: &mut Tally, request: &RestoreRequest) -> Result<()> {
     let api = rig.api()?;
+    let asked = rig.standin.requests().last().map_or(0, |request| request.number);
     let receipt = api.restore(request)?;
     if !receipt.ok {
         tally.not_restored += 1;
@@ -239,11 +242,22 @@ fn restore_and_settle(rig: &Rig, victim: &Victim, tally: &mut Tally, request: &R
             .push(format!("{}: the receipt says {lost} turns are lost: {:?}", victim.session, receipt.steps));
     }
     let chat = victim.id();
+    if request.headless {
+        // One whose prompt was torn off has nothing to go on with, and asks nothing.
+        let asks = |request: &shim_standin::Request| {
+            request.session_id() == Some(victim.session.as_str()) && request.number > asked
+        };
+        let _ = rig.standin.wait_for(ASKS_WITHIN, asks);
+    }
     // It goes on to the end of its turn, and waits or is gone.
     wait(WAIT, "the restored chat to be at rest", || {
         let state = api.chat(chat.as_str(), 1).ok()?.chat.state;
         let at_rest = match chat.client() {
             Client::Codex if request.headless => state == ChatState::Ended,
+            Client::ClaudeCode => {
+                let live = rig.home.live(&victim.session);
+                state == ChatState::Idle && live.is_some_and(|live| live.status == "idle")
+            }
             _ => state == ChatState::Idle,
         };
         at_rest.then_some(())

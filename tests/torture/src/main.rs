@@ -65,7 +65,8 @@ mod run {
     }
 
     pub fn run() -> Result<ExitCode> {
-        let args = Args::parse();
+        let mut args = Args::parse();
+        args.shim = args.shim.canonicalize().context("there is no such program of SHIM's")?;
         let since = Instant::now();
         let plans = schedule(args.seed, args.crashes, &args.forms);
         let tally = torture(&args, &plans)?;

@@ -35,11 +35,6 @@ impl Form {
             Self::Starved => "starved",
         }
     }
-
-    /// Whether the client's file is damaged, which must not take a whole turn.
-    pub fn tears(self) -> bool {
-        matches!(self, Self::Torn | Self::TornDown)
-    }
 }
 
 /// Where in the chat.
@@ -144,6 +139,8 @@ mod tests {
         }
         assert!(plans.iter().any(|plan| plan.client == Client::Codex && plan.blow.in_terminal));
         assert!(plans.iter().any(|plan| plan.again_after_ms.is_some()));
-        assert!(plans.iter().all(|plan| !plan.blow.form.tears() || plan.blow.moment != Moment::BetweenTurns));
+        assert!(
+            plans.iter().all(|plan| plan.blow.form != Form::Torn || plan.blow.moment != Moment::BetweenTurns)
+        );
     }
 }
