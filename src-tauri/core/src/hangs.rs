@@ -12,6 +12,8 @@ use crate::{crashes::Evidence, readings::Reading, time::Timestamp};
 const GAP_SECONDS_MAX: f64 = 60.0;
 /// The clock on the wall went on by so much more than the machine was awake: it slept.
 const SLEPT_SECONDS_MIN: f64 = 5.0;
+/// A process that waits for a core as long as it does is starved, not spinning: it must have used this share of one.
+const SPIN_CPU_MIN: f64 = 0.2;
 /// Patience where the system does not tell whether anything comes over a process's connections.
 const UNTOLD_NETWORK: f64 = 4.0;
 /// Patience with a silent process that has no connection: it may wait between two tries to reach its model.
@@ -94,6 +96,8 @@ pub enum Doing {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {
     pub reading: Reading,
+    /// Time its main thread was ready to run and had no core, since it started, in seconds; 0 where that is not told.
+    pub waited_seconds: f64,
     /// Time the machine was awake since it started, in seconds.
     pub awake_seconds: f64,
     pub doing: Doing,
@@ -283,8 +287,10 @@ fn moves(form: Option<Form>, last: &Look, look: &Look, passed: f64) -> bool {
 }
 
 fn form_of(last: &Look, look: &Look, passed: f64, thresholds: &Thresholds) -> Form {
-    let share = (look.reading.cpu_seconds - last.reading.cpu_seconds) / passed;
-    match (look.reading.stopped, share >= thresholds.cpu_share) {
+    let used = (look.reading.cpu_seconds - last.reading.cpu_seconds) / passed;
+    let waited = (look.waited_seconds - last.waited_seconds) / passed;
+    let is_at_full_speed = used >= SPIN_CPU_MIN && used + waited >= thresholds.cpu_share;
+    match (look.reading.stopped, is_at_full_speed) {
         (true, _) => Form::Stopped,
         (false, true) => Form::Spin,
         (false, false) => Form::Silent,

@@ -23,6 +23,7 @@ struct Desk {
     awake: u64,
     slept: u64,
     cpu: f64,
+    waited: f64,
     now: Shown,
 }
 
@@ -30,6 +31,8 @@ struct Desk {
 struct Shown {
     /// Share of a core used until the next reading.
     share: f64,
+    /// Share of the time in which it was ready to run and had no core.
+    waits: f64,
     stopped: bool,
     suspended: bool,
     doing: Doing,
@@ -45,6 +48,7 @@ impl Desk {
     fn new() -> Self {
         let now = Shown {
             share: 0.01,
+            waits: 0.0,
             stopped: false,
             suspended: false,
             doing: Doing::Working,
@@ -60,6 +64,7 @@ impl Desk {
             awake: 0,
             slept: 0,
             cpu: 0.0,
+            waited: 0.0,
             now,
         };
         assert_eq!(desk.look(), []);
@@ -86,6 +91,7 @@ impl Desk {
                 stopped: now.stopped,
                 ..Reading::default()
             },
+            waited_seconds: self.waited,
             awake_seconds,
             doing: now.doing,
             progress: now.progress,
@@ -101,6 +107,7 @@ impl Desk {
         for _ in 0..seconds / EVERY {
             self.awake += EVERY;
             self.cpu += self.now.share * EVERY as f64;
+            self.waited += self.now.waits * EVERY as f64;
             let at = self.awake;
             effects.extend(self.look().into_iter().map(|effect| (at, effect)));
         }
@@ -132,6 +139,16 @@ fn each_form_is_told_once_after_its_time() {
         (0.0, true, (60, Form::Stopped)),
     ] {
         let mut desk = Desk::with(|now| (now.share, now.stopped) = (share, stopped));
+        assert_eq!(desk.verdicts(DAY), [expected]);
+    }
+}
+
+#[test]
+fn on_a_busy_machine_a_spin_is_told_from_a_process_that_gets_no_core() {
+    for (share, waits, expected) in
+        [(0.45, 0.5, (300, Form::Spin)), (0.45, 0.1, (900, Form::Silent)), (0.05, 0.95, (900, Form::Silent))]
+    {
+        let mut desk = Desk::with(|now| (now.share, now.waits) = (share, waits));
         assert_eq!(desk.verdicts(DAY), [expected]);
     }
 }

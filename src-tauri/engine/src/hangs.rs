@@ -10,7 +10,7 @@ use shim_api::events::Event as Told;
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
     crashes::RegistryStatus,
-    digest::Digest,
+    digest::{Digest, Turn},
     hangs::{Closer, Doing, Effect, Form, Hanging, Look, Network, Tools},
     limits::Limit,
     prompts::Prompt,
@@ -47,9 +47,11 @@ struct Live {
     prompt: Prompt,
     /// What was written so far, and when it last changed.
     progress: u64,
-    moved_at: Option<Timestamp>,
-    /// When the calls in flight were first seen.
-    calls_since: Option<Timestamp>,
+    /// The look before that change: the change came after it.
+    moved_after: Option<Timestamp>,
+    /// The look before the calls in flight were seen.
+    calls_after: Option<Timestamp>,
+    looked_at: Option<Timestamp>,
 }
 
 impl Watch {
@@ -108,8 +110,9 @@ impl Watch {
             hanging: if hung { Hanging::recalled() } else { Hanging::default() },
             prompt: Prompt::default(),
             progress: 0,
-            moved_at: None,
-            calls_since: None,
+            moved_after: None,
+            calls_after: None,
+            looked_at: None,
         };
         self.hangs.chats.insert(chat.clone(), live);
     }
@@ -129,7 +132,8 @@ impl Watch {
         live.follow(progress, digest, reading.at);
         let wanted = live.hanging.wants_a_closer_look(awake, &self.home.settings.hang);
         let closer = wanted.then(|| live.look_closer(digest, &reading));
-        Some(Look { reading, awake_seconds: awake, doing, progress, limited, closer })
+        let waited_seconds = waited_seconds(process.pid);
+        Some(Look { reading, waited_seconds, awake_seconds: awake, doing, progress, limited, closer })
     }
 
     fn judge(&mut self, chat: &ChatId, process: &ProcessKey, look: Look) {
@@ -212,20 +216,20 @@ impl Watch {
 impl Live {
     /// Notes what changed since the look before.
     fn follow(&mut self, progress: u64, digest: &Digest, at: Timestamp) {
-        if self.progress != progress {
-            // What was written before the first look was written when its records say.
-            let is_first = self.progress == 0 && self.moved_at.is_none();
-            self.moved_at = if is_first { digest.last_at } else { Some(at) };
-            self.progress = progress;
-            if is_first && !digest.in_flight().is_empty() {
-                // Any child may be a tool's that was started before this engine was.
-                self.calls_since = Some(Timestamp::default());
-            }
+        let calls = !digest.in_flight().is_empty();
+        let before = match self.looked_at.replace(at) {
+            Some(before) => before,
+            // At the first look: calls in flight may have been there for long, else the last word says when it was.
+            None if calls => Timestamp::default(),
+            None => digest.last_at.unwrap_or_default(),
+        };
+        if self.progress != progress || self.moved_after.is_none() {
+            (self.progress, self.moved_after) = (progress, Some(before));
         }
-        match (digest.in_flight().is_empty(), self.calls_since) {
-            (true, _) => self.calls_since = None,
-            (false, None) => self.calls_since = Some(at),
-            (false, Some(_)) => {}
+        match (calls, self.calls_after) {
+            (false, _) => self.calls_after = None,
+            (true, None) => self.calls_after = Some(before),
+            (true, Some(_)) => {}
         }
     }
 
@@ -246,14 +250,31 @@ impl Live {
         if reading.children == 0 {
             return Tools::None;
         }
-        // A server of the chat's own was started long before; a tool with its call or after the last word.
-        let since = self.moved_at.into_iter().chain(self.calls_since).min().unwrap_or_default();
+        // A server of the chat's own was started long before; a tool after the turn's last step, and after the looks at
+        // which its call and the last word were not there yet.
+        let step = match digest.turn {
+            Turn::Open { since } => since,
+            Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => None,
+        };
+        let since =
+            [self.moved_after, self.calls_after, step].into_iter().flatten().min().unwrap_or_default();
         match processes::started_something_since(self.process.pid, since) {
             Some(true) => Tools::Working,
             Some(false) => Tools::None,
             None => Tools::Unknown,
         }
     }
+}
+
+/// Time the main thread was ready to run and had no core.
+fn waited_seconds(pid: u32) -> f64 {
+    let told = if cfg!(target_os = "linux") {
+        std::fs::read_to_string(format!("/proc/{pid}/schedstat"))
+    } else {
+        Ok(String::new())
+    };
+    let nanoseconds = told.ok().and_then(|told| told.split_whitespace().nth(1)?.parse::<f64>().ok());
+    nanoseconds.unwrap_or(0.0) / 1e9
 }
 
 #[cfg(target_os = "linux")]

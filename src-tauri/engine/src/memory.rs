@@ -69,7 +69,8 @@ impl Watch {
         let thresholds = self.home.settings.memory;
         let Some(word) = self.hangs.memories.host.look(awake, used, limit, &thresholds) else { return };
         let living = self.supervisor.living();
-        if living.is_empty() {
+        // Much of a machine's memory is in use for days; that alone is no news.
+        if living.is_empty() || word.level < Level::Critical && word.left.is_none() {
             return;
         }
         let body = said(&word, used / MIB);

@@ -2,6 +2,7 @@
 //! back. The watch goes on meanwhile.
 
 mod boundaries;
+mod limit;
 mod rows;
 mod start;
 mod transcript;
@@ -453,7 +454,7 @@ impl Work<'_> {
             }
             Err(refusal) => refused("allowed", refusal),
         };
-        let outcome = self.with_limit(chat, outcome)?;
+        let outcome = limit::told(self.handle, chat, outcome)?;
         let (ended, started) = (chat.clone(), outcome.started);
         let receipt = self.receipt(outcome);
         let under_way_elsewhere =
@@ -469,19 +470,6 @@ impl Work<'_> {
         keep_receipt(self.handle, &receipt)?;
         faults::boundary("restore.receipt.after");
         Ok(receipt)
-    }
-
-    /// A usage limit stops no restore that somebody asked for; it is told.
-    fn with_limit(&self, chat: &ChatId, mut outcome: Outcome) -> Result<Outcome, ApiError> {
-        let asked = chat.clone();
-        if let Some(limit) = self.handle.call(move |watch| watch.limit_of(&asked))? {
-            let end =
-                limit.resets_at.map_or_else(|| "for an unknown time".to_owned(), |at| format!("until {at}"));
-            let detail =
-                format!("a usage limit lasts {end}: what the chat asks may be refused ({})", limit.message);
-            outcome.steps.insert(0, Step { step: "limit".to_owned(), ok: true, detail });
-        }
-        Ok(outcome)
     }
 
     fn several_transcripts(&self) -> Outcome {
