@@ -66,10 +66,12 @@ fn cut_at_work(world: &World, cwd: &Path) -> String {
     let write = json!({"file_path": new, "content": "written by the chat\n"});
     let edit = json!({"command": "echo changed > kept.txt; rm gone.txt; echo s > key.secret"});
     let script = format!(
-        "@@tool Write {write}\n@@tool Bash {edit}\n@@tool Bash {{\"command\": \"touch begun; sleep 600\"}}"
+        "@@tool Write {write}\n@@tool Bash {edit}\n@@tool Bash {{\"command\": \"echo b > begun; sleep 600; echo e > end\"}}"
     );
     let mut chat = Headless::start(&world.home, &Start::new(cwd, script)).unwrap();
-    wait(WAIT, "the tool to begin", || cwd.join("begun").exists().then_some(())).unwrap();
+    wait(WAIT, "the tool to begin", || cwd.join("begun").exists().then_some(())).unwrap_or_else(|error| {
+        panic!("{error}: {}", String::from_utf8_lossy(&world.transcript(&chat.session_id)))
+    });
     world.wait_for_state(&chat.session_id, "working");
     chat.kill().unwrap();
     world.wait_for_crash(&chat.session_id);
@@ -98,7 +100,7 @@ fn the_tree_of_a_chat_that_crashed_is_kept_and_comes_back() {
     let expected = BTreeMap::from(
         [
             (".gitignore", "*.secret\n"),
-            ("begun", ""),
+            ("begun", "b\n"),
             ("kept.txt", "changed\n"),
             ("new ü.txt", "written by the chat\n"),
         ]
@@ -189,7 +191,7 @@ fn a_risky_call_and_a_commit_have_checkpoints_of_their_own() {
     found("session_end");
     let shown = world.shim(&["checkpoints", &id(&session_id)]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.contains("risky") && shown.contains("files kept"), "{shown}");
+    assert!(shown.contains("risky") && shown.contains("FILES KEPT"), "{shown}");
 }
 
 #[test]

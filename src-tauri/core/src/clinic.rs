@@ -26,7 +26,7 @@ pub const FINDINGS_MAX: usize = 200;
 /// How a transcript is ailing at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "DamageForm")]
 pub enum Form {
     /// Nothing is in it, though it was more.
     Empty,

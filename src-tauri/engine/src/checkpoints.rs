@@ -10,6 +10,7 @@ use shim_core::{
         planner::{Due, Effect, Event, News, Planner, Risk},
     },
     digest::Reader,
+    risk::Level,
     time::Timestamp,
 };
 use shim_store::{NewCheckpoint, StoreError, Urgency};
@@ -47,9 +48,13 @@ impl Watch {
         self.plan(chat, Event::Wanted(trigger));
     }
 
-    /// A chat's risk rose. Once for each rise.
-    pub fn risk_rose(&mut self, chat: &ChatId, risk: Risk) {
-        self.plan(chat, Event::RiskRose(risk));
+    /// A chat's risk rose to this. Once for each rise.
+    pub fn risk_rose(&mut self, chat: &ChatId, level: Level) {
+        match level {
+            Level::Safe => {}
+            Level::Warning => self.plan(chat, Event::RiskRose(Risk::Warning)),
+            Level::Danger => self.plan(chat, Event::RiskRose(Risk::Danger)),
+        }
     }
 
     /// A live chat's transcript grew.

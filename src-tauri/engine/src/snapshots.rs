@@ -42,6 +42,10 @@ const WAITING_MAX: usize = 64;
 const REMEMBERED_MAX: usize = 2000;
 /// How long the engine's end may take for what the user asked for.
 const LAST_WORK: Duration = Duration::from_secs(5);
+/// Beside what the user asks for, at most one part of so many of the time goes into keeping workspaces.
+const SHARE: u32 = 100;
+/// Longest pause after a long piece of work.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// SHIM's own indexes, below the data folder.
 pub const FOLDER: &str = "snapshots";
 
@@ -63,6 +67,8 @@ struct Queue {
     jobs: VecDeque<Job>,
     /// What the user asked for is being done.
     at_work: bool,
+    /// Until when what nobody asked for waits.
+    pause_until: Option<Instant>,
     ending: bool,
 }
 
@@ -104,6 +110,7 @@ impl Snapshots {
         {
             waiting.checkpoints.append(&mut job.checkpoints);
             (waiting.asked, waiting.point) = (waiting.asked || job.asked, job.point);
+            queue.jobs.make_contiguous().sort_by_key(|job| !job.asked);
         } else if queue.jobs.len() < WAITING_MAX {
             if job.asked { queue.jobs.push_front(job) } else { queue.jobs.push_back(job) }
         } else {
@@ -118,7 +125,10 @@ impl Snapshots {
             if queue.ending {
                 queue.jobs.retain(|job| job.asked);
             }
-            let next = queue.jobs.pop_front();
+            let pause = queue.pause_until.map(|until| until.saturating_duration_since(Instant::now()));
+            let pause = pause.filter(|pause| !pause.is_zero());
+            // What was asked for stands in front.
+            let next = queue.jobs.pop_front_if(|job| job.asked || pause.is_none());
             queue.at_work = next.as_ref().is_some_and(|job| job.asked);
             if next.is_some() {
                 return next;
@@ -126,7 +136,13 @@ impl Snapshots {
             if queue.ending {
                 return None;
             }
-            queue = self.queue.1.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = match pause.filter(|_| !queue.jobs.is_empty()) {
+                Some(pause) => {
+                    let waited = self.queue.1.wait_timeout(queue, pause);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.queue.1.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 
@@ -159,8 +175,10 @@ impl Snapshots {
     }
 
     fn work(&self, handle: &Handle, job: Job) {
-        let at = now();
+        let (at, since) = (now(), Instant::now());
         let kept = keep(&handle.home, &job, &self.stop);
+        let pause = since.elapsed().saturating_mul(SHARE).min(PAUSE_MAX);
+        self.lock().pause_until = Some(Instant::now() + pause);
         let outcome = kept.as_ref().map(|row| &row.outcome);
         self.remember(
             &job.chat,

@@ -209,3 +209,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SnapshotRow> {
         },
     })
 }
+
+#[cfg(test)]
+#[path = "snapshots_tests.rs"]
+mod tests;

@@ -63,7 +63,7 @@ export type Coefficient = { name: string, value: number, };
 /**
  * What kind of death. The other kinds of the restore contract join with their detectors.
  */
-export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "out_of_memory" | "index_lost";
+export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost";
 
 /**
  * One thing that was seen and speaks for the verdict.
@@ -75,33 +75,33 @@ export type Evidence = {
 source: string, says: string, };
 
 /**
- * How a process hangs.
- */
-export type Form = "spin" | "silent" | "stopped";
-
-/**
  * Where in a turn the chat was cut.
  */
 export type InTurn = "none" | "answer" | "tool";
 
+/**
+ * What a snapshot does not hold.
+ */
+export type LeftOut = { 
+/**
+ * From the top of the repository.
+ */
+path: string, why: WhyLeftOut, bytes: number, };
+
 export type Level = "safe" | "warning" | "danger";
 
 /**
- * A usage limit that a chat ran into.
+ * A file that the chat's tools wrote, where no repository holds it.
  */
-export type Limit = { 
+export type Listed = { path: string, 
 /**
- * In the client's words.
+ * Null: it was not there.
  */
-message: string, 
+bytes: number | null, 
 /**
- * When the client wrote it.
+ * In hexadecimal; null where it was not there, too large or no ordinary file.
  */
-at: string | null, 
-/**
- * When it ends, where that was said.
- */
-resets_at: string | null, };
+sha256: string | null, };
 
 /**
  * A learned model of one client's chats.
@@ -148,7 +148,7 @@ export type Refusal = { reason: RefusalReason,
  */
 message: string, };
 
-export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported" | "limit";
+export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported";
 
 export type Risk = { level: Level, 
 /**
@@ -291,6 +291,11 @@ transcript_growth: number, transcript_bytes: number,
 memory_pressure: number | null, };
 
 /**
+ * What became of a snapshot.
+ */
+export type SnapshotState = "begun" | "kept" | "listed" | "failed" | "expired";
+
+/**
  * Where a probability comes from.
  */
 export type Source = "zones" | "model";
@@ -327,7 +332,7 @@ export type ToolCall = { tool: string, input: unknown, };
 /**
  * Why a checkpoint was taken.
  */
-export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update" | "tool_calls" | "interval" | "warning_risk" | "danger_risk" | "risky" | "milestone" | "session_start" | "session_end";
 
 /**
  * What came of a training.
@@ -341,3 +346,5 @@ gain: number,
  * How often chance would give as much.
  */
 by_chance: number, } | { "verdict": "no_skill", brier_skill: number, } | { "verdict": "failed", why: string, };
+
+export type WhyLeftOut = "too_large" | "submodule" | "repository" | "unreadable" | "no_file";

@@ -108,3 +108,54 @@ pub const KEYS: &[Key] = &[
         },
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::MIB;
+    use crate::{
+        checkpoints::{pace::Pace, risky::Pattern, snapshots::SnapshotPace},
+        settings::parse,
+    };
+
+    #[test]
+    fn each_key_reaches_its_own_place() {
+        let text = r#"
+            [checkpoints]
+            calls = 1
+            minutes = 2
+            gap_high_seconds = 3
+            gap_middle_seconds = 4
+            gap_low_seconds = 5
+            risky = ["make clean", "tool:x*", " "]
+            kept = 21
+            snapshot = "off"
+            snapshot_gap_seconds = 6
+            snapshot_seconds = 7
+            file_mib = 8
+            snapshot_mib = 9
+            snapshots_kept = 10
+            snapshot_days = 11
+        "#;
+        let expected = Pace {
+            calls: 1,
+            interval: Duration::from_secs(120),
+            gap_high: Duration::from_secs(3),
+            gap_middle: Duration::from_secs(4),
+            gap_low: Duration::from_secs(5),
+            risky: ["make clean", "tool:x*"].into_iter().filter_map(Pattern::read).collect(),
+            kept_max: 21,
+            snapshot: SnapshotPace {
+                on: false,
+                gap: Duration::from_secs(6),
+                file_bytes_max: 8 * MIB,
+                bytes_max: 9 * MIB,
+                time_max: Duration::from_secs(7),
+                kept_max: 10,
+                keep: Duration::from_secs(11 * 24 * 60 * 60),
+            },
+        };
+        assert_eq!(parse(text).unwrap().checkpoints, expected);
+    }
+}

@@ -32,6 +32,7 @@ fn answer(at: Timestamp, id: &str, calls: &[&str]) -> Observed {
         id: (*id).to_owned(),
         call: ToolCall { tool: "Bash".to_owned(), input: serde_json::Value::Null },
         todo: None,
+        touches: Vec::new(),
     };
     let usage = Usage { input: 50_000, output: 100, ..Usage::default() };
     let answer = Answer {

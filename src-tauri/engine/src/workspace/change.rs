@@ -159,3 +159,7 @@ fn clear_folder(path: &Path) {
     // It stays where something is in it.
     let _ = fs::remove_dir(path);
 }
+
+#[cfg(all(test, unix))]
+#[path = "change_tests.rs"]
+mod tests;
