@@ -20,6 +20,7 @@ mod lost_files;
 mod many;
 mod mcp;
 mod opencode;
+mod receipts;
 mod refusals;
 mod signals;
 mod states;

@@ -14,6 +14,7 @@ pub mod install;
 pub mod journal;
 pub mod lines;
 pub mod observations;
+pub mod prediction;
 pub mod readings;
 pub mod restore;
 pub mod risk;

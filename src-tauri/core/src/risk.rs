@@ -34,7 +34,7 @@ impl Level {
 
     /// What the zones say of a crash within the hour. Nobody measured it: the numbers put the levels in order and say
     /// that most chats in danger do not die soon. A learned probability takes their place.
-    fn assumed_probability(self) -> f64 {
+    pub fn assumed_probability(self) -> f64 {
         match self {
             Self::Safe => 0.01,
             Self::Warning => 0.05,
