@@ -79,29 +79,7 @@ source: string, says: string, };
  */
 export type InTurn = "none" | "answer" | "tool";
 
-/**
- * What a snapshot does not hold.
- */
-export type LeftOut = { 
-/**
- * From the top of the repository.
- */
-path: string, why: WhyLeftOut, bytes: number, };
-
 export type Level = "safe" | "warning" | "danger";
-
-/**
- * A file that the chat's tools wrote, where no repository holds it.
- */
-export type Listed = { path: string, 
-/**
- * Null: it was not there.
- */
-bytes: number | null, 
-/**
- * In hexadecimal; null where it was not there, too large or no ordinary file.
- */
-sha256: string | null, };
 
 /**
  * A learned model of one client's chats.
@@ -291,11 +269,6 @@ transcript_growth: number, transcript_bytes: number,
 memory_pressure: number | null, };
 
 /**
- * What became of a snapshot.
- */
-export type SnapshotState = "begun" | "kept" | "listed" | "failed" | "expired";
-
-/**
  * Where a probability comes from.
  */
 export type Source = "zones" | "model";
@@ -332,7 +305,7 @@ export type ToolCall = { tool: string, input: unknown, };
 /**
  * Why a checkpoint was taken.
  */
-export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update" | "tool_calls" | "interval" | "warning_risk" | "danger_risk" | "risky" | "milestone" | "session_start" | "session_end";
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";
 
 /**
  * What came of a training.
@@ -346,5 +319,3 @@ gain: number,
  * How often chance would give as much.
  */
 by_chance: number, } | { "verdict": "no_skill", brier_skill: number, } | { "verdict": "failed", why: string, };
-
-export type WhyLeftOut = "too_large" | "submodule" | "repository" | "unreadable" | "no_file";
