@@ -21,6 +21,7 @@ mod lost_files;
 mod many;
 mod mcp;
 mod opencode;
+mod receipts;
 mod refusals;
 mod states;
 mod world;
