@@ -1,3 +1,5 @@
+//! Every form of ailing, found and mended; and whatever else a disk may do to a file.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -43,6 +43,15 @@ predicted: number,
 observed: Share, };
 
 /**
+ * One thing that a repair does to the copy.
+ */
+export type Change = { 
+/**
+ * Of the original, counted from 1; 0 when it is of the whole.
+ */
+line: number, did: string, };
+
+/**
  * `<client>:<the client's own id>`, such as `claude-code:22222222-…`.
  */
 export type ChatId = string;
@@ -63,7 +72,12 @@ export type Coefficient = { name: string, value: number, };
 /**
  * What kind of death. The other kinds of the restore contract join with their detectors.
  */
-export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost";
+export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost" | "torn" | "poisoned" | "compaction_deadlock" | "deleted";
+
+/**
+ * Who mends it.
+ */
+export type Cure = "client" | "repair" | "nobody";
 
 /**
  * One thing that was seen and speaks for the verdict.
@@ -73,6 +87,20 @@ export type Evidence = {
  * Where it was seen: `process`, `registry`, `transcript`, `boot`.
  */
 source: string, says: string, };
+
+/**
+ * One thing that ails a transcript.
+ */
+export type Finding = { kind: CrashKind, form: Form, 
+/**
+ * Counted from 1; 0 when it is of the whole.
+ */
+line: number, says: string, cure: Cure, };
+
+/**
+ * How a transcript is ailing at one place.
+ */
+export type Form = "empty" | "cut_tail" | "cut" | "nuls" | "glued" | "garbage" | "lost" | "parent_missing" | "circle" | "twice" | "result_missing" | "call_missing" | "misordered" | "bad_call" | "bad_part" | "refused" | "too_long";
 
 /**
  * Where in a turn the chat was cut.
