@@ -154,10 +154,11 @@ impl Batch<'_> {
         Ok(rows.into_iter().enumerate().filter(|(at, row)| !stays(*at, row)).map(|(_, row)| row).collect())
     }
 
-    /// Kept ones whose chat is gone from here.
+    /// Kept ones whose chat retention dropped. A chat that is new has no row of its own yet.
     pub fn orphaned_snapshots(&self) -> Result<Vec<SnapshotRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "{COLUMNS} WHERE state = 'kept' AND NOT EXISTS (SELECT 1 FROM chat WHERE chat.id = snapshot.chat_id)"
+            "{COLUMNS} WHERE state = 'kept' AND chat_id IN (SELECT chat_id FROM dropped)
+             AND NOT EXISTS (SELECT 1 FROM chat WHERE chat.id = snapshot.chat_id)"
         ))?;
         let rows = statement.query_map([], read)?;
         Ok(rows.collect::<Result<_, _>>()?)

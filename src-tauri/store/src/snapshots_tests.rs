@@ -8,7 +8,7 @@ use shim_core::{
     time::Timestamp,
 };
 
-use crate::{NewCheckpoint, NewSnapshot, Outcome, Store, StreamId, Urgency};
+use crate::{Dropped, NewCheckpoint, NewSnapshot, Outcome, Store, StreamId, Urgency};
 
 fn open(folder: &Path) -> Store {
     Store::open(&folder.join("shim.db"), Duration::from_millis(2)).unwrap()
@@ -132,8 +132,17 @@ fn the_oldest_routine_snapshots_make_room_and_the_newest_never_does() {
     let first = kept[0];
     store.write(Urgency::AtOnce, move |store| store.expire_snapshot(first)).unwrap();
     assert_eq!(superfluous(3, 0), kept[2..4]);
-    let orphans = store.read(|store| store.orphaned_snapshots()).unwrap();
-    assert_eq!(orphans.len(), 5, "no row of the chat itself is there");
+    let orphans = || store.read(|store| store.orphaned_snapshots()).unwrap().len();
+    assert_eq!(orphans(), 0, "a chat that is new has no row yet");
+    let dropped = Dropped {
+        at: Timestamp::from_ms(9000),
+        chat: chat(),
+        title: "t".to_owned(),
+        bytes: 1,
+        why: "w".to_owned(),
+    };
+    store.write(Urgency::AtOnce, move |store| store.drop_chat(&dropped)).unwrap();
+    assert_eq!(orphans(), 5);
 }
 
 #[test]
