@@ -10,8 +10,10 @@ use crate::world::{WAIT, World, id};
 
 /// Four calls, two of which fail one after the other at the end.
 const TURN: &str = "Please\n\
-    @@tool Bash {\"command\": \"true\", \"description\": \"a\"}\n@@tool Bash {\"command\": \"true\", \"description\": \"b\"}\n\
-    @@tool Bash {\"command\": \"false\", \"description\": \"c\"}\n@@tool Bash {\"command\": \"exit 3\", \"description\": \"d\"}\n\
+    @@tool Bash {\"command\": \"true\", \"description\": \"a\"}\n\
+    @@tool Bash {\"command\": \"true\", \"description\": \"b\"}\n\
+    @@tool Bash {\"command\": \"false\", \"description\": \"c\"}\n\
+    @@tool Bash {\"command\": \"exit 3\", \"description\": \"d\"}\n\
     @@text done";
 /// Memory that Claude Code never gets by with.
 const CLIENT_BYTES_MIN: u64 = 50_000_000;
