@@ -61,7 +61,7 @@ impl Foresight {
             models: models(store)?,
             cold_start: cold_start(),
             alarms: HashMap::new(),
-            salt: store.write(Urgency::Gathered, move |store| store.prediction_salt(&new))?,
+            salt: store.write(Urgency::AtOnce, move |store| store.prediction_salt(&new))?,
             since: now(),
             next: Instant::now() + FIRST_AFTER,
             trainer: Trainer::new(),

@@ -65,7 +65,7 @@ fn roll(n: u64) -> f64 {
     ((x ^ (x >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Chats one after the other. Of those whose memory grows, one in forty minutes is the last; of the others few.
+/// Chats one after the other. Where there is a reason, those whose memory grows die; where there is none, all alike.
 fn live_through(store: &Store, chats: u32, foretell: bool) -> i64 {
     let mut end = 0;
     for number in 0..chats {
@@ -84,7 +84,12 @@ fn live_through(store: &Store, chats: u32, foretell: bool) -> i64 {
                     ..Signals::default()
                 },
             ));
-            let hazard = if grows { 1.0 / 40.0 } else { 1.0 / 2000.0 };
+            // A mixture nobody sees would be a reason too: who lives long is one of the hardy.
+            let hazard = match (foretell, grows) {
+                (true, true) => 1.0 / 40.0,
+                (true, false) => 1.0 / 2000.0,
+                (false, _) => 1.0 / 60.0,
+            };
             if roll((u64::from(number) << 32) + age as u64) < hazard {
                 crashed = Some(at.plus(Duration::from_secs(30)));
                 break;

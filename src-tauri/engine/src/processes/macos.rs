@@ -14,7 +14,7 @@ pub use super::marks::is_same_start;
 /// How often a waiting thread looks whether it is still wanted.
 const WAIT_SLICE: Duration = Duration::from_secs(1);
 
-/// The system has no way for one thread that its bindings know: what is done on it is short and rests between.
+/// Does nothing: a lower priority would be the whole engine's here. What is done on such a thread is bounded.
 pub fn step_back() {}
 
 /// Seconds since 1970 at which the process was started. `None` when no such process runs.
