@@ -16,10 +16,12 @@ use crate::{
     doctor::Finding,
     error::{ApiError, ErrorCode},
     events::Event,
+    fleet::{FleetReceipts, FleetView, Options},
     home::{EngineFile, read_engine_file},
     restore::{Receipt, RestoreRequest},
     search::Hit,
     status::{PauseRequest, Status},
+    stopping::{StopRequest, Stopped},
 };
 
 /// Longest wait for an answer. A restore waits for the client's own start, which settings allow ten minutes.
@@ -91,6 +93,29 @@ impl Engine {
 
     pub fn restore(&self, request: &RestoreRequest) -> Result<Receipt, ApiError> {
         self.post("/restore", &[], request)
+    }
+
+    /// Ends a chat, which stays ended.
+    pub fn stop_chat(&self, request: &StopRequest) -> Result<Stopped, ApiError> {
+        self.post("/chat/stop", &[], request)
+    }
+
+    /// What many chats could be brought back, and the restore of many that was begun last.
+    pub fn fleet(&self) -> Result<FleetView, ApiError> {
+        self.get("/fleet", &[])
+    }
+
+    /// Begins to bring back all that is offered; where that is under way, joins it.
+    pub fn begin_fleet(&self, options: Options) -> Result<FleetView, ApiError> {
+        self.post("/fleet", &[], &options)
+    }
+
+    pub fn cancel_fleet(&self) -> Result<FleetView, ApiError> {
+        self.post("/fleet/cancel", &[], &())
+    }
+
+    pub fn fleet_receipts(&self) -> Result<FleetReceipts, ApiError> {
+        self.get("/fleet/receipts", &[])
     }
 
     /// The transcript's bytes, as a stream.

@@ -8,10 +8,12 @@ pub mod crashes;
 pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod fleet;
 pub mod home;
 pub mod restore;
 pub mod search;
 pub mod status;
+pub mod stopping;
 
 pub use client::Engine;
 pub use error::ApiError;

@@ -102,7 +102,7 @@ pub struct LastWords {
 
 /// How a dead process took its leave, by the mark that its client keeps of a running chat: a registry
 /// file, a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Leave {
     /// The mark is still there: it went without a word.
     LeftBehind,
@@ -156,6 +156,8 @@ pub enum Gone {
     PidReused,
     /// Its registry was last written before the machine started.
     BeforeBoot,
+    /// It ended while the system was going down.
+    WithTheSystem,
 }
 
 /// How a process ended.
@@ -192,6 +194,8 @@ pub enum Verdict {
 pub fn verdict(death: &Death<'_>) -> Verdict {
     let turn = &death.digest.turn;
     let ended = match death.last_words.leave {
+        // However orderly: the system took it along, not its user.
+        _ if death.gone == Gone::WithTheSystem => false,
         Leave::LeftBehind => false,
         Leave::Orderly | Leave::Unsaid => !is_open(turn) || was_at_prompt(death.last_words, turn),
     };
@@ -200,7 +204,7 @@ pub fn verdict(death: &Death<'_>) -> Verdict {
     }
     let (in_turn, in_flight) = cut(death);
     let kind = match (death.gone, death.last_words.leave) {
-        (Gone::BeforeBoot, _) => CrashKind::Shutdown,
+        (Gone::BeforeBoot | Gone::WithTheSystem, _) => CrashKind::Shutdown,
         _ if death.host_updating => CrashKind::ClientUpdate,
         (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::Orderly) => CrashKind::Exited,
         (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::LeftBehind | Leave::Unsaid) => {
@@ -266,6 +270,7 @@ fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
         Gone::Absent => format!("no process {pid} exists"),
         Gone::PidReused => format!("pid {pid} belongs to another process, started later"),
         Gone::BeforeBoot => format!("process {pid} ran before the machine last started"),
+        Gone::WithTheSystem => format!("process {pid} ended while the system was going down"),
     };
     let words = death.last_words;
     let status = words.status.name();

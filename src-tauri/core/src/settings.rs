@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::{chats::Client, restore::OrphanPolicy, supervisor::RestoreWindow};
+use crate::{chats::Client, fleet::Limits, policy::Rules, restore::OrphanPolicy, supervisor::RestoreWindow};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -23,6 +23,10 @@ pub struct Settings {
     pub restore_window: RestoreWindow,
     pub restore_start_timeout: Duration,
     pub restore_orphans: OrphanPolicy,
+    /// How long a client that is ended on purpose may take to end by itself.
+    pub stop_grace: Duration,
+    pub policy: Rules,
+    pub fleet: Limits,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
 }
@@ -74,6 +78,9 @@ impl Default for Settings {
             restore_window: RestoreWindow::default(),
             restore_start_timeout: Duration::from_secs(60),
             restore_orphans: OrphanPolicy::End,
+            stop_grace: Duration::from_secs(5),
+            policy: Rules::default(),
+            fleet: Limits::default(),
             terminal_command: Vec::new(),
         }
     }

@@ -56,6 +56,8 @@ pub enum Event<'a> {
     WentOn { chat: &'a ChatId },
     /// The transcript grew by this many completed turns.
     TurnsCompleted { chat: &'a ChatId, turns: u64 },
+    /// The user ends this process: its death is no crash. Or it would not end, and `ends` is false.
+    UserEnds { chat: &'a ChatId, process: &'a ProcessKey, ends: bool },
     /// A restore is asked for. `fork` begins a chat of its own and needs nobody to be dead.
     RestoreAsked { chat: &'a ChatId, fork: bool },
     /// A restore that was allowed has ended. `started` says whether a process was started for it; that
@@ -85,6 +87,8 @@ pub enum Effect {
     },
     BeginRestore {
         chat: ChatId,
+        /// Processes that do nothing any more: they are ended first.
+        ends: Vec<ProcessKey>,
     },
     RefuseRestore {
         chat: ChatId,
@@ -113,6 +117,8 @@ enum Presence {
 #[derive(Clone, Debug, Default)]
 struct Seat {
     processes: BTreeMap<ProcessKey, Presence>,
+    /// Processes that their user ends.
+    let_go: BTreeSet<ProcessKey>,
     crashed: bool,
     under_way: bool,
     begun: VecDeque<Timestamp>,
@@ -164,6 +170,15 @@ impl Supervisor {
                 Effect::TakeCheckpoint { chat: chat.clone(), trigger: Trigger::Turn },
                 Effect::ChatChanged { chat: chat.clone() },
             ],
+            Event::UserEnds { chat, process, ends } => {
+                let seat = self.seats.entry(chat.clone()).or_default();
+                if ends {
+                    seat.let_go.insert(process.clone())
+                } else {
+                    seat.let_go.remove(process)
+                };
+                Vec::new()
+            }
             Event::RestoreAsked { chat, fork } => vec![self.restore_asked(chat, fork, now)],
             Event::RestoreEnded { chat, started } => self.restore_ended(chat, started, now),
         }
@@ -254,11 +269,16 @@ impl Supervisor {
 
     fn gone(&mut self, chat: &ChatId, death: &Death<'_>, happened_at: Timestamp) -> Vec<Effect> {
         let process = death.process;
-        if let Some(seat) = self.seats.get_mut(chat) {
-            seat.processes.remove(process);
-        }
+        let seat = self.seats.entry(chat.clone()).or_default();
+        seat.processes.remove(process);
+        let by_user = seat.let_go.remove(process);
         if !self.judge_once(chat.clone(), process.clone()) {
             return Vec::new();
+        }
+        if by_user {
+            self.seats.entry(chat.clone()).or_default().crashed = false;
+            let resolved = Effect::ResolveCrashes { chat: chat.clone() };
+            return [resolved].into_iter().chain(changed(chat)).collect();
         }
         let Verdict::Crash { kind, in_turn, in_flight, evidence } = verdict(death) else {
             return changed(chat);
@@ -296,7 +316,8 @@ impl Supervisor {
             Some(refusal) => Effect::RefuseRestore { chat: chat.clone(), refusal },
             None => {
                 seat.under_way = true;
-                Effect::BeginRestore { chat: chat.clone() }
+                let ends = if fork { Vec::new() } else { seat.processes.keys().cloned().collect() };
+                Effect::BeginRestore { chat: chat.clone(), ends }
             }
         }
     }
@@ -336,7 +357,10 @@ fn refusal(seat: &Seat, window: RestoreWindow, fork: bool, now: Timestamp) -> Op
         let message = "a restore of this chat is under way; wait for its receipt".to_owned();
         return refuse(RefusalReason::UnderWay, message);
     }
-    if !fork && let Some((process, presence)) = seat.processes.first_key_value() {
+    // One that hangs is ended first.
+    let hangs = |presence: &Presence| *presence == Presence::Alive(RegistryStatus::Hung);
+    let in_the_way = seat.processes.iter().find(|(_, presence)| !hangs(presence));
+    if !fork && let Some((process, presence)) = in_the_way {
         let pid = process.pid;
         return match presence {
             Presence::Alive(_) => refuse(

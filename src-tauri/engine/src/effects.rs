@@ -2,8 +2,9 @@
 
 use shim_api::events::Event as Told;
 use shim_core::{
-    chats::{ChatId, ChatState},
+    chats::{ChatId, ChatState, ProcessKey},
     checkpoints::Trigger,
+    policy,
     restore::{Refusal, context_without_restore},
     supervisor::{Effect, Event, NewCrash},
 };
@@ -26,19 +27,26 @@ impl Watch {
         }
     }
 
-    /// Whether a restore may begin; if so, it is marked as under way.
-    pub fn may_restore(&mut self, chat: &ChatId, fork: bool) -> Result<(), Refusal> {
+    /// Whether a restore may begin; if so, it is marked as under way. Gives the processes that hang and are to be
+    /// ended first.
+    pub fn may_restore(&mut self, chat: &ChatId, fork: bool) -> Result<Vec<ProcessKey>, Refusal> {
         for effect in self.supervisor.handle(Event::RestoreAsked { chat, fork }, now()) {
-            if let Effect::RefuseRestore { refusal, .. } = effect {
-                return Err(refusal);
+            match effect {
+                Effect::RefuseRestore { refusal, .. } => return Err(refusal),
+                Effect::BeginRestore { ends, .. } => return Ok(ends),
+                _ => {}
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Watch { chat, process } => self.watch_exit(chat, process),
+            Effect::Watch { chat, process } => {
+                self.decide_policy(policy::Event::Alive { chat: chat.clone() });
+                self.fleet_hears_of(&chat);
+                self.watch_exit(chat, process);
+            }
             Effect::RecordCrash(crash) => self.record_crash(crash),
             Effect::TakeCheckpoint { chat, trigger } => {
                 if trigger == Trigger::Turn {
@@ -64,8 +72,9 @@ impl Watch {
                 tracing::info!(chat = %row.chat, kind = row.kind.name(), pid = row.process.pid, "crash recorded");
                 self.leave_context(&row);
                 self.open_crashes.insert(row.chat.clone(), row.id);
-                let crash = views::crash(row, self.chats.get(&crash.chat), None);
+                let crash = views::crash(row.clone(), self.chats.get(&crash.chat), None);
                 self.handle.tell(Told::CrashRecorded { crash: Box::new(crash) });
+                self.policy_hears(&row);
             }
             Ok(None) => {}
             Err(error) => {
@@ -100,6 +109,7 @@ impl Watch {
 
     pub fn resolve_crashes(&mut self, chat: ChatId) {
         self.open_crashes.remove(&chat);
+        self.decide_policy(policy::Event::Resolved { chat: chat.clone() });
         let resolved = self.home.store.write(Urgency::AtOnce, move |store| store.resolve_crashes(&chat));
         if let Err(error) = resolved {
             self.warn(error.to_string());

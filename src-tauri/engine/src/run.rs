@@ -2,7 +2,7 @@
 //! means, and has the effects carried out.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     path::PathBuf,
     process::Child,
     sync::{
@@ -18,6 +18,7 @@ use shim_core::{
     clients::Registration,
     crashes::{CrashKind, Gone},
     digest::Digest,
+    policy::{Policy, freeze::Freeze},
     supervisor::{NewCrash, Supervisor},
     time::Timestamp,
 };
@@ -28,10 +29,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clients::{Change, ClientHome, Transcript},
     desktop::Desktops,
+    fleet,
     home::Home,
     hooks::HeardChats,
     journal::{Kept, Tracked},
+    policy::Head,
     processes::{Exit, Started, exited},
+    shutdown::HeldDeath,
 };
 
 /// Time that file events are gathered before a file is read: clients write in bursts of small appends.
@@ -95,6 +99,8 @@ pub struct Chat {
     pub started: Option<Started>,
     /// Its process and those it was started by, where an app may host it.
     pub lineage: Vec<u32>,
+    /// Who is at the head of the session its process runs in.
+    pub head: Head,
     pub dirty: bool,
     /// Its own transcripts. More than one existing file makes a restore ambiguous.
     pub transcripts: BTreeSet<PathBuf>,
@@ -130,6 +136,16 @@ pub struct Watch {
     pub watched_folders: HashSet<PathBuf>,
     pub sweeps: u64,
     pub desktops: Desktops,
+    pub policy: Policy,
+    /// The chats that are being brought back together.
+    pub job: fleet::Job,
+    pub freeze: Freeze,
+    /// Deaths that are not judged while the system goes down.
+    pub held: Vec<HeldDeath>,
+    /// Crashes of this engine's life, with their moments.
+    pub died: VecDeque<(i64, Timestamp)>,
+    /// Lives for one command: does nothing by itself.
+    pub embedded: bool,
     /// Clients whose processes could not be told at the last look.
     pub untold: BTreeSet<Client>,
     /// When a client's processes were last looked for because an unattended chat grew.
@@ -209,7 +225,7 @@ impl Changes {
 
 impl Watch {
     /// Takes up where the store stopped. Nothing is read from clients yet.
-    pub fn open(home: Arc<Home>, handle: Handle, tasks: Tasks) -> Result<Self, StoreError> {
+    pub fn open(home: Arc<Home>, handle: Handle, tasks: Tasks, embedded: bool) -> Result<Self, StoreError> {
         let mut watch = Self {
             supervisor: Supervisor::new(home.settings.restore_window),
             home,
@@ -233,6 +249,12 @@ impl Watch {
             watched_folders: HashSet::new(),
             sweeps: 0,
             desktops: Desktops::default(),
+            policy: crate::policy::open(&handle)?,
+            job: fleet::Job::default(),
+            freeze: Freeze::default(),
+            held: Vec::new(),
+            died: VecDeque::new(),
+            embedded,
             untold: BTreeSet::new(),
             looked: HashMap::new(),
             handle,
@@ -286,7 +308,8 @@ impl Watch {
         let (mut next_sweep, mut next_persist) = (Instant::now(), Instant::now() + PERSIST_EVERY);
         loop {
             let wait = if self.backlog.is_empty() {
-                next_sweep.min(next_persist).saturating_duration_since(Instant::now())
+                let until = next_sweep.min(next_persist).saturating_duration_since(Instant::now());
+                until.min(self.time_to_act())
             } else {
                 Duration::ZERO
             };
@@ -295,6 +318,7 @@ impl Watch {
                 Ok(input) => self.take(input),
                 Err(RecvTimeoutError::Timeout) => self.work_on_backlog(),
             }
+            self.act();
             if Instant::now() >= next_sweep {
                 self.sweep();
                 next_sweep = Instant::now() + self.home.settings.watch_sweep;
@@ -404,6 +428,11 @@ impl Watch {
             }
         };
         self.tasks.tracker.spawn_on(watching, &self.tasks.runtime);
+    }
+
+    /// Runs what takes long on a thread that the engine waits for when it ends.
+    pub fn on_a_thread(&self, work: impl FnOnce() + Send + 'static) {
+        drop(self.tasks.tracker.spawn_blocking_on(work, &self.tasks.runtime));
     }
 
     /// Keeps a child that was started for the user, so that it is reaped when it ends.

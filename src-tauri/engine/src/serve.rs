@@ -25,6 +25,7 @@ use crate::{
     paths::write_whole,
     restore::{self, RESTORES_MAX},
     run::{Changes, Handle, Input, Tasks, Watch, now},
+    shutdown::ToldBy,
 };
 
 /// Events kept for a listener that is slow; one that falls further behind is told to fetch anew.
@@ -65,8 +66,8 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
     let handle = Handle { changes: Changes::new(inputs.clone()), inputs, home: Arc::clone(&home), events };
     let tasks =
         Tasks { runtime: tokio::runtime::Handle::current(), tracker: tracker.clone(), stop: stop.clone() };
-    let watch =
-        Watch::open(Arc::clone(&home), handle.clone(), tasks).context("the store could not be read")?;
+    let watch = Watch::open(Arc::clone(&home), handle.clone(), tasks.clone(), embedded)
+        .context("the store could not be read")?;
     let watch = std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch.run(&taken))?;
 
     let listener = listen(if embedded { 0 } else { home.settings.api_port }).await?;
@@ -85,6 +86,9 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
         restores: Arc::new(Semaphore::new(RESTORES_MAX)),
         requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
+    if !embedded {
+        crate::shutdown::listen(&tasks, &handle);
+    }
     let ended = stop.clone();
     tracker.spawn(async move {
         let served =
@@ -117,6 +121,13 @@ impl Running {
     /// Resolves when the engine was asked to end over the api.
     pub async fn asked_to_stop(&self) {
         self.stop.cancelled().await;
+    }
+
+    /// The engine is about to end, and who says so. What it cannot judge any more it leaves to the next one.
+    pub async fn farewell(&self, told_by: ToldBy) {
+        let handle = self.handle.clone();
+        let said = tokio::task::spawn_blocking(move || handle.call(move |watch| watch.farewell(told_by)));
+        let _ = tokio::time::timeout(STOP_WAIT, said).await;
     }
 
     /// Ends everything: what was accepted is written, every task has ended when this returns.

@@ -22,6 +22,7 @@ use crate::{
     clients::{self, ClientHome, Look, PORTS, Transcript, port},
     hooks::NOTES_FOLDER,
     paths,
+    policy::Head,
     processes::{self, Liveness, probe},
     run::{Watch, now},
 };
@@ -66,6 +67,9 @@ impl Watch {
             self.catch_up(transcript);
         }
         self.hear_hooks();
+        if self.sweeps == 0 {
+            self.judge_last_moments();
+        }
         self.read_registries();
         self.look_after_the_living();
         self.look_after_desktops();
@@ -74,6 +78,10 @@ impl Watch {
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
             self.retain();
             self.tidy_up();
+        }
+        if self.sweeps == 0 && !self.embedded {
+            self.settle_begun();
+            self.take_up_fleet();
         }
         self.sweeps += 1;
         if !warned.is_subset(&self.warnings) {
@@ -416,8 +424,10 @@ impl Watch {
             launch.flags = before.map(|before| before.flags).unwrap_or_default();
         }
         let lineage = self.lineage_of(registration);
+        let head = Head::of(registration.process.pid);
         let chat = self.chats.entry(id.clone()).or_default();
         chat.lineage = lineage;
+        chat.head = head;
         chat.name = registration.name.clone().or(chat.name.take());
         chat.last_activity = chat.last_activity.max(registration.started_at.unwrap_or_else(now));
         chat.launch = launch;
@@ -474,7 +484,10 @@ impl Watch {
         }
     }
 
-    fn process_gone(&mut self, registration: &Registration, gone: Gone, leave: Leave, at: Timestamp) {
+    pub fn process_gone(&mut self, registration: &Registration, gone: Gone, leave: Leave, at: Timestamp) {
+        if self.freeze.is_on() {
+            return self.hold(registration, gone, leave, at);
+        }
         let chat = &registration.chat();
         let leave = self.leave_by_hooks(chat, &registration.process, leave);
         let transcripts: Vec<_> = self.transcripts_of(chat);
@@ -488,7 +501,7 @@ impl Watch {
             digest.reopen(unfinished);
         }
         let happened_at = match gone {
-            Gone::Exited(_) => Some(at),
+            Gone::Exited(_) | Gone::WithTheSystem => Some(at),
             Gone::Absent | Gone::PidReused | Gone::BeforeBoot => {
                 last_sign_of_life(registration, digest.last_at)
             }

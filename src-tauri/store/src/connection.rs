@@ -40,7 +40,10 @@ impl From<rusqlite::Error> for StoreError {
 /// only the schema; each chunk has a checksum of its own, and `shim doctor --verify` proves them all.
 const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/2026-11-21-first.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("migrations/2026-11-21-first.sql")),
+    M::up(include_str!("migrations/2026-11-21-policy.sql")),
+];
 
 /// The version that this program writes.
 pub const DATABASE_VERSION: usize = MIGRATIONS.len();

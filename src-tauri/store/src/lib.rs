@@ -8,6 +8,7 @@ mod crashes;
 mod homes;
 mod journal;
 mod opencode;
+mod policy;
 mod restores;
 mod retention;
 mod writer;

@@ -18,8 +18,10 @@ use shim_api::{
     crashes::Crash,
     error::ErrorCode,
     events::Event,
+    fleet::Options,
     restore::RestoreRequest,
     status::{ClientStatus, EngineStatus, OwnUse, PauseRequest, StateCount, Status},
+    stopping::StopRequest,
 };
 use shim_core::chats::{ChatId, ChatState, Client};
 use shim_store::StreamId;
@@ -32,9 +34,9 @@ use super::{
 };
 use crate::{
     clients::{self, ClientHome, PORTS},
-    doctor, processes, restore,
+    doctor, fleet, processes, restore,
     run::Handle,
-    search,
+    search, stopping,
     sweep::shown,
     timeline, views,
 };
@@ -52,6 +54,10 @@ pub fn router(context: Engine) -> Router {
         .route("/crashes", get(crashes))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
         .route("/restore", post(restore_chat))
+        .route("/chat/stop", post(stop_chat))
+        .route("/fleet", get(fleet_now).post(begin_fleet))
+        .route("/fleet/cancel", post(cancel_fleet))
+        .route("/fleet/receipts", get(fleet_receipts))
         .route("/export", get(export))
         .route("/search", get(search_all))
         .route("/doctor", get(examine))
@@ -223,6 +229,26 @@ async fn restore_chat(State(context): State<Engine>, Json(request): Json<Restore
         restore::restore(handle, &request)
     })
     .await
+}
+
+async fn stop_chat(State(context): State<Engine>, Json(request): Json<StopRequest>) -> Response {
+    blocking(context.handle, move |handle| stopping::stop(handle, &request)).await
+}
+
+async fn fleet_now(State(context): State<Engine>) -> Response {
+    blocking(context.handle, fleet::view).await
+}
+
+async fn begin_fleet(State(context): State<Engine>, Json(options): Json<Options>) -> Response {
+    blocking(context.handle, move |handle| fleet::begin(handle, options)).await
+}
+
+async fn cancel_fleet(State(context): State<Engine>) -> Response {
+    blocking(context.handle, fleet::cancel).await
+}
+
+async fn fleet_receipts(State(context): State<Engine>) -> Response {
+    blocking(context.handle, fleet::receipts).await
 }
 
 /// Streams a transcript's bytes as they are journaled.
