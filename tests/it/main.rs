@@ -10,6 +10,7 @@
 
 mod claude_desktop;
 mod codex;
+mod fleets;
 mod forks;
 mod gemini;
 mod hooks;
@@ -20,6 +21,7 @@ mod lost_files;
 mod many;
 mod mcp;
 mod opencode;
+mod policy;
 mod refusals;
 mod states;
 mod world;

@@ -117,6 +117,7 @@ impl Engine {
             }
             Effect::TakeCheckpoint { chat, .. } => self.take_checkpoint(hands, chat.session_id()),
             Effect::ChatChanged { .. } => {}
+            Effect::HungEnded { .. } => panic!("nothing hangs here: {effect:?}"),
             Effect::BeginRestore { .. } | Effect::RefuseRestore { .. } => panic!("nobody asked: {effect:?}"),
         }
     }

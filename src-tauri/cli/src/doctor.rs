@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use shim_api::{Engine, doctor::Level};
-use shim_core::settings::KEYS;
+use shim_core::settings::keys;
 
 use crate::print;
 
@@ -73,7 +73,7 @@ pub fn doctor(engine: &Engine, verify: bool, json: bool) -> anyhow::Result<ExitC
 
 pub fn settings() {
     say!("config.toml in SHIM's data folder may hold these keys:\n");
-    for key in KEYS {
+    for key in keys() {
         say!("{}\n    {}", key.name, key.about);
     }
 }

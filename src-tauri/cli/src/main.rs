@@ -24,7 +24,10 @@ mod stop;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use shim_api::restore::{RestoreRequest, Then};
+use shim_api::{
+    fleet,
+    restore::{RestoreRequest, Then},
+};
 
 /// Keeps AI chats alive: watches them, keeps a copy of each, brings back those that died.
 #[derive(Parser)]
@@ -250,7 +253,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
                     let request = RestoreRequest { target, checkpoint, headless, then, dry_run };
                     restore::restore(engine, &request, json)
                 }
-                None => restore::restore_all(engine, Options { headless, then, dry_run }, json),
+                None => restore::restore_all(engine, fleet::Options { headless, then, dry_run }, json),
             };
         }
         Verb::Stop { id, yes, dry_run, json } => return stop::stop(engine, &id, yes, dry_run, json),

@@ -33,20 +33,22 @@ pub fn restore(engine: &Engine, request: &RestoreRequest, json: bool) -> anyhow:
 /// Has the engine restore every chat with an open crash, and waits until it has.
 pub fn restore_all(engine: &Engine, options: Options, json: bool) -> anyhow::Result<ExitCode> {
     let begun = engine.begin_fleet(options)?;
-    let Some(mut fleet) = begun.fleet else { anyhow::bail!("the engine began nothing; look at its log") };
+    if begun.fleet.is_none() {
+        anyhow::bail!("the engine began nothing; look at its log");
+    }
     let (mut receipts, mut said) = (Vec::new(), None);
-    loop {
+    let fleet = loop {
         let made = engine.fleet_receipts()?;
         if !json {
             made.receipts.iter().skip(receipts.len()).for_each(print_receipt);
             tell_of_a_wait(&made.fleet.state, &mut said);
         }
-        (fleet, receipts) = (made.fleet, made.receipts);
-        if fleet.is_over() {
-            break;
+        receipts = made.receipts;
+        if made.fleet.is_over() {
+            break made.fleet;
         }
         std::thread::sleep(LOOK_EVERY);
-    }
+    };
     if json {
         print::json(&receipts)?;
     } else if fleet.items.is_empty() {

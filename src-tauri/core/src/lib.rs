@@ -9,6 +9,7 @@ pub mod crashes;
 pub mod desktop;
 pub mod digest;
 pub mod fleet;
+pub mod hangs;
 pub mod hooks;
 pub mod install;
 pub mod journal;

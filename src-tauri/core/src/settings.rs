@@ -1,10 +1,20 @@
-//! `config.toml`: every key with its unit, range and default in one table. All errors are told at once,
+//! `config.toml`: what is set, and reading it by the table of keys. All errors are told at once,
 //! each with its line and key.
+
+mod clients;
+mod journal;
+mod keys;
+mod policy;
+mod restore;
+mod watch;
 
 use std::{path::PathBuf, time::Duration};
 
 use toml::de::{DeTable, DeValue};
 
+pub use keys::{Key, keys};
+
+use self::keys::Kind;
 use crate::{chats::Client, fleet::Limits, policy::Rules, restore::OrphanPolicy, supervisor::RestoreWindow};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -104,153 +114,6 @@ impl std::fmt::Display for Wrong {
     }
 }
 
-/// A key of the file.
-pub struct Key {
-    pub name: &'static str,
-    pub about: &'static str,
-    kind: Kind,
-}
-
-enum Kind {
-    Whole { min: u64, max: u64, set: fn(&mut Settings, u64) },
-    Switch(fn(&mut Settings, bool)),
-    Text(fn(&mut Settings, String)),
-    Texts(fn(&mut Settings, Vec<String>)),
-    OneOf(&'static [&'static str], fn(&mut Settings, usize)),
-}
-
-/// Every key there is.
-pub const KEYS: &[Key] = &[
-    Key {
-        name: "api.port",
-        about: "Port of the loopback listener; another free one is taken when it is in use. Default 47615.",
-        kind: Kind::Whole {
-            min: 1024,
-            max: 65_535,
-            set: |s, n| s.api_port = u16::try_from(n).unwrap_or(s.api_port),
-        },
-    },
-    Key {
-        name: "watch.homes",
-        about: "Claude Code folders (such as \"~/.claude\") to watch beside the ones found. Default [].",
-        kind: Kind::Texts(|s, list| s.of_mut(Client::ClaudeCode).homes = paths(list)),
-    },
-    Key {
-        name: "watch.within",
-        about: "Watch only what lies below one of these folders; [] means anywhere. Default [].",
-        kind: Kind::Texts(|s, list| s.watch_within = list.into_iter().map(PathBuf::from).collect()),
-    },
-    Key {
-        name: "watch.discover",
-        about: "Find further homes from the environment of running clients of yours. Default true.",
-        kind: Kind::Switch(|s, on| s.watch_discover = on),
-    },
-    Key {
-        name: "watch.sweep_seconds",
-        about: "Seconds between slow sweeps behind the file events, 1 to 300. Default 10.",
-        kind: Kind::Whole { min: 1, max: 300, set: |s, n| s.watch_sweep = Duration::from_secs(n) },
-    },
-    Key {
-        name: "journal.commit_ms",
-        about: "Longest time appended bytes are gathered before they are made durable, 1 to 200 ms. Default 30.",
-        kind: Kind::Whole { min: 1, max: 200, set: |s, n| s.journal_commit = Duration::from_millis(n) },
-    },
-    Key {
-        name: "journal.max_mib",
-        about: "Largest size of the journal on disk, 64 to 1048576 MiB; the oldest chats without a process go first. Default 10240.",
-        kind: Kind::Whole { min: 64, max: 1_048_576, set: |s, n| s.journal_bytes_max = n * 1024 * 1024 },
-    },
-    Key {
-        name: "journal.keep_days",
-        about: "Days a chat is kept after its last activity, 1 to 36500. Default 365.",
-        kind: Kind::Whole { min: 1, max: 36_500, set: |s, n| s.journal_keep = Duration::from_secs(n * DAY) },
-    },
-    Key {
-        name: "restore.window_count",
-        about: "Restores of one chat that may begin within the window, 1 to 20. Default 3.",
-        kind: Kind::Whole {
-            min: 1,
-            max: 20,
-            set: |s, n| s.restore_window.count = usize::try_from(n).unwrap_or(s.restore_window.count),
-        },
-    },
-    Key {
-        name: "restore.window_seconds",
-        about: "Length of that window, 10 to 86400 s. Default 300.",
-        kind: Kind::Whole {
-            min: 10,
-            max: 86_400,
-            set: |s, n| s.restore_window.span = Duration::from_secs(n),
-        },
-    },
-    Key {
-        name: "restore.start_timeout_seconds",
-        about: "How long a client may take to show a restored chat, 2 to 600 s. Default 60.",
-        kind: Kind::Whole { min: 2, max: 600, set: |s, n| s.restore_start_timeout = Duration::from_secs(n) },
-    },
-    Key {
-        name: "restore.orphans",
-        about: "Tool children that outlived a dead client: \"end\" them before the restore, or \"refuse\" to restore. Default \"end\".",
-        kind: Kind::OneOf(&["end", "refuse"], |s, choice| {
-            s.restore_orphans = if choice == 0 { OrphanPolicy::End } else { OrphanPolicy::Refuse };
-        }),
-    },
-    Key {
-        name: "terminal.command",
-        about: "Terminal to restore in, program and arguments; \"{command}\" is the client's command line, \"{cwd}\" its directory. Default []: find one.",
-        kind: Kind::Texts(|s, list| s.terminal_command = list),
-    },
-    Key {
-        name: "clients.claude-code.command",
-        about: "The program to start for Claude Code. Default \"\": the one that died, else the one on PATH.",
-        kind: Kind::Text(|s, text| s.of_mut(Client::ClaudeCode).command = text),
-    },
-    Key {
-        name: "clients.codex.command",
-        about: "The program to start for Codex. Default \"\": the one that died, else the one on PATH.",
-        kind: Kind::Text(|s, text| s.of_mut(Client::Codex).command = text),
-    },
-    Key {
-        name: "clients.codex.homes",
-        about: "Codex folders (such as \"~/.codex\") to watch beside the ones found. Default [].",
-        kind: Kind::Texts(|s, list| s.of_mut(Client::Codex).homes = paths(list)),
-    },
-    Key {
-        name: "clients.gemini.command",
-        about: "The program to start for Gemini CLI. Default \"\": the one that died, else the one on PATH.",
-        kind: Kind::Text(|s, text| s.of_mut(Client::Gemini).command = text),
-    },
-    Key {
-        name: "clients.gemini.homes",
-        about: "Gemini folders (such as \"~/.gemini\") to watch beside the ones found. Default [].",
-        kind: Kind::Texts(|s, list| s.of_mut(Client::Gemini).homes = paths(list)),
-    },
-    Key {
-        name: "clients.opencode.command",
-        about: "The program to start for opencode. Default \"\": the one that died, else the one on PATH.",
-        kind: Kind::Text(|s, text| s.of_mut(Client::Opencode).command = text),
-    },
-    Key {
-        name: "clients.opencode.homes",
-        about: "opencode data folders (such as \"~/.local/share/opencode\") to watch beside the ones found. Default [].",
-        kind: Kind::Texts(|s, list| s.of_mut(Client::Opencode).homes = paths(list)),
-    },
-    Key {
-        name: "clients.claude-desktop.command",
-        about: "The program to start for Claude Desktop. Default \"\": the one that was installed.",
-        kind: Kind::Text(|s, text| s.of_mut(Client::ClaudeDesktop).command = text),
-    },
-    Key {
-        name: "clients.claude-desktop.homes",
-        about: "Claude Desktop data folders (such as \"~/.config/Claude\") to watch beside the ones found. Default [].",
-        kind: Kind::Texts(|s, list| s.of_mut(Client::ClaudeDesktop).homes = paths(list)),
-    },
-];
-
-fn paths(list: Vec<String>) -> Vec<PathBuf> {
-    list.into_iter().map(PathBuf::from).collect()
-}
-
 /// Reads the file's text. Either every key is right, or all that is wrong is told.
 pub fn parse(text: &str) -> Result<Settings, Vec<Wrong>> {
     let table = DeTable::parse(text).map_err(|error| {
@@ -281,10 +144,10 @@ fn walk(text: &str, prefix: &str, table: &DeTable<'_>, settings: &mut Settings, 
             format!("{prefix}.{}", name.get_ref())
         };
         let line = line_of(text, name.span().start);
-        let problem = match KEYS.iter().find(|key| key.name == path) {
+        let problem = match keys().find(|key| key.name == path) {
             Some(key) => apply(key, value.get_ref(), settings).err().map(|OutOfBounds(message)| message),
             None => match value.get_ref() {
-                DeValue::Table(inner) if KEYS.iter().any(|key| key.name.starts_with(&format!("{path}."))) => {
+                DeValue::Table(inner) if keys().any(|key| key.name.starts_with(&format!("{path}."))) => {
                     walk(text, &path, inner, settings, wrong);
                     None
                 }
@@ -297,11 +160,11 @@ fn walk(text: &str, prefix: &str, table: &DeTable<'_>, settings: &mut Settings, 
 
 fn unknown(path: &str) -> String {
     let last = path.rsplit('.').next().unwrap_or(path);
-    match KEYS.iter().find(|key| key.name.ends_with(last) || key.name.contains(path)) {
+    match keys().find(|key| key.name.ends_with(last) || key.name.contains(path)) {
         Some(key) => format!("there is no such key; is `{}` meant?", key.name),
         None => format!(
             "there is no such key; known are {}",
-            KEYS.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")
+            keys().map(|key| key.name).collect::<Vec<_>>().join(", ")
         ),
     }
 }
@@ -357,7 +220,7 @@ fn line_of(text: &str, at: usize) -> usize {
 mod tests {
     use std::{path::PathBuf, time::Duration};
 
-    use super::{KEYS, Settings, parse};
+    use super::{Settings, keys, parse};
     use crate::{chats::Client, restore::OrphanPolicy};
 
     #[test]
@@ -426,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_key_says_its_default() {
-        for key in KEYS {
+        for key in keys() {
             assert!(key.about.contains("Default"), "{}", key.name);
         }
     }

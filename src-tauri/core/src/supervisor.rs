@@ -1,6 +1,8 @@
 //! The machine over all chats: who is alive, what a death was, whether a restore may begin. It decides;
 //! the engine carries out the effects it returns, in order.
 
+mod hung;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
@@ -13,6 +15,7 @@ use crate::{
         CrashKind, Death, Evidence, Gone, InTurn, LastWords, RegistryStatus, ToolCall, Verdict, verdict,
     },
     digest::Digest,
+    hangs::Form,
     restore::{Refusal, RefusalReason},
     time::Timestamp,
 };
@@ -52,6 +55,18 @@ pub enum Event<'a> {
         /// The app that hosted the process was about to restart for an update.
         host_updating: bool,
     },
+    /// The process lives and does nothing for the chat since that moment. The digest is of the transcript as
+    /// it stands.
+    Hung {
+        chat: &'a ChatId,
+        process: &'a ProcessKey,
+        form: Form,
+        since: Timestamp,
+        evidence: Vec<Evidence>,
+        digest: &'a Digest,
+    },
+    /// A process that hung moves again.
+    Unhung { chat: &'a ChatId, process: &'a ProcessKey },
     /// A process that was gone again before it was seen went on with the chat.
     WentOn { chat: &'a ChatId },
     /// The transcript grew by this many completed turns.
@@ -80,6 +95,11 @@ pub enum Effect {
     /// The chat goes on: its open crashes are history.
     ResolveCrashes {
         chat: ChatId,
+    },
+    /// A process that hung is gone and never moved: its open crash of kind `hung` stands for its death too.
+    HungEnded {
+        chat: ChatId,
+        process: ProcessKey,
     },
     /// What is shown of the chat is stale.
     ChatChanged {
@@ -114,11 +134,20 @@ enum Presence {
     Unknowable,
 }
 
+/// A process that hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hang {
+    /// Unknown of one that an engine before this one found.
+    pub form: Option<Form>,
+    pub since: Timestamp,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Seat {
     processes: BTreeMap<ProcessKey, Presence>,
     /// Processes that their user ends.
     let_go: BTreeSet<ProcessKey>,
+    hung: BTreeMap<ProcessKey, Hang>,
     crashed: bool,
     under_way: bool,
     begun: VecDeque<Timestamp>,
@@ -158,8 +187,13 @@ impl Supervisor {
                 if let Some(seat) = self.seats.get_mut(chat) {
                     seat.processes.remove(process);
                 }
-                changed(chat)
+                let resolved = self.moves_again(chat, process);
+                if resolved.is_empty() { changed(chat) } else { resolved }
             }
+            Event::Hung { chat, process, form, since, evidence, digest } => {
+                self.hangs(chat, process, hung::Found { form, since, evidence, digest })
+            }
+            Event::Unhung { chat, process } => self.moves_again(chat, process),
             Event::Gone { chat, process, gone, last_words, happened_at, digest, host_updating } => {
                 let death = Death { process, gone, last_words: &last_words, digest, host_updating };
                 self.gone(chat, &death, happened_at.unwrap_or(now))
@@ -187,8 +221,9 @@ impl Supervisor {
     pub fn state(&self, chat: &ChatId) -> ChatState {
         let Some(seat) = self.seats.get(chat) else { return ChatState::Ended };
         let mut state = if seat.crashed { ChatState::Crashed } else { ChatState::Ended };
-        for presence in seat.processes.values() {
+        for (process, presence) in &seat.processes {
             state = match presence {
+                Presence::Alive(_) if seat.hung.contains_key(process) => return ChatState::Hung,
                 Presence::Alive(RegistryStatus::Busy) => return ChatState::Working,
                 Presence::Alive(RegistryStatus::Waiting) => return ChatState::Waiting,
                 Presence::Alive(RegistryStatus::Hung) => return ChatState::Hung,
@@ -241,7 +276,7 @@ impl Supervisor {
             Some(Presence::Alive(_)) => {}
             Some(Presence::Unknowable) | None => {
                 effects.push(Effect::Watch { chat: chat.clone(), process: process.clone() });
-                if std::mem::take(&mut seat.crashed) {
+                if std::mem::take(&mut seat.crashed) && !seat.hung.contains_key(process) {
                     effects.push(Effect::ResolveCrashes { chat: chat.clone() });
                 }
             }
@@ -271,7 +306,9 @@ impl Supervisor {
         let process = death.process;
         let seat = self.seats.entry(chat.clone()).or_default();
         seat.processes.remove(process);
-        let by_user = seat.let_go.remove(process);
+        let (hung, by_user) = (seat.hung.remove(process).is_some(), seat.let_go.remove(process));
+        // One that was ended so that it can be restored is not one that its user closed.
+        let restored_next = seat.under_way;
         if !self.judge_once(chat.clone(), process.clone()) {
             return Vec::new();
         }
@@ -280,10 +317,14 @@ impl Supervisor {
             let resolved = Effect::ResolveCrashes { chat: chat.clone() };
             return [resolved].into_iter().chain(changed(chat)).collect();
         }
-        let Verdict::Crash { kind, in_turn, in_flight, evidence } = verdict(death) else {
-            return changed(chat);
-        };
         let goes_on = !self.live_processes(chat).is_empty();
+        let Verdict::Crash { kind, in_turn, in_flight, evidence } = verdict(death) else {
+            let over = goes_on || !restored_next;
+            return if hung { self.hung_and_went(chat, process, over) } else { changed(chat) };
+        };
+        if hung {
+            return self.hung_and_went(chat, process, goes_on);
+        }
         self.seats.entry(chat.clone()).or_default().crashed = !goes_on;
         let crash = NewCrash {
             chat: chat.clone(),
@@ -358,8 +399,11 @@ fn refusal(seat: &Seat, window: RestoreWindow, fork: bool, now: Timestamp) -> Op
         return refuse(RefusalReason::UnderWay, message);
     }
     // One that hangs is ended first.
-    let hangs = |presence: &Presence| *presence == Presence::Alive(RegistryStatus::Hung);
-    let in_the_way = seat.processes.iter().find(|(_, presence)| !hangs(presence));
+    let hangs = |process, presence: &Presence| {
+        let is_alive = matches!(presence, Presence::Alive(_));
+        is_alive && seat.hung.contains_key(process) || *presence == Presence::Alive(RegistryStatus::Hung)
+    };
+    let in_the_way = seat.processes.iter().find(|(process, presence)| !hangs(process, presence));
     if !fork && let Some((process, presence)) = in_the_way {
         let pid = process.pid;
         return match presence {

@@ -109,6 +109,7 @@ fn kinds(effects: &[Effect]) -> Vec<&'static str> {
         Effect::RecordCrash(_) => "record",
         Effect::TakeCheckpoint { .. } => "checkpoint",
         Effect::ResolveCrashes { .. } => "resolve",
+        Effect::HungEnded { .. } => "hung ended",
         Effect::ChatChanged { .. } => "changed",
         Effect::BeginRestore { .. } => "begin",
         Effect::RefuseRestore { .. } => "refuse",

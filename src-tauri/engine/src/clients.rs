@@ -10,7 +10,7 @@ pub mod opencode;
 use std::{
     cell::OnceCell,
     collections::BTreeSet,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -73,8 +73,6 @@ pub enum Change {
     Rows,
     /// Another process may hold a chat.
     Processes,
-    /// The app said something in its log.
-    App,
     /// Nothing that SHIM reads.
     Nothing,
 }
@@ -212,6 +210,11 @@ pub trait Port: Sync {
     /// it does not, `registrations` tells of live processes only, and the transcript tells the status.
     fn keeps_registry(&self) -> bool;
 
+    /// Whether the client itself lets only one process write a chat.
+    fn locks_its_chats(&self) -> bool {
+        false
+    }
+
     /// What a process that is gone said last, read again where it can be, and whether its mark is still there.
     fn last_words(&self, mark: &Path, last: &Registration) -> (Registration, Leave);
 
@@ -282,13 +285,9 @@ pub fn port(client: Client) -> &'static dyn Port {
     }
 }
 
-pub const PORTS: [&dyn Port; Client::ALL.len()] = [
-    &claude_code::ClaudeCode,
-    &codex::Codex,
-    &gemini::Gemini,
-    &opencode::Opencode,
-    &claude_desktop::ClaudeDesktop,
-];
+pub fn ports() -> [&'static dyn Port; Client::ALL.len()] {
+    Client::ALL.map(port)
+}
 
 /// A look at the machine's processes, taken when it is first asked for, however many ask.
 #[derive(Default)]
@@ -304,7 +303,7 @@ impl Look {
 
     /// The processes of all clients' programs.
     pub fn all(&self) -> io::Result<&[Running]> {
-        let names = PORTS.map(Port::program_name);
+        let names = ports().map(Port::program_name);
         let programs = self.programs.get_or_init(|| processes::running_programs(&names));
         let programs = programs
             .as_ref()
@@ -343,13 +342,15 @@ pub fn tool_children(
 /// The folders the client itself would use, the ones named in the settings, and those of running clients.
 pub fn homes(settings: &Settings, remembered: Vec<ClientHome>, look: Option<&Look>) -> BTreeSet<ClientHome> {
     let mut homes = remembered;
-    for port in PORTS {
+    for port in ports() {
         let of = |folder: PathBuf| ClientHome { client: port.client(), folder };
         homes.extend(own_home(port).map(of));
         homes.extend(settings.of(port.client()).homes.iter().cloned().map(of));
         if let Some(look) = look.filter(|_| settings.watch_discover) {
             let running = look.programs(port).unwrap_or_default();
-            homes.extend(running.iter().filter_map(|running| home_of(port, &running.started)).map(of));
+            homes.extend(
+                running.iter().filter_map(|running| home_of(port, &running.started.environment)).map(of),
+            );
         }
     }
     let inner: Vec<_> = homes.iter().flat_map(|home| home.port().further_homes(&home.folder)).collect();
@@ -362,7 +363,7 @@ pub fn homes(settings: &Settings, remembered: Vec<ClientHome>, look: Option<&Loo
 
 /// Folders in which a home that is not there yet would appear: before the first chat is ever started.
 pub fn awaited(settings: &Settings) -> BTreeSet<PathBuf> {
-    let homes = PORTS
+    let homes = ports()
         .into_iter()
         .flat_map(|port| own_home(port).into_iter().chain(settings.of(port.client()).homes.iter().cloned()));
     let missing = homes.filter(|home| !home.exists());
@@ -375,26 +376,25 @@ fn is_within(settings: &Settings, home: &Path) -> bool {
     settings.watch_within.is_empty() || settings.watch_within.iter().any(below)
 }
 
-fn own_home(port: &dyn Port) -> Option<PathBuf> {
-    port.home(&|name| match name {
-        "HOME" | "USERPROFILE" => std::env::home_dir(),
-        _ => std::env::var_os(name).map(PathBuf::from).filter(|value| !value.as_os_str().is_empty()),
-    })
+/// The folder that a client started by this user uses.
+pub fn own_home(port: &dyn Port) -> Option<PathBuf> {
+    port.home(&own_variable)
 }
 
-/// The folder that a running client uses, by its environment.
-pub fn home_of(port: &dyn Port, started: &Started) -> Option<PathBuf> {
-    port.home(&|name| {
-        let found = started.environment.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| PathBuf::from(value)).filter(|value| !value.as_os_str().is_empty())
-    })
+/// What a variable says in SHIM's own environment.
+pub fn own_variable(name: &str) -> Option<PathBuf> {
+    let value = match name {
+        USER_HOME => std::env::home_dir(),
+        _ => std::env::var_os(name).map(PathBuf::from),
+    };
+    value.filter(|value| !value.as_os_str().is_empty())
 }
 
-/// The folder that a client started with this environment would use.
-pub fn home_with(port: &dyn Port, environment: &[(String, String)]) -> Option<PathBuf> {
+/// The folder that a client with this environment uses.
+pub fn home_of<T: AsRef<OsStr>>(port: &dyn Port, environment: &[(T, T)]) -> Option<PathBuf> {
     port.home(&|name| {
-        let found = environment.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| PathBuf::from(value)).filter(|value| !value.as_os_str().is_empty())
+        let found = environment.iter().find(|(key, _)| key.as_ref() == OsStr::new(name));
+        found.map(|(_, value)| PathBuf::from(value.as_ref())).filter(|value| !value.as_os_str().is_empty())
     })
 }
 

@@ -73,11 +73,10 @@ pub fn app_chat() -> ChatId {
 
 impl Watch {
     /// Looks at the app's processes, log and index.
-    pub fn look_after_desktops(&mut self) {
-        let look = Look::default();
+    pub fn look_after_desktops(&mut self, look: &Look) {
         for home in self.desktop_homes() {
             self.hear(&home.folder);
-            self.look_at_app(&home.folder, &look);
+            self.look_at_app(&home.folder, look);
             self.look_at_index(&home);
         }
     }

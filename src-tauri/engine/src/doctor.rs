@@ -8,7 +8,7 @@ use shim_core::chats::Client;
 use shim_store::Verified;
 
 use crate::{
-    clients::{ClientHome, PORTS, program},
+    clients::{ClientHome, ports, program},
     run::Handle,
     terminal, views,
 };
@@ -36,7 +36,7 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
             ),
         },
     ];
-    for port in PORTS {
+    for port in ports() {
         let client = port.client();
         let watched: Vec<_> = homes.iter().filter(|home| home.client == client).collect();
         findings.push(match program(settings, client, None) {

@@ -55,6 +55,7 @@ impl Watch {
                 self.take_checkpoint(&chat, trigger);
             }
             Effect::ResolveCrashes { chat } => self.resolve_crashes(chat),
+            Effect::HungEnded { chat, process } => self.hung_ended(chat, process),
             Effect::ChatChanged { chat } => self.handle.tell(Told::ChatChanged { chat }),
             // Said by `may_restore`, whose caller goes on with it.
             Effect::BeginRestore { .. } | Effect::RefuseRestore { .. } => {}
@@ -104,6 +105,15 @@ impl Watch {
                 // It went on before its crash could be recorded.
                 self.resolve_crashes(chat);
             }
+        }
+    }
+
+    fn hung_ended(&mut self, chat: ChatId, process: ProcessKey) {
+        let at = now();
+        let ended =
+            self.home.store.write(Urgency::AtOnce, move |store| store.hung_ended(&chat, &process, at));
+        if let Err(error) = ended {
+            self.warn(error.to_string());
         }
     }
 

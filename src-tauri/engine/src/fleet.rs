@@ -34,6 +34,9 @@ pub struct Job {
     pub fleet: Option<Fleet>,
     receipts: Vec<Receipt>,
     looked: Option<Instant>,
+    /// Restores that the end of an engine cut, and until when their clients may still show themselves.
+    cut: Vec<(ChatId, i64)>,
+    cut_until: Option<Instant>,
 }
 
 /// Begins a fleet over all that is offered; where one is under way, that one is joined.
@@ -114,7 +117,8 @@ impl Watch {
 
     fn needs(&self, row: &CrashRow) -> u64 {
         // Putting a chat back into its client's list starts nothing.
-        if row.kind == CrashKind::IndexLost { 0 } else { needs_of(row.chat.client()) }
+        let took = self.chats.get(&row.chat).and_then(|chat| chat.took_bytes);
+        if row.kind == CrashKind::IndexLost { 0 } else { took.unwrap_or(needs_of(row.chat.client())) }
     }
 
     fn begin_fleet(&mut self, options: Options) -> Result<(), ApiError> {
@@ -153,19 +157,35 @@ impl Watch {
         if !matches!(may, Permission::Yes(_)) {
             self.decide_fleet(Event::Cancel);
         }
-        for (chat, crash) in running {
-            let alive = !self.supervisor.possible_processes(&chat).is_empty();
-            let started = self.was_started(&chat, crash);
-            self.decide_fleet(Event::Cut { chat, started, alive });
-        }
+        self.job.cut = running;
+        self.job.cut_until = Some(Instant::now() + self.home.settings.restore_start_timeout);
+        self.settle_cut();
         if let Permission::Ask(why) = may {
             tracing::info!("a restore of many chats is not gone on with: {why}");
+        }
+    }
+
+    /// What became of the restores that the end of an engine cut. A client that was started may take a while to show.
+    fn settle_cut(&mut self) {
+        let waits = self.job.cut_until.is_some_and(|until| Instant::now() < until);
+        for (chat, crash) in std::mem::take(&mut self.job.cut) {
+            let alive = !self.supervisor.possible_processes(&chat).is_empty();
+            let started = self.was_started(&chat, crash);
+            if started && !alive && waits {
+                self.job.cut.push((chat, crash));
+            } else {
+                self.decide_fleet(Event::Cut { chat, started, alive });
+            }
         }
     }
 
     /// Begins what there is room for.
     pub fn look_after_fleet(&mut self) {
         let due = self.job.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
+        if due && !self.job.cut.is_empty() {
+            self.job.looked = Some(Instant::now());
+            self.settle_cut();
+        }
         if due
             && self.job.fleet.as_ref().is_some_and(Fleet::goes_on)
             && self.sweeps > 0
@@ -176,7 +196,7 @@ impl Watch {
     }
 
     pub fn fleet_goes_on(&self) -> bool {
-        self.job.fleet.as_ref().is_some_and(Fleet::goes_on)
+        !self.job.cut.is_empty() || self.job.fleet.as_ref().is_some_and(Fleet::goes_on)
     }
 
     /// The chat is alive again, whoever brought it back.

@@ -14,7 +14,7 @@ use shim_core::chats::Client;
 use shim_store::Launch;
 
 use crate::{
-    clients::{Append, Flags, PORTS, Port},
+    clients::{Append, Flags, Port, ports},
     processes::Started,
 };
 
@@ -78,7 +78,7 @@ pub fn environment(started: Option<&Started>, launch: &Launch) -> Vec<(String, S
     }
     environment.retain(|(name, _)| {
         !OF_ITS_TERMINAL.contains(&name.as_str())
-            && !PORTS.iter().any(|port| port.belongs_to_one_process(name))
+            && !ports().iter().any(|port| port.belongs_to_one_process(name))
     });
     environment
 }

@@ -16,6 +16,7 @@ mod launch;
 mod paths;
 mod policy;
 mod processes;
+mod readings;
 mod restore;
 mod retention;
 mod rows;

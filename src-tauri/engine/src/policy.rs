@@ -11,7 +11,7 @@ use shim_api::{
 use shim_core::{
     chats::{ChatId, Client},
     crashes::CrashKind,
-    policy::{Came, Crashed, Effect, Event, freeze},
+    policy::{Came, Crashed, Effect, Event, Memory, freeze},
     restore::Then,
 };
 use shim_store::{CrashRow, Urgency};
@@ -53,18 +53,10 @@ impl Watch {
     pub fn decide_policy(&mut self, event: Event) {
         let effects = self.policy.handle(event, now());
         let acts = effects.iter().any(|effect| matches!(effect, Effect::Restore { .. }));
-        let urgency = if acts { Urgency::AtOnce } else { Urgency::Gathered };
         let mut kept = true;
         for effect in effects {
             match effect {
-                Effect::Remember { chat, memory } => {
-                    let written =
-                        self.home.store.write(urgency, move |store| store.put_memory(&chat, &memory, now()));
-                    if let Err(error) = written {
-                        kept = false;
-                        self.warn(error.to_string());
-                    }
-                }
+                Effect::Remember { chat, memory } => kept &= self.remember(chat, memory, acts),
                 // What could not be written down is not done.
                 Effect::Restore { chat, .. } if !kept => {
                     self.policy_ended(&chat, Came::TurnedAway(None), String::new())
@@ -88,11 +80,37 @@ impl Watch {
         }
     }
 
+    /// What is acted upon is on disk first; all else follows with what is written next.
+    fn remember(&mut self, chat: ChatId, memory: Memory, at_once: bool) -> bool {
+        let (store, at) = (&self.home.store, now());
+        if !at_once {
+            let said = |result: Result<(), shim_store::StoreError>| {
+                if let Err(error) = result {
+                    tracing::warn!("what the policy remembers could not be kept: {error}");
+                }
+            };
+            store.submit(Urgency::Gathered, move |store| store.put_memory(&chat, &memory, at), said);
+            return true;
+        }
+        let written = store.write(Urgency::AtOnce, move |store| store.put_memory(&chat, &memory, at));
+        match written {
+            Ok(()) => true,
+            Err(error) => {
+                self.warn(error.to_string());
+                false
+            }
+        }
+    }
+
     /// A crash was recorded.
     pub fn policy_hears(&mut self, row: &CrashRow) {
         self.died.push_back((row.id, row.happened_at));
         if self.died.len() > freeze::HELD_MAX {
             self.died.pop_front();
+        }
+        let took = self.readings.get(&row.chat).map(|reading| reading.tree_rss_bytes);
+        if let Some(known) = self.chats.get_mut(&row.chat) {
+            known.took_bytes = took.or(known.took_bytes);
         }
         if row.chat.client() == Client::ClaudeDesktop {
             return;

@@ -597,8 +597,7 @@ impl Work<'_> {
 
     /// Processes of the client in the chat's directory that may hold it. Those of the dead one take a moment to end.
     fn strangers_here(&self) -> Result<Vec<u32>, ApiError> {
-        // Codex itself lets only one process write a chat.
-        if self.port().keeps_registry() || self.job.chat.client() == Client::Codex {
+        if self.port().keeps_registry() || self.port().locks_its_chats() {
             return Ok(Vec::new());
         }
         let (client, until) = (self.job.chat.client(), Instant::now() + STRANGERS_WAIT);

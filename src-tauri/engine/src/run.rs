@@ -19,6 +19,7 @@ use shim_core::{
     crashes::{CrashKind, Gone},
     digest::Digest,
     policy::{Policy, freeze::Freeze},
+    readings::{HostReading, Reading},
     supervisor::{NewCrash, Supervisor},
     time::Timestamp,
 };
@@ -35,6 +36,7 @@ use crate::{
     journal::{Kept, Tracked},
     policy::Head,
     processes::{Exit, Started, exited},
+    readings::SAMPLE_EVERY,
     shutdown::HeldDeath,
 };
 
@@ -101,6 +103,8 @@ pub struct Chat {
     pub lineage: Vec<u32>,
     /// Who is at the head of the session its process runs in.
     pub head: Head,
+    /// Memory that its process took with what it started, when it was last read before its death.
+    pub took_bytes: Option<u64>,
     pub dirty: bool,
     /// Its own transcripts. More than one existing file makes a restore ambiguous.
     pub transcripts: BTreeSet<PathBuf>,
@@ -146,6 +150,9 @@ pub struct Watch {
     pub died: VecDeque<(i64, Timestamp)>,
     /// Lives for one command: does nothing by itself.
     pub embedded: bool,
+    /// What the system told last of each live chat's processes, and of the machine.
+    pub readings: HashMap<ChatId, Reading>,
+    pub host: HostReading,
     /// Clients whose processes could not be told at the last look.
     pub untold: BTreeSet<Client>,
     /// When a client's processes were last looked for because an unattended chat grew.
@@ -255,6 +262,8 @@ impl Watch {
             held: Vec::new(),
             died: VecDeque::new(),
             embedded,
+            readings: HashMap::new(),
+            host: HostReading::default(),
             untold: BTreeSet::new(),
             looked: HashMap::new(),
             handle,
@@ -294,8 +303,12 @@ impl Watch {
             if !crash.resolved {
                 self.open_crashes.entry(crash.chat.clone()).or_insert(crash.id);
             }
-            let lives_on = crash.kind == CrashKind::Hung;
-            self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+            let lives_on = crash.kind == CrashKind::Hung && !crash.ended;
+            if lives_on && !crash.resolved && crash.chat.client() != Client::ClaudeDesktop {
+                self.supervisor.recall_hang(crash.chat, crash.process, crash.happened_at);
+            } else {
+                self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+            }
         }
         for restore in restores {
             self.supervisor.recall_restore(restore.chat, restore.at);
@@ -306,10 +319,11 @@ impl Watch {
     /// Runs until told to stop.
     pub fn run(mut self, inputs: &Receiver<Input>) {
         let (mut next_sweep, mut next_persist) = (Instant::now(), Instant::now() + PERSIST_EVERY);
+        let mut next_sample = Instant::now();
         loop {
             let wait = if self.backlog.is_empty() {
-                let until = next_sweep.min(next_persist).saturating_duration_since(Instant::now());
-                until.min(self.time_to_act())
+                let next = next_sweep.min(next_persist).min(next_sample);
+                next.saturating_duration_since(Instant::now()).min(self.time_to_act())
             } else {
                 Duration::ZERO
             };
@@ -322,6 +336,10 @@ impl Watch {
             if Instant::now() >= next_sweep {
                 self.sweep();
                 next_sweep = Instant::now() + self.home.settings.watch_sweep;
+            }
+            if Instant::now() >= next_sample {
+                self.sample();
+                next_sample = Instant::now() + SAMPLE_EVERY;
             }
             if Instant::now() >= next_persist {
                 self.persist();
@@ -398,7 +416,6 @@ impl Watch {
                     others.extend(due.map(|home| home.client));
                 }
                 Some(Change::Processes) => others.extend(home.map(|home| home.client)),
-                Some(Change::App) => app_spoke = true,
                 Some(Change::Nothing) | None => {
                     folder_came |= !self.watched_folders.contains(&path) && path.is_dir()
                 }

@@ -210,33 +210,4 @@ pub fn listen(tasks: &crate::run::Tasks, handle: &crate::run::Handle) {
 pub fn listen(_tasks: &crate::run::Tasks, _handle: &crate::run::Handle) {}
 
 #[cfg(target_os = "linux")]
-mod logind {
-    use futures_util::StreamExt;
-    use zbus::{Connection, MatchRule, MessageStream, message::Type};
-
-    use crate::run::{Handle, Input};
-
-    /// Signals that wait to be read.
-    const SIGNALS_MAX: usize = 8;
-
-    /// logind says so before it begins, and again should it be called off.
-    pub async fn listen(handle: &Handle) -> zbus::Result<()> {
-        let bus = Connection::system().await?;
-        let rule = MatchRule::builder()
-            .msg_type(Type::Signal)
-            .sender("org.freedesktop.login1")?
-            .path("/org/freedesktop/login1")?
-            .interface("org.freedesktop.login1.Manager")?
-            .member("PrepareForShutdown")?
-            .build();
-        let mut signals = MessageStream::for_match_rule(rule, &bus, Some(SIGNALS_MAX)).await?;
-        while let Some(signal) = signals.next().await {
-            let goes_down: bool = signal?.body().deserialize()?;
-            let told = Input::Call(Box::new(move |watch| watch.system_goes_down(goes_down)));
-            if handle.inputs.send(told).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
+mod logind;

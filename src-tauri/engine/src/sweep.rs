@@ -2,7 +2,7 @@
 //! event did not tell, and what happened while no engine ran.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,7 +19,7 @@ use shim_core::{
 use shim_store::Urgency;
 
 use crate::{
-    clients::{self, ClientHome, Look, PORTS, Transcript, port},
+    clients::{self, ClientHome, Look, Transcript, port},
     hooks::NOTES_FOLDER,
     paths,
     policy::Head,
@@ -50,7 +50,9 @@ impl Watch {
         }
         let warned = std::mem::take(&mut self.warnings);
         self.reap();
-        self.find_homes();
+        // One look at the processes for all of this sweep.
+        let look = Look::default();
+        self.find_homes(&look);
         self.watch_folders();
         let mut unreadable = Vec::new();
         let homes: Vec<_> = self.homes.iter().cloned().collect();
@@ -70,10 +72,10 @@ impl Watch {
         if self.sweeps == 0 {
             self.judge_last_moments();
         }
-        self.read_registries();
+        self.read_registries_with(&look);
         self.look_after_the_living();
-        self.look_after_desktops();
-        self.look_after_the_unattended();
+        self.look_after_desktops(&look);
+        self.look_after_the_unattended(&look);
         self.record_what_waits();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
             self.retain();
@@ -89,11 +91,10 @@ impl Watch {
         }
     }
 
-    fn find_homes(&mut self) {
-        let look = self.sweeps.is_multiple_of(DISCOVER_EVERY);
-        let stored: Vec<_> = PORTS.iter().flat_map(|port| self.stored_homes(port.client())).collect();
-        let taken = look.then(Look::default);
-        let homes = clients::homes(&self.home.settings, stored.clone(), taken.as_ref());
+    fn find_homes(&mut self, look: &Look) {
+        let stored: Vec<_> = Client::ALL.into_iter().flat_map(|client| self.stored_homes(client)).collect();
+        let look = Some(look).filter(|_| self.sweeps.is_multiple_of(DISCOVER_EVERY));
+        let homes = clients::homes(&self.home.settings, stored.clone(), look);
         let set = self.home.settings.clients.iter().flat_map(|client| &client.homes);
         let missing: Vec<_> = set.filter(|home| !home.is_dir()).cloned().collect();
         for home in missing {
@@ -170,19 +171,22 @@ impl Watch {
 
     /// Finds which processes hold which chats, of all clients.
     pub fn read_registries(&mut self) {
-        let look = Look::default();
-        for port in PORTS {
-            self.read_registries_with(port.client(), &look);
+        self.read_registries_with(&Look::default());
+    }
+
+    fn read_registries_with(&mut self, look: &Look) {
+        for client in Client::ALL {
+            self.read_registries_of_with(client, look);
         }
     }
 
     /// Finds which processes hold which chats of one client.
     pub fn read_registries_of(&mut self, client: Client) {
-        self.read_registries_with(client, &Look::default());
+        self.read_registries_of_with(client, &Look::default());
     }
 
     /// Judges each process that is named.
-    fn read_registries_with(&mut self, client: Client, look: &Look) {
+    fn read_registries_of_with(&mut self, client: Client, look: &Look) {
         let (mut found, mut untold) = (HashMap::new(), false);
         let homes: Vec<_> = self.homes.iter().filter(|home| home.client == client).cloned().collect();
         for home in &homes {
@@ -318,7 +322,8 @@ impl Watch {
             known.extend(kin);
         }
         let is_here = |started: &processes::Started| {
-            let home = clients::home_of(port, started).map(|home| paths::canonical(&home).unwrap_or(home));
+            let home = clients::home_of(port, &started.environment)
+                .map(|home| paths::canonical(&home).unwrap_or(home));
             home.is_none_or(|home| {
                 self.homes.iter().any(|known| known.client == client && known.folder == home)
             })
@@ -334,15 +339,8 @@ impl Watch {
 
     /// Chats that were cut while nobody watched, of clients that keep no registry: their turn is open and
     /// no process holds them.
-    fn look_after_the_unattended(&mut self) {
+    fn look_after_the_unattended(&mut self, look: &Look) {
         let at = now();
-        let look = Look::default();
-        let unsure: Vec<_> = PORTS
-            .iter()
-            .map(|port| port.client())
-            .filter(|client| !port(*client).keeps_registry())
-            .filter(|client| self.untold.contains(client) || !self.strangers(*client, &look).is_empty())
-            .collect();
         let cut = self.chats.iter().filter(|(id, chat)| {
             let quiet = chat.digest.last_at.map(|last| at.since(last));
             matches!(chat.digest.turn, Turn::Open { .. })
@@ -351,11 +349,15 @@ impl Watch {
                 && chat.digest.last_at.is_some_and(|last| chat.last_activity <= last)
                 // What was cut before SHIM was here is its user's own affair.
                 && self.home.made.is_none_or(|made| chat.digest.last_at.is_some_and(|last| last >= made))
-                && !unsure.contains(&id.client())
                 && self.is_unattended(id)
                 && self.supervisor.state(id) == ChatState::Ended
         });
-        let cut: Vec<_> = cut.map(|(id, chat)| (id.clone(), chat.digest.last_at.unwrap_or(at))).collect();
+        let mut cut: Vec<_> = cut.map(|(id, chat)| (id.clone(), chat.digest.last_at.unwrap_or(at))).collect();
+        let clients: BTreeSet<_> = cut.iter().map(|(id, _)| id.client()).collect();
+        let is_unsure =
+            |client: &Client| self.untold.contains(client) || !self.strangers(*client, look).is_empty();
+        let unsure: Vec<_> = clients.into_iter().filter(is_unsure).collect();
+        cut.retain(|(id, _)| !unsure.contains(&id.client()));
         for (id, last_at) in cut {
             let registration = Registration {
                 client: id.client(),

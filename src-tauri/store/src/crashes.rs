@@ -24,18 +24,25 @@ pub struct CrashRow {
     pub detected_after_ms: u64,
     pub seen_live: bool,
     pub resolved: bool,
+    /// Its process is known to be gone. Only one that hung may live on.
+    pub ended: bool,
 }
 
 impl Batch<'_> {
     /// The crash's number; `None` when this death was recorded before.
     pub fn record_crash(&self, crash: &NewCrash, detected_at: Timestamp) -> Result<Option<i64>, StoreError> {
         let after = detected_at.since(crash.happened_at).as_millis();
+        // A process dies once, and may hang several times before.
+        let (episode, ended) = match crash.kind {
+            CrashKind::Hung => (crash.happened_at.ms(), false),
+            _ => (0, true),
+        };
         let inserted = self
             .connection
             .prepare_cached(
                 "INSERT INTO crash (chat_id, pid, start, kind, in_turn, in_flight, evidence, happened_at, detected_at,
-                                    detected_after_ms, seen_live, resolved)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0) ON CONFLICT DO NOTHING",
+                                    detected_after_ms, seen_live, resolved, episode, ended)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13) ON CONFLICT DO NOTHING",
             )?
             .execute(params![
                 crash.chat.as_str(),
@@ -49,12 +56,23 @@ impl Batch<'_> {
                 detected_at.ms(),
                 i64::try_from(after).unwrap_or(i64::MAX),
                 crash.seen_live,
+                episode,
+                ended,
             ])?;
         Ok((inserted == 1).then(|| self.connection.last_insert_rowid()))
     }
 
     pub fn resolve_crashes(&self, chat: &ChatId) -> Result<(), StoreError> {
         self.connection.execute("UPDATE crash SET resolved = 1 WHERE chat_id = ?1", [chat.as_str()])?;
+        Ok(())
+    }
+
+    /// A process that hung is gone.
+    pub fn hung_ended(&self, chat: &ChatId, process: &ProcessKey, at: Timestamp) -> Result<(), StoreError> {
+        self.connection.execute(
+            "UPDATE crash SET ended = 1 WHERE chat_id = ?1 AND pid = ?2 AND start = ?3 AND happened_at <= ?4",
+            params![chat.as_str(), process.pid, process.start, at.ms()],
+        )?;
         Ok(())
     }
 
@@ -73,7 +91,7 @@ impl Batch<'_> {
 
 const COLUMNS: &str =
     "SELECT id, chat_id, pid, start, kind, in_turn, in_flight, evidence, happened_at, detected_at,
-    detected_after_ms, seen_live, resolved FROM crash";
+    detected_after_ms, seen_live, resolved, ended FROM crash";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<CrashRow> {
     let (kind, in_turn): (String, String) = (row.get(4)?, row.get(5)?);
@@ -91,5 +109,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CrashRow> {
         detected_after_ms: row.get::<_, i64>(10)?.cast_unsigned(),
         seen_live: row.get(11)?,
         resolved: row.get(12)?,
+        ended: row.get(13)?,
     })
 }

@@ -5,11 +5,41 @@
  */
 export type ChatId = string;
 
+/**
+ * What a chat is doing. `hung` is reserved for the hang detector; `unknown` means that its process
+ * cannot be judged from here, for example because it runs in another pid namespace.
+ */
+export type ChatState = "working" | "waiting" | "idle" | "ended" | "crashed" | "hung" | "unknown";
+
+/**
+ * A program people chat with an AI in.
+ */
+export type Client = "claude-code" | "codex" | "gemini" | "opencode" | "claude-desktop";
+
+/**
+ * What kind of death. The other kinds of the restore contract join with their detectors.
+ */
+export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost";
+
+/**
+ * One thing that was seen and speaks for the verdict.
+ */
+export type Evidence = { 
+/**
+ * Where it was seen: `process`, `registry`, `transcript`, `boot`.
+ */
+source: string, says: string, };
+
 export type Fleet = { id: number, begun_at: string, options: Options, state: State, 
 /**
  * The most recent chat first.
  */
 items: Array<Item>, failures_in_a_row: number, };
+
+/**
+ * Where in a turn the chat was cut.
+ */
+export type InTurn = "none" | "answer" | "tool";
 
 export type Item = { chat: ChatId, crash: number, 
 /**
@@ -28,6 +58,94 @@ receipt: number | null, at: string, } | { "is": "failed", receipt: number | null
  */
 export type Options = { headless: boolean, then: Then, dry_run: boolean, };
 
+/**
+ * Why a restore was not tried.
+ */
+export type Refusal = { reason: RefusalReason, 
+/**
+ * What is in the way, and what to do.
+ */
+message: string, };
+
+export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported";
+
+/**
+ * One chat's numbers at one moment. A number that is not known is null, never 0.
+ */
+export type Signals = { at: string, 
+/**
+ * Of the client, as it says itself.
+ */
+client_version: string | null, 
+/**
+ * Input, cache and output tokens of all answers.
+ */
+tokens: number, 
+/**
+ * Share of the model's context that the last answer used, 0 to 1.
+ */
+context_used: number | null, 
+/**
+ * Tokens of all answers over the user's messages.
+ */
+tokens_per_message: number | null, 
+/**
+ * The user's messages and the model's answers in this process's life.
+ */
+messages: number, tool_calls: number, calls_since_checkpoint: number, 
+/**
+ * Messages per minute over the last ten minutes.
+ */
+messages_per_minute: number, 
+/**
+ * Seconds since the process that holds the chat started.
+ */
+age_seconds: number | null, 
+/**
+ * Seconds since the model last answered, while the chat works.
+ */
+since_answer_seconds: number | null, 
+/**
+ * Median seconds from a request to its answer over the last ten.
+ */
+latency_seconds: number | null, 
+/**
+ * Latency of the newer half of those over that of the older half; 1 is no change.
+ */
+latency_trend: number | null, 
+/**
+ * Failed tool calls over all of the last fifty, 0 to 1.
+ */
+failure_rate: number | null, 
+/**
+ * Tool calls that failed one after the other, up to now.
+ */
+failures_in_a_row: number, 
+/**
+ * Kinds of the last errors, the newest first.
+ */
+recent_errors: Array<string>, 
+/**
+ * Resident memory of the client's process, in bytes.
+ */
+rss_bytes: number | null, 
+/**
+ * Its slope over the last ten minutes, in bytes per second.
+ */
+rss_slope: number | null, 
+/**
+ * Share of one core that the client's process used since the last reading; may exceed 1.
+ */
+cpu: number | null, 
+/**
+ * Bytes per second by which the transcript grew over the last ten minutes.
+ */
+transcript_growth: number, transcript_bytes: number, 
+/**
+ * Share of the machine's memory in use, 0 to 1.
+ */
+memory_pressure: number | null, };
+
 export type State = { "is": "running" } | { "is": "waiting_for_memory", 
 /**
  * In bytes.
@@ -35,6 +153,30 @@ export type State = { "is": "running" } | { "is": "waiting_for_memory",
 available: number, needed: number, since: string, } | { "is": "done" } | { "is": "cancelled" } | { "is": "stopped", why: string, };
 
 /**
+ * One step and its outcome.
+ */
+export type Step = { step: string, ok: boolean, detail: string, };
+
+/**
  * What the restored chat does first.
  */
 export type Then = "idle" | "continue";
+
+/**
+ * One line of the client's own to-do list.
+ */
+export type Todo = { text: string, 
+/**
+ * In the client's words: `pending`, `in_progress`, `completed`.
+ */
+status: string, };
+
+/**
+ * A tool call without a recorded result.
+ */
+export type ToolCall = { tool: string, input: unknown, };
+
+/**
+ * Why a checkpoint was taken.
+ */
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";

@@ -17,7 +17,7 @@ use shim_core::{
 
 use super::{
     Change, Flags, GO_ON, Input, Look, Plan, Port, Start, Transcript, USER_HOME, Variables, entries, folders,
-    home_with,
+    home_of,
 };
 use crate::{
     paths::{open_regular, write_whole},
@@ -101,7 +101,7 @@ impl Port for ClaudeCode {
     }
 
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path) {
-        let used = home_with(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
+        let used = home_of(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
         if used.as_deref() == Some(home) {
             return;
         }

@@ -60,16 +60,7 @@ impl Port for ClaudeDesktop {
     }
 
     fn home(&self, variables: Variables<'_>) -> Option<PathBuf> {
-        if cfg!(windows) {
-            let packaged = variables("LOCALAPPDATA").and_then(|local| packaged_data(&local));
-            return packaged.or_else(|| variables("APPDATA").map(|roaming| roaming.join("Claude")));
-        }
-        if cfg!(target_os = "macos") {
-            let user = variables(USER_HOME)?;
-            return Some(user.join("Library").join("Application Support").join("Claude"));
-        }
-        let config = variables("XDG_CONFIG_HOME").or_else(|| Some(variables(USER_HOME)?.join(".config")))?;
-        Some(config.join("Claude"))
+        data_folders(variables).into_iter().next()
     }
 
     fn further_homes(&self, home: &Path) -> Vec<ClientHome> {
@@ -91,8 +82,9 @@ impl Port for ClaudeDesktop {
         logs.map(|folder| (folder, RecursiveMode::NonRecursive)).collect()
     }
 
-    fn change(&self, home: &Path, path: &Path) -> Change {
-        if log_files(home).iter().any(|log| log == path) { Change::App } else { Change::Nothing }
+    /// Its log is heard before a home is asked.
+    fn change(&self, _home: &Path, _path: &Path) -> Change {
+        Change::Nothing
     }
 
     /// The entries of its index, each kept with the chat that it lists.
@@ -170,13 +162,31 @@ impl Port for ClaudeDesktop {
     }
 }
 
-/// The data folder of the packaged app. The hash in its name is the publisher's and not relied on.
-fn packaged_data(local: &Path) -> Option<PathBuf> {
-    let packages = folders(&local.join("Packages"), &mut Vec::new());
-    let own = packages.into_iter().find(|package| {
+/// Where the app's data may lie, in every layout it was ever delivered in; the one it uses first.
+pub fn data_folders(variables: Variables<'_>) -> Vec<PathBuf> {
+    if cfg!(windows) {
+        let packaged = variables("LOCALAPPDATA").map(|local| packaged_data(&local)).unwrap_or_default();
+        let installed = variables("APPDATA").map(|roaming| roaming.join("Claude"));
+        return packaged.into_iter().chain(installed).collect();
+    }
+    let user = variables(USER_HOME);
+    let parent = if cfg!(target_os = "macos") {
+        user.map(|user| user.join("Library").join("Application Support"))
+    } else {
+        variables("XDG_CONFIG_HOME").or_else(|| user.map(|user| user.join(".config")))
+    };
+    parent.map(|parent| parent.join("Claude")).into_iter().collect()
+}
+
+/// The data folders of the packaged app. The hash in its name is the publisher's and not relied on.
+fn packaged_data(local: &Path) -> Vec<PathBuf> {
+    let packages = folders(&local.join("Packages"), &mut Vec::new()).into_iter();
+    let own = packages.filter(|package| {
         package.file_name().is_some_and(|name| name.to_string_lossy().starts_with("Claude_"))
-    })?;
-    Some(own.join("LocalCache").join("Roaming").join("Claude")).filter(|data| data.is_dir())
+    });
+    own.map(|package| package.join("LocalCache").join("Roaming").join("Claude"))
+        .filter(|data| data.is_dir())
+        .collect()
 }
 
 /// Where the app's log may lie; versions differ.
@@ -223,6 +233,12 @@ pub fn index_entry(path: &Path) -> Option<IndexEntry> {
     read_index_entry(&bytes)
 }
 
+/// The processes of the app that use this data folder; empty when it is proved closed.
+pub fn pids_of(home: &Path) -> io::Result<Vec<u32>> {
+    let look = Look::default();
+    Ok(processes_of(home, &look)?.iter().map(|(_, running)| running.pid).collect())
+}
+
 /// The app's processes that use this data folder; all of them where the system does not tell.
 pub fn processes_of<'a>(home: &Path, look: &'a Look) -> io::Result<Vec<(Role, &'a Running)>> {
     let found = look.all()?.iter().filter_map(|running| {
@@ -230,7 +246,8 @@ pub fn processes_of<'a>(home: &Path, look: &'a Look) -> io::Result<Vec<(Role, &'
         let words: Vec<_> =
             running.started.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let role = role_of(&image, &words)?;
-        let used = home_of(&ClaudeDesktop, &running.started).and_then(|used| canonical(&used).ok());
+        let used =
+            home_of(&ClaudeDesktop, &running.started.environment).and_then(|used| canonical(&used).ok());
         used.is_none_or(|used| used == home).then_some((role, running))
     });
     Ok(found.collect())

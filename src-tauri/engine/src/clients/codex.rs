@@ -21,7 +21,7 @@ use shim_core::{
 
 use super::{
     Change, Flags, GO_ON, Input, Look, Plan, Port, Start, Transcript, USER_HOME, Variables, entries, folders,
-    home_with,
+    home_of,
 };
 use crate::{
     paths::{open_regular, write_whole},
@@ -89,7 +89,7 @@ impl Port for Codex {
     }
 
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path) {
-        let used = home_with(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
+        let used = home_of(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
         if used.as_deref() != Some(home) {
             environment.retain(|(known, _)| known != "CODEX_HOME");
             environment.push(("CODEX_HOME".to_owned(), home.to_string_lossy().into_owned()));
@@ -146,6 +146,10 @@ impl Port for Codex {
 
     fn keeps_registry(&self) -> bool {
         false
+    }
+
+    fn locks_its_chats(&self) -> bool {
+        true
     }
 
     /// A lock is taken away at a clean end and when the user stopped the turn; it stays after a kill, and after a

@@ -27,7 +27,7 @@ use shim_core::{
 use self::holding::{Holding, Memory, Process, Session, holdings};
 use super::{
     Append, Change, Flags, Look, Plan, Port, Start, Transcript, USER_HOME, Variables, entries, folders,
-    home_of, home_with,
+    home_of,
 };
 use crate::{
     paths::open_regular,
@@ -108,7 +108,7 @@ impl Port for Gemini {
     }
 
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path) {
-        let used = home_with(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
+        let used = home_of(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
         let Some(user) = home.parent().filter(|_| used.as_deref() != Some(home)) else { return };
         environment.retain(|(known, _)| known != "GEMINI_CLI_HOME");
         environment.push(("GEMINI_CLI_HOME".to_owned(), user.to_string_lossy().into_owned()));
@@ -295,7 +295,9 @@ fn is_client(running: &Running) -> bool {
 }
 
 fn uses(running: &Running, home: &Path) -> bool {
-    home_of(&Gemini, &running.started).and_then(|used| crate::paths::canonical(&used).ok()).as_deref()
+    home_of(&Gemini, &running.started.environment)
+        .and_then(|used| crate::paths::canonical(&used).ok())
+        .as_deref()
         == Some(home)
 }
 

@@ -20,7 +20,7 @@ use shim_store::{OpencodeError, OpencodeSession, OpencodeStamp};
 
 use super::{
     Change, Flags, GO_ON, Input, Look, Plan, Port, RowsPlace, Start, Transcript, USER_HOME, Variables,
-    home_with,
+    home_of,
 };
 use crate::paths::write_whole;
 
@@ -76,7 +76,7 @@ impl Port for Opencode {
     }
 
     fn point_at_home(&self, environment: &mut Vec<(String, String)>, home: &Path) {
-        let used = home_with(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
+        let used = home_of(self, environment).and_then(|used| crate::paths::canonical(&used).ok());
         let data = home.parent().filter(|_| home.file_name() == Some(OsStr::new("opencode")));
         if let (false, Some(data)) = (used.as_deref() == Some(home), data) {
             environment.retain(|(known, _)| known != "XDG_DATA_HOME");

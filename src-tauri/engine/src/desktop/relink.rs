@@ -19,10 +19,7 @@ use shim_core::{
 use shim_store::{CrashRow, Stream, Urgency};
 
 use crate::{
-    clients::{
-        Look,
-        claude_desktop::{INDEX, index_entry, processes_of},
-    },
+    clients::claude_desktop::{INDEX, index_entry, pids_of},
     paths,
     restore::{empty_receipt, keep_receipt},
     run::{Handle, now},
@@ -150,17 +147,12 @@ fn last_version(handle: &Handle, entry: &Stream) -> Vec<u8> {
 
 /// Why it is not proved that the app is closed, and what to do; `None` when it is.
 fn open_app(home: &Path) -> Option<String> {
-    let look = Look::default();
-    match processes_of(home, &look) {
-        Ok(found) if found.is_empty() => None,
-        Ok(found) => {
-            let pids: Vec<_> = found.iter().map(|(_, running)| running.pid.to_string()).collect();
-            Some(format!(
-                "Claude Desktop runs (process {}), and would write its own index over ours: quit it, in the \
-                 tray too, then restore again",
-                pids.join(", ")
-            ))
-        }
+    match pids_of(home) {
+        Ok(pids) if pids.is_empty() => None,
+        Ok(pids) => Some(format!(
+            "Claude Desktop runs (processes {pids:?}), and would write its own index over ours: quit it, in the \
+             tray too, then restore again"
+        )),
         Err(error) => Some(format!("it cannot be told whether Claude Desktop runs: {error}; try again")),
     }
 }

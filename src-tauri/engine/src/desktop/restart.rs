@@ -94,7 +94,7 @@ pub fn restart(
 
 fn look_around(handle: &Handle) -> Result<Found, ApiError> {
     let (home, hung, at_work) = handle.call(|watch| {
-        watch.look_after_desktops();
+        watch.look_after_desktops(&Look::default());
         let home = watch.homes.iter().find(|home| home.client == Client::ClaudeDesktop).cloned();
         let hosted = home.as_ref().map(|home| watch.hosted_by(&home.folder)).unwrap_or_default();
         let busy =
@@ -252,7 +252,7 @@ fn appears(handle: &Handle, found: &Found, receipt: &mut Receipt) -> Result<(), 
         if let (true, [main]) = (has_window, mains.as_slice()) {
             (receipt.pid, receipt.processes) = (Some(*main), Some(1));
             say(receipt, "running", true, format!("the app runs as process {main}, with a window"));
-            let _ = handle.call(crate::run::Watch::look_after_desktops);
+            let _ = handle.call(|watch| watch.look_after_desktops(&Look::default()));
             return Ok(());
         }
         if Instant::now() >= until {

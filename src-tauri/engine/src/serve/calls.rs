@@ -33,7 +33,7 @@ use super::{
     pause_until,
 };
 use crate::{
-    clients::{self, ClientHome, PORTS},
+    clients::{self, ClientHome, ports},
     doctor, fleet, processes, restore,
     run::Handle,
     search, stopping,
@@ -143,7 +143,7 @@ fn clients(handle: &Handle, homes: &BTreeSet<ClientHome>) -> Vec<ClientStatus> {
         command: clients::program(&handle.home.settings, client, None).as_deref().map(shown),
         homes: homes.iter().filter(|home| home.client == client).map(|home| shown(&home.folder)).collect(),
     };
-    PORTS.map(|port| one(port.client())).to_vec()
+    ports().map(|port| one(port.client())).to_vec()
 }
 
 #[derive(Deserialize)]

@@ -76,7 +76,7 @@ pub fn is_client_of(port: &Opencode, running: &Running, home: &Path) -> bool {
     let file = file.to_string_lossy();
     // A program that was replaced while it ran is marked so.
     let name = file.trim_end_matches(" (deleted)").trim_end_matches(".exe");
-    let used = home_of(port, &running.started);
+    let used = home_of(port, &running.started.environment);
     name == "opencode"
         && used.is_some_and(|used| crate::paths::canonical(&used).is_ok_and(|used| used == home))
         && names_no_other_database(running, home)
