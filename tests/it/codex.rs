@@ -8,28 +8,17 @@ use std::{
 use serde_json::{Value, json};
 use shim_standin::client::{Codex, CodexStart, Signal, Terminals, is_alive, send, wait};
 
-use crate::world::{WAIT, World};
+use crate::{
+    receipts::{
+        FIRST_ANSWER, How, Moment, SLOW_ANSWER, end_of, only_window, pid_of, shows, the_tool_ran_once,
+    },
+    world::{WAIT, World},
+};
 
-/// Slow once: a client that asks again is answered at once.
-const SLOW_ANSWER: &str = "@@slow 2000 0.05 1";
 const TOOL_INPUT: &str = "{\"cmd\": \"echo x >> ran.txt; echo begin > b.txt; sleep 600; echo end > e.txt\", \
     \"yield_time_ms\": 600000}";
-const FIRST_ANSWER: &str = "I shall remember the word BANANA";
 /// A hook of the user's own, which must go on working.
 const USER_HOOK: &str = "echo ran >> ~/hooks.txt";
-
-#[derive(Clone, Copy, PartialEq)]
-enum Moment {
-    Answer,
-    Tool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum How {
-    HeadlessContinue,
-    TerminalIdle,
-    TerminalContinue,
-}
 
 fn world() -> World {
     let mut world = World::furnished(|home, api| home.with_codex(api).unwrap());
@@ -96,19 +85,7 @@ impl Cut {
     /// The verdict, and the journal byte for byte.
     #[track_caller]
     fn is_a_crash(&self, kind: &str, in_turn: &str, in_flight: &Value) {
-        let crash = self.world.wait_for_crash(&self.id());
-        let verdict = (&crash["kind"], &crash["in_turn"], &crash["in_flight"], &crash["seen_live"]);
-        assert_eq!(verdict, (&json!(kind), &json!(in_turn), in_flight, &json!(true)), "{crash}");
-        assert!(crash["evidence"].as_array().unwrap().len() >= 2, "{crash}");
-        assert_eq!(self.world.chat(&self.id())["state"], "crashed");
-        self.world.wait_until_kept(&self.id());
-    }
-
-    #[track_caller]
-    fn is_a_clean_end(&self) {
-        let chat = self.world.wait_for_state(&self.id(), "ended");
-        assert_eq!((&chat["pid"], &chat["open_crash"]), (&Value::Null, &Value::Null), "{chat}");
-        assert_eq!(self.world.crashes_of(&self.id()), Vec::<Value>::new());
+        self.world.is_a_seen_crash(&self.id(), kind, in_turn, in_flight);
         self.world.wait_until_kept(&self.id());
     }
 
@@ -117,16 +94,10 @@ impl Cut {
     fn comes_back(&self, how: How, told: &[&str]) {
         let world = &self.world;
         let (asked, before) = (world.asked(), world.transcript(&self.id()));
-        let options: &[&str] = match how {
-            How::HeadlessContinue => &["--headless", "--continue"],
-            How::TerminalIdle => &["--idle"],
-            How::TerminalContinue => &["--continue"],
-        };
-        let receipt = world.restore(&self.id(), options);
+        let receipt = world.restore(&self.id(), how.options());
         self.check_receipt(&receipt, how);
         if how != How::HeadlessContinue {
-            let pid = u32::try_from(receipt["pid"].as_u64().unwrap()).unwrap();
-            assert_eq!(world.home.codex_on(&self.thread_id), [pid], "{receipt}");
+            assert_eq!(world.home.codex_on(&self.thread_id), [pid_of(&receipt)], "{receipt}");
         }
         if how == How::TerminalIdle {
             self.waits_for_its_user(asked);
@@ -139,8 +110,7 @@ impl Cut {
         let chat = world.wait_for_state(&self.id(), ended);
         wait(WAIT, "the turn to be counted", || (world.chat(&self.id())["turns"] == 2).then_some(()))
             .unwrap_or_else(|error| panic!("{error}: {chat}"));
-        let crash = world.wait_for_crash(&self.id());
-        assert_eq!((&crash["resolved"], &crash["restore"]["id"]), (&json!(true), &receipt["id"]), "{crash}");
+        world.is_resolved_by(&self.id(), &receipt);
         assert_eq!(world.crashes_of(&self.id()).len(), 1, "no further crash");
         world.wait_until_kept(&self.id());
         assert!(world.transcript(&self.id()).starts_with(&before), "no line was written anew");
@@ -155,18 +125,8 @@ impl Cut {
 
     #[track_caller]
     fn check_receipt(&self, receipt: &Value, how: How) {
+        self.world.is_whole(receipt, &json!(1));
         let told = |key: &str| receipt[key].clone();
-        assert_eq!(
-            (told("ok"), told("refused"), told("turns_before"), told("turns_lost")),
-            (json!(true), Value::Null, json!(1), json!(0)),
-            "{receipt}\n{}",
-            self.world.log()
-        );
-        assert!(
-            receipt["last_message_sha256_before"].as_str().is_some_and(|hash| hash.len() == 64),
-            "{receipt}"
-        );
-        assert_eq!(told("last_message_sha256_before"), told("last_message_sha256_after"));
         assert_eq!(
             (told("chat"), told("cwd"), told("model"), told("permission_mode")),
             (json!(self.id()), json!(self.cwd), json!("gpt-5-mock"), json!("never/danger-full-access")),
@@ -187,33 +147,20 @@ impl Cut {
         let world = &self.world;
         let terminals = Terminals::new(&world.home);
         world.wait_for_state(&self.id(), "idle");
-        let [window] = &terminals.open()[..] else { panic!("one window: {:?}", terminals.open()) };
-        let shows = |words: &str| {
-            wait(WAIT, words, || terminals.screen(window).unwrap().contains(words).then_some(()))
-                .unwrap_or_else(|error| panic!("{error}\n{}", terminals.screen(window).unwrap()));
-        };
-        shows("BANANA");
-        shows("Ask Codex");
+        let window = only_window(&terminals);
+        shows(&terminals, &window, "BANANA");
+        shows(&terminals, &window, "Ask Codex");
         assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
-        terminals.type_text(window, "what now?").unwrap();
-        shows("what now?");
-        terminals.press(window, &["Enter"]).unwrap();
+        terminals.type_text(&window, "what now?").unwrap();
+        shows(&terminals, &window, "what now?");
+        terminals.press(&window, &["Enter"]).unwrap();
     }
 
     /// The tool ran once, never to its end, and nothing of it is left.
     #[track_caller]
     fn the_tool_ran_once(&self) {
-        assert_eq!(fs::read_to_string(self.cwd.join("ran.txt")).unwrap(), "x\n");
-        assert!(!self.cwd.join("e.txt").exists(), "the tool was not let run on");
-        let left = self.world.home.tools_of(&self.thread_id);
-        assert!(left.iter().all(|tool| !tool.args.join(" ").contains("sleep 600")), "{left:?}");
+        the_tool_ran_once(&self.cwd, &self.world.home.tools_of(&self.thread_id));
     }
-}
-
-fn end_of(text: &str) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    let last = lines[lines.len().saturating_sub(30)..].iter();
-    last.map(|line| line.chars().take(160).collect::<String>() + "\n").collect()
 }
 
 fn command_in_flight() -> Value {
@@ -277,7 +224,8 @@ fn codex_asked_to_end_in_mid_tool() {
 
 #[test]
 fn codex_stopped_by_its_user_in_mid_answer_is_no_crash() {
-    cut(Moment::Answer, Signal::INT).is_a_clean_end();
+    let cut = cut(Moment::Answer, Signal::INT);
+    cut.world.is_a_clean_end(&cut.id());
 }
 
 #[test]
@@ -376,9 +324,7 @@ fn codex_cut_while_nobody_watched_comes_back() {
     assert_eq!((&receipt["ok"], &receipt["turns_lost"]), (&json!(true), &json!(0)), "{receipt}");
     let text = world.wait_for_request(&thread_id, asked).text();
     assert!(text.contains("In flight when it died") && text.contains("sleep 600"), "{}", end_of(&text));
-    assert_eq!(fs::read_to_string(cwd.join("ran.txt")).unwrap(), "x\n");
-    let left = world.home.tools_of(&thread_id);
-    assert!(left.iter().all(|tool| !tool.args.join(" ").contains("sleep 600")), "{left:?}");
+    the_tool_ran_once(&cwd, &world.home.tools_of(&thread_id));
 }
 
 #[test]
@@ -410,11 +356,10 @@ fn codex_in_a_terminal_dies_and_ends() {
     assert_eq!((&crash["kind"], &crash["in_turn"]), (&json!("killed"), &json!("none")), "{crash}");
     let receipt = world.restore(&id(&thread_id), &["--idle"]);
     assert_eq!((&receipt["ok"], &receipt["processes"]), (&json!(true), &json!(1)), "{receipt}");
-    let [window] = &terminals.open()[..] else { panic!("one window: {:?}", terminals.open()) };
-    wait(WAIT, "the chat to show", || terminals.screen(window).unwrap().contains("Ask Codex").then_some(()))
-        .unwrap();
+    let window = only_window(&terminals);
+    shows(&terminals, &window, "Ask Codex");
     wait(WAIT, "the client to close", || {
-        terminals.press(window, &["C-c"]).ok();
+        terminals.press(&window, &["C-c"]).ok();
         world.home.codex_on(&thread_id).is_empty().then_some(())
     })
     .unwrap();

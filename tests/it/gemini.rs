@@ -13,13 +13,12 @@ use shim_standin::{
     client::{Gemini, GeminiStart, Signal, Terminals, is_alive, wait},
 };
 
-use crate::world::{WAIT, World};
+use crate::{
+    receipts::{FIRST_ANSWER, How, SLOW_ANSWER, only_window, pid_of, shows, the_tool_ran_once},
+    world::{WAIT, World},
+};
 
-/// Slow once: a client that asks again is answered at once.
-const SLOW_ANSWER: &str = "@@slow 2000 0.05 1";
 const COMMAND: &str = "echo x >> ran.txt; echo begin > b.txt; sleep 600; echo end > e.txt";
-/// What the first turn leaves behind in every chat of the matrix.
-const FIRST_ANSWER: &str = "I shall remember the word BANANA";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Moment {
@@ -28,13 +27,6 @@ enum Moment {
     Tool,
     /// In a tool that came behind words: on disk they look like a whole answer.
     ToolBehindWords,
-}
-
-#[derive(Clone, Copy)]
-enum How {
-    HeadlessContinue,
-    TerminalIdle,
-    TerminalContinue,
 }
 
 /// A chat with one complete turn, cut in its second.
@@ -118,12 +110,7 @@ impl Cut {
     fn comes_back(&self, how: How, told: &[&str]) {
         let world = &self.world;
         let (asked, turns) = (world.asked(), world.chat(&self.id())["turns"].clone());
-        let options: &[&str] = match how {
-            How::HeadlessContinue => &["--headless", "--continue"],
-            How::TerminalIdle => &["--idle"],
-            How::TerminalContinue => &["--continue"],
-        };
-        let receipt = world.restore(&self.id(), options);
+        let receipt = world.restore(&self.id(), how.options());
         self.check_receipt(&receipt, &turns);
         if let How::TerminalIdle = how {
             self.waits_for_its_user(asked);
@@ -138,27 +125,16 @@ impl Cut {
             matches!(world.chat(&self.id())["state"].as_str(), Some("idle" | "ended")).then_some(())
         });
         settled.unwrap_or_else(|error| panic!("{error}: {}\n{}", world.chat(&self.id()), world.log()));
-        let crash = world.wait_for_crash(&self.id());
-        assert_eq!((&crash["resolved"], &crash["restore"]["id"]), (&json!(true), &receipt["id"]), "{crash}");
+        world.is_resolved_by(&self.id(), &receipt);
         assert_eq!(fs::read(world.home.gemini_home().join("settings.json")).unwrap(), self.settings);
         world.wait_until_kept(&self.id());
     }
 
     #[track_caller]
     fn check_receipt(&self, receipt: &Value, turns: &Value) {
+        self.world.is_whole(receipt, turns);
         let told = |key: &str| receipt[key].clone();
-        assert_eq!(
-            (told("ok"), told("refused"), told("turns_before"), told("turns_lost")),
-            (json!(true), Value::Null, turns.clone(), json!(0)),
-            "{receipt}\n{}",
-            self.world.log()
-        );
         assert!(told("turns_after").as_u64() >= turns.as_u64(), "{receipt}");
-        assert!(
-            told("last_message_sha256_before").as_str().is_some_and(|hash| hash.len() == 64),
-            "{receipt}"
-        );
-        assert_eq!(told("last_message_sha256_before"), told("last_message_sha256_after"), "{receipt}");
         assert_eq!(
             (told("chat"), told("cwd"), told("permission_mode")),
             (json!(self.id()), json!(self.cwd), json!("yolo")),
@@ -170,8 +146,7 @@ impl Cut {
             assert_eq!(told("processes"), json!(0), "{receipt}");
         } else {
             assert_eq!(told("processes"), json!(1), "{receipt}");
-            let pid = u32::try_from(told("pid").as_u64().unwrap()).unwrap();
-            assert!(workers.iter().all(|worker| *worker == pid), "{workers:?}: {receipt}");
+            assert!(workers.iter().all(|worker| *worker == pid_of(receipt)), "{workers:?}: {receipt}");
         }
     }
 
@@ -187,25 +162,20 @@ impl Cut {
     fn waits_for_its_user(&self, asked: u64) {
         let world = &self.world;
         let terminals = Terminals::new(&world.home);
-        let [window] = &terminals.open()[..] else { panic!("one window: {:?}", terminals.open()) };
-        let shows = |words: &str| {
-            wait(WAIT, words, || terminals.screen(window).unwrap().contains(words).then_some(()))
-                .unwrap_or_else(|error| panic!("{error}\n{}", terminals.screen(window).unwrap()));
-        };
-        shows("Type your message");
+        let window = only_window(&terminals);
+        shows(&terminals, &window, "Type your message");
         assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
         world.wait_for_state(&self.id(), "idle");
-        terminals.type_text(window, "what now").unwrap();
-        shows("what now");
-        press_enter(&terminals, window);
+        terminals.type_text(&window, "what now").unwrap();
+        shows(&terminals, &window, "what now");
+        press_enter(&terminals, &window);
     }
 
     /// The tool ran once, never to its end, and nothing of it is left.
     #[track_caller]
     fn the_tool_ran_once(&self) {
-        assert_eq!(fs::read_to_string(self.cwd.join("ran.txt")).unwrap(), "x\n");
-        assert!(!self.cwd.join("e.txt").exists(), "the tool was not let run on");
         let left = self.world.home.gemini_tools(&self.cwd);
+        the_tool_ran_once(&self.cwd, &left);
         assert!(left.is_empty(), "{left:?}");
     }
 }
@@ -322,13 +292,13 @@ fn clean_ends_are_no_crashes() {
     assert_eq!(receipt["refused"]["reason"], "unsupported", "{receipt}");
 }
 
-/// The client tells nobody that its user began another chat in the same window.
 /// Right behind quick typing the client takes Enter for a line of pasted text.
 fn press_enter(terminals: &Terminals<'_>, window: &str) {
     std::thread::sleep(Duration::from_millis(500));
     terminals.press(window, &["Enter"]).unwrap();
 }
 
+/// The client tells nobody that its user began another chat in the same window.
 #[test]
 fn a_user_who_begins_another_chat_is_followed() {
     let world = world();
@@ -337,16 +307,12 @@ fn a_user_who_begins_another_chat_is_followed() {
     let terminals = Terminals::new(&world.home);
     Gemini::open(&terminals, &world.home.gemini(), &start).unwrap();
     let window = &start.session_id;
-    let shows = |words: &str| {
-        wait(WAIT, words, || terminals.screen(window).unwrap_or_default().contains(words).then_some(()))
-            .unwrap();
-    };
     let say = |words: &str| {
         terminals.type_text(window, words).unwrap();
-        shows(words);
+        shows(&terminals, window, words);
         press_enter(&terminals, window);
     };
-    shows("You said: hello there");
+    shows(&terminals, window, "You said: hello there");
     let first = world.wait_for_state(&id(window), "idle");
     say("/clear");
     wait(WAIT, "the window to be cleared", || {
@@ -354,7 +320,7 @@ fn a_user_who_begins_another_chat_is_followed() {
     })
     .unwrap();
     say("@@slow 2000 0.05");
-    shows("word5");
+    shows(&terminals, window, "word5");
     world.wait_for_state(&id(window), "ended");
     let chats = world.json(&["chats"]);
     let second = chats.as_array().unwrap().iter().find(|chat| chat["id"] != id(window)).unwrap();

@@ -10,31 +10,19 @@ use std::{
 use serde_json::{Value, json};
 use shim_standin::client::{Headless, Signal, Start, Terminals, is_alive, wait};
 
-use crate::world::{WAIT, World, id};
+use crate::{
+    receipts::{
+        FIRST_ANSWER, How, Moment, SLOW_ANSWER, end_of, only_window, pid_of, shows, the_tool_ran_once,
+    },
+    world::{WAIT, World, id},
+};
 
-/// Slow once: a client that asks again is answered at once.
-const SLOW_ANSWER: &str = "@@slow 2000 0.05 1";
 const TOOL_INPUT: &str =
     "{\"command\": \"echo x >> ran.txt; echo begin > b.txt; sleep 600; echo end > e.txt\"}";
-/// What the first turn leaves behind in every chat of the matrix.
-const FIRST_ANSWER: &str = "I shall remember the word BANANA";
 /// The user's own settings: a hook that must go on working, and whose file must stay as it is.
 const USER_SETTINGS: &str = r#"{ "skipDangerousModePermissionPrompt": true,
   "hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": "echo ran >> ~/hooks.txt"}]}]} }
 "#;
-
-#[derive(Clone, Copy, PartialEq)]
-enum Moment {
-    Answer,
-    Tool,
-}
-
-#[derive(Clone, Copy)]
-enum How {
-    HeadlessContinue,
-    TerminalIdle,
-    TerminalContinue,
-}
 
 /// A chat with one complete turn, cut in its second.
 struct Cut {
@@ -77,24 +65,8 @@ fn cut(moment: Moment, signal: Signal) -> Cut {
 impl Cut {
     /// The verdict, and the journal byte for byte.
     #[track_caller]
-    fn is_a_crash(&self, kind: &str, in_turn: &str, in_flight: &Value) -> Value {
-        let crash = self.world.wait_for_crash(&self.session_id);
-        let verdict = (&crash["kind"], &crash["in_turn"], &crash["in_flight"], &crash["seen_live"]);
-        let file = self.world.transcript(&self.session_id);
-        let file = shown(&String::from_utf8_lossy(&file));
-        assert_eq!(verdict, (&json!(kind), &json!(in_turn), in_flight, &json!(true)), "{crash}\n{file}");
-        assert!(crash["evidence"].as_array().unwrap().len() >= 2, "{crash}");
-        assert_eq!(self.world.chat(&self.session_id)["state"], "crashed");
-        self.world.wait_until_kept(&self.session_id);
-        crash
-    }
-
-    /// No crash, an ended chat, and the journal byte for byte.
-    #[track_caller]
-    fn is_a_clean_end(&self) {
-        let chat = self.world.wait_for_state(&self.session_id, "ended");
-        assert_eq!((&chat["pid"], &chat["open_crash"]), (&Value::Null, &Value::Null), "{chat}");
-        assert_eq!(self.world.crashes_of(&self.session_id), Vec::<Value>::new());
+    fn is_a_crash(&self, kind: &str, in_turn: &str, in_flight: &Value) {
+        self.world.is_a_seen_crash(&self.session_id, kind, in_turn, in_flight);
         self.world.wait_until_kept(&self.session_id);
     }
 
@@ -103,14 +75,9 @@ impl Cut {
     fn comes_back(&self, how: How, told: &[&str]) {
         let world = &self.world;
         let asked = world.asked();
-        let options: &[&str] = match how {
-            How::HeadlessContinue => &["--headless", "--continue"],
-            How::TerminalIdle => &["--idle"],
-            How::TerminalContinue => &["--continue"],
-        };
-        let receipt = world.restore(&id(&self.session_id), options);
+        let receipt = world.restore(&id(&self.session_id), how.options());
         self.check_receipt(&receipt);
-        let pid = u32::try_from(receipt["pid"].as_u64().unwrap()).unwrap();
+        let pid = pid_of(&receipt);
         assert_eq!(world.home.clients_on(&self.session_id), [pid], "{receipt}");
         if let How::TerminalIdle = how {
             self.waits_for_its_user(asked);
@@ -118,7 +85,7 @@ impl Cut {
         let request = world.wait_for_request(&self.session_id, asked);
         let text = request.text();
         for words in [FIRST_ANSWER, "SHIM restored this chat"].iter().chain(told) {
-            assert!(text.contains(words), "the model was not told {words:?}: {}", shown(&text));
+            assert!(text.contains(words), "the model was not told {words:?}: {}", end_of(&text));
         }
         let hooks = fs::read_to_string(world.home.folder().join("hooks.txt")).unwrap();
         assert_eq!(hooks.lines().count(), 3, "the user's own hook ran at each start");
@@ -129,29 +96,18 @@ impl Cut {
             panic!("{error}: {last:?}")
         });
         assert_eq!(world.home.clients_on(&self.session_id), [pid], "one process, the one of the receipt");
-        let crash = world.wait_for_crash(&self.session_id);
-        assert_eq!((&crash["resolved"], &crash["restore"]["id"]), (&json!(true), &receipt["id"]), "{crash}");
+        world.is_resolved_by(&self.session_id, &receipt);
         assert_eq!(fs::read_to_string(&self.settings).unwrap(), USER_SETTINGS);
         world.wait_until_kept(&self.session_id);
     }
 
     #[track_caller]
     fn check_receipt(&self, receipt: &Value) {
+        self.world.is_whole(receipt, &json!(1));
         let told = |key: &str| receipt[key].clone();
         assert_eq!(
-            (told("ok"), told("refused"), told("turns_before"), told("turns_after"), told("turns_lost")),
-            (json!(true), Value::Null, json!(1), json!(1), json!(0)),
-            "{receipt}\n{}",
-            self.world.log()
-        );
-        assert!(
-            receipt["last_message_sha256_before"].as_str().is_some_and(|hash| hash.len() == 64),
-            "{receipt}"
-        );
-        assert_eq!(told("last_message_sha256_before"), told("last_message_sha256_after"));
-        assert_eq!(
-            (told("chat"), told("processes"), told("cwd"), told("permission_mode")),
-            (json!(id(&self.session_id)), json!(1), json!(self.cwd), json!("bypassPermissions")),
+            (told("chat"), told("processes"), told("turns_after"), told("cwd"), told("permission_mode")),
+            (json!(id(&self.session_id)), json!(1), json!(1), json!(self.cwd), json!("bypassPermissions")),
             "{receipt}"
         );
     }
@@ -162,32 +118,19 @@ impl Cut {
         let world = &self.world;
         let terminals = Terminals::new(&world.home);
         world.home.wait_for_status(WAIT, &self.session_id, "idle").unwrap();
-        let [window] = &terminals.open()[..] else { panic!("one window: {:?}", terminals.open()) };
-        wait(WAIT, "the chat to show", || terminals.screen(window).unwrap().contains("BANANA").then_some(()))
-            .unwrap_or_else(|error| panic!("{error}\n{}", terminals.screen(window).unwrap()));
+        let window = only_window(&terminals);
+        shows(&terminals, &window, "BANANA");
         assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
-        terminals.type_text(window, "what now?").unwrap();
-        wait(WAIT, "the question to show", || {
-            terminals.screen(window).unwrap().contains("what now?").then_some(())
-        })
-        .unwrap();
-        terminals.press(window, &["Enter"]).unwrap();
+        terminals.type_text(&window, "what now?").unwrap();
+        shows(&terminals, &window, "what now?");
+        terminals.press(&window, &["Enter"]).unwrap();
     }
 
     /// The tool ran once, never to its end, and nothing of it is left.
     #[track_caller]
     fn the_tool_ran_once(&self) {
-        assert_eq!(fs::read_to_string(self.cwd.join("ran.txt")).unwrap(), "x\n");
-        assert!(!self.cwd.join("e.txt").exists(), "the tool was not let run on");
-        let left: Vec<_> = self.world.home.tools_of(&self.session_id);
-        let left: Vec<_> = left.iter().filter(|tool| tool.args.join(" ").contains("sleep 600")).collect();
-        assert!(left.is_empty(), "{left:?}");
+        the_tool_ran_once(&self.cwd, &self.world.home.tools_of(&self.session_id));
     }
-}
-
-/// The lines of a request in short: most are the client's own instructions.
-fn shown(text: &str) -> String {
-    text.lines().map(|line| line.chars().take(120).collect::<String>() + "\n").collect()
 }
 
 fn bash_in_flight() -> Value {
@@ -264,7 +207,8 @@ fn terminal_closed_in_mid_answer() {
 
 #[test]
 fn stopped_by_the_user_in_mid_answer_is_no_crash() {
-    cut(Moment::Answer, Signal::INT).is_a_clean_end();
+    let cut = cut(Moment::Answer, Signal::INT);
+    cut.world.is_a_clean_end(&cut.session_id);
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod many;
 mod mcp;
 mod opencode;
 mod policy;
+mod receipts;
 mod refusals;
 mod states;
 mod world;

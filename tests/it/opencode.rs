@@ -9,28 +9,17 @@ use shim_standin::{
     client::{OWN_INSTRUCTIONS, Opencode, OpencodeStart, Signal, Terminals, is_alive, send, wait},
 };
 
-use crate::world::{WAIT, World};
+use crate::{
+    receipts::{
+        FIRST_ANSWER, How, Moment, SLOW_ANSWER, end_of, only_window, pid_of, shows, the_tool_ran_once,
+    },
+    world::{WAIT, World},
+};
 
 mod databases;
 
-/// Slow once: a client that asks again is answered at once.
-const SLOW_ANSWER: &str = "@@slow 2000 0.05 1";
 const TOOL_INPUT: &str = "{\"command\": \"echo x >> ran.txt; echo begin > b.txt; sleep 600; echo end > e.txt\", \
     \"description\": \"waits\"}";
-const FIRST_ANSWER: &str = "I shall remember the word BANANA";
-
-#[derive(Clone, Copy, PartialEq)]
-enum Moment {
-    Answer,
-    Tool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum How {
-    HeadlessContinue,
-    TerminalIdle,
-    TerminalContinue,
-}
 
 fn furnished() -> World {
     World::furnished(|home, api| home.with_opencode(api).unwrap())
@@ -159,11 +148,7 @@ impl Cut {
     /// The verdict, and every row in the journal.
     #[track_caller]
     fn is_a_crash(&self, kind: &str, in_turn: &str, in_flight: &Value) {
-        let crash = self.world.wait_for_crash(&self.id());
-        let verdict = (&crash["kind"], &crash["in_turn"], &crash["in_flight"], &crash["seen_live"]);
-        assert_eq!(verdict, (&json!(kind), &json!(in_turn), in_flight, &json!(true)), "{crash}");
-        assert!(crash["evidence"].as_array().unwrap().len() >= 2, "{crash}");
-        assert_eq!(self.world.chat(&self.id())["state"], "crashed");
+        self.world.is_a_seen_crash(&self.id(), kind, in_turn, in_flight);
         wait_until_kept(&self.world, &self.session_id);
     }
 
@@ -172,16 +157,10 @@ impl Cut {
     fn comes_back(&self, how: How, told: &[&str]) {
         let world = &self.world;
         let asked = world.asked();
-        let options: &[&str] = match how {
-            How::HeadlessContinue => &["--headless", "--continue"],
-            How::TerminalIdle => &["--idle"],
-            How::TerminalContinue => &["--continue"],
-        };
-        let receipt = world.restore(&self.id(), options);
+        let receipt = world.restore(&self.id(), how.options());
         self.check_receipt(&receipt, how);
         if how != How::HeadlessContinue {
-            let pid = u32::try_from(receipt["pid"].as_u64().unwrap()).unwrap();
-            assert_eq!(world.home.opencode_on(&self.session_id), [pid], "{receipt}");
+            assert_eq!(world.home.opencode_on(&self.session_id), [pid_of(&receipt)], "{receipt}");
         }
         if how == How::TerminalIdle {
             self.waits_for_its_user(asked);
@@ -194,8 +173,7 @@ impl Cut {
         let chat = world.wait_for_state(&self.id(), ended);
         wait(WAIT, "the turn to be counted", || (world.chat(&self.id())["turns"] == 2).then_some(()))
             .unwrap_or_else(|error| panic!("{error}: {chat}"));
-        let crash = world.wait_for_crash(&self.id());
-        assert_eq!((&crash["resolved"], &crash["restore"]["id"]), (&json!(true), &receipt["id"]), "{crash}");
+        world.is_resolved_by(&self.id(), &receipt);
         assert_eq!(world.crashes_of(&self.id()).len(), 1, "no further crash");
         assert!(
             fs::read(world.home.opencode_settings()).unwrap() == self.settings,
@@ -207,18 +185,8 @@ impl Cut {
 
     #[track_caller]
     fn check_receipt(&self, receipt: &Value, how: How) {
+        self.world.is_whole(receipt, &json!(1));
         let told = |key: &str| receipt[key].clone();
-        assert_eq!(
-            (told("ok"), told("refused"), told("turns_before"), told("turns_lost")),
-            (json!(true), Value::Null, json!(1), json!(0)),
-            "{receipt}\n{}",
-            self.world.log()
-        );
-        assert!(
-            receipt["last_message_sha256_before"].as_str().is_some_and(|hash| hash.len() == 64),
-            "{receipt}"
-        );
-        assert_eq!(told("last_message_sha256_before"), told("last_message_sha256_after"));
         assert_eq!(
             (told("chat"), told("cwd"), told("model"), told("permission_mode")),
             (json!(self.id()), json!(self.cwd), json!("standin/m1"), json!("build")),
@@ -243,26 +211,17 @@ impl Cut {
         let world = &self.world;
         world.wait_for_state(&self.id(), "idle");
         let terminals = Terminals::new(&world.home);
-        let [window] = &terminals.open()[..] else { panic!("one window: {:?}", terminals.open()) };
-        shows(&terminals, window, "BANANA");
+        let window = only_window(&terminals);
+        shows(&terminals, &window, "BANANA");
         assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
-        asks(&terminals, window, "what now?");
+        asks(&terminals, &window, "what now?");
     }
 
     /// The tool ran once, never to its end, and nothing of it is left.
     #[track_caller]
     fn the_tool_ran_once(&self) {
-        assert_eq!(fs::read_to_string(self.cwd.join("ran.txt")).unwrap(), "x\n");
-        assert!(!self.cwd.join("e.txt").exists(), "the tool was not let run on");
-        let left = self.world.home.processes();
-        assert!(left.iter().all(|tool| !tool.args.join(" ").contains("sleep 600")), "{left:?}");
+        the_tool_ran_once(&self.cwd, &self.world.home.processes());
     }
-}
-
-#[track_caller]
-fn shows(terminals: &Terminals<'_>, window: &str, words: &str) {
-    wait(WAIT, words, || terminals.screen(window).unwrap().contains(words).then_some(()))
-        .unwrap_or_else(|error| panic!("{error}\n{}", terminals.screen(window).unwrap()));
 }
 
 /// The client drops what is typed before it is ready, so it is typed until it shows.
@@ -279,12 +238,6 @@ fn asks(terminals: &Terminals<'_>, window: &str, words: &str) {
     })
     .unwrap();
     terminals.press(window, &["Enter"]).unwrap();
-}
-
-fn end_of(text: &str) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    let last = lines[lines.len().saturating_sub(30)..].iter();
-    last.map(|line| line.chars().take(160).collect::<String>() + "\n").collect()
 }
 
 fn command_in_flight() -> Value {

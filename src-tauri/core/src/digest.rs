@@ -10,6 +10,7 @@ use crate::{
     crashes::ToolCall,
     lines::{Line, Lines},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, What},
+    signals::Tally,
     time::Timestamp,
 };
 
@@ -75,6 +76,9 @@ pub struct Digest {
     /// Lines that made no sense, whole or in part.
     pub unreadable: u64,
     pub compactions: u64,
+    /// What its records add up to; of a digest that an older version stored, nothing.
+    #[serde(default = "Tally::uncounted")]
+    pub tally: Tally,
     title: Option<(TitleRank, String)>,
     /// A message of the user's waits for the end of its turn.
     asked: bool,
@@ -102,12 +106,15 @@ impl Digest {
     }
 
     /// Folds one record. Returns whether it completed a turn.
-    pub fn fold(&mut self, observed: Observed) -> bool {
+    pub fn fold(&mut self, mut observed: Observed) -> bool {
         self.last_at = observed.at.max(self.last_at);
-        keep(&mut self.version, observed.version);
+        keep(&mut self.version, observed.version.take());
         if observed.sidechain {
             return false;
         }
+        let calls = &self.calls;
+        let tool = |id: &str| calls.iter().find(|open| open.id == id).map(|open| open.call.tool.as_str());
+        self.tally.fold(&observed, tool);
         keep(&mut self.cwd, observed.cwd);
         keep(&mut self.branch, observed.branch);
         keep(&mut self.permission_mode, observed.permission_mode);

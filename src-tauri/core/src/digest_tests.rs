@@ -161,9 +161,16 @@ fn a_real_chat_is_told_whole() {
         title: digest.title.clone(),
         recent: digest.recent.clone(),
         context_tokens: 14_142,
+        tally: digest.tally.clone(),
         ..Digest::default()
     };
     assert_eq!(digest, expected);
+    let tally = &digest.tally;
+    assert_eq!((tally.prompts, tally.messages, tally.calls, tally.failures_in_a_row), (3, 5, 1, 1));
+    assert_eq!(
+        (tally.recent_errors.as_slice(), tally.latency_seconds()),
+        (["tool:Bash".to_owned()].as_slice(), Some(0.459))
+    );
 }
 
 #[test]

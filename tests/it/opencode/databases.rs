@@ -5,8 +5,11 @@ use std::fs;
 use serde_json::json;
 use shim_standin::client::{OpencodeStart, wait};
 
-use super::{FIRST_ANSWER, exported, folded, furnished, id, play, request_after, wait_until_kept, world};
-use crate::world::{WAIT, World};
+use super::{exported, folded, furnished, id, play, request_after, wait_until_kept, world};
+use crate::{
+    receipts::FIRST_ANSWER,
+    world::{WAIT, World},
+};
 
 fn told(world: &World) -> String {
     String::from_utf8_lossy(&world.shim(&["status", "--json"]).stdout).into_owned()

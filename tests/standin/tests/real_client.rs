@@ -2,33 +2,25 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use shim_standin::{
-    Standin,
-    client::{Headless, Home, Start, Terminals, wait},
+    client::{Headless, Start, Terminals, wait},
     requests::Answer,
 };
 
-/// Longest wait for the client to do something; machines that run tests are slow at times.
-const WAIT: Duration = Duration::from_secs(90);
+#[path = "shared/stage.rs"]
+mod stage;
 
-struct Stage {
-    home: Home,
-    standin: Standin,
-    _folder: tempfile::TempDir,
-}
+use self::stage::{Stage, WAIT};
 
 fn stage() -> Stage {
-    let folder = tempfile::tempdir().unwrap();
-    let standin = Standin::start(0).unwrap();
-    let home = Home::new(&folder.path().join("home"), &standin.url()).unwrap();
-    Stage { home, standin, _folder: folder }
+    Stage::furnished(|home, _| home)
 }
 
 #[test]
 fn a_headless_chat_thinks_calls_tools_and_answers() {
-    let Stage { home, standin, _folder } = stage();
+    let Stage { home, standin, folder: _folder } = stage();
     let prompt = "Do as follows.\n@@think let me see\n@@text first\n\
         @@tool Bash {\"command\": \"echo one >> ran.txt\"}\n\
         @@tool Bash {\"command\": \"echo two >> ran.txt\"}\n@@also Bash {\"command\": \"echo three >> side.txt\"}\n\
@@ -50,7 +42,7 @@ fn a_headless_chat_thinks_calls_tools_and_answers() {
 
 #[test]
 fn errors_and_cuts_are_tried_again_as_often_as_the_script_says() {
-    let Stage { home, standin, _folder } = stage();
+    let Stage { home, standin, folder: _folder } = stage();
     let start = Start::new(home.project("p").unwrap(), "@@error 529 1\n@@cut 1\n@@text through");
     let mut chat = Headless::start(&home, &start).unwrap();
     assert!(chat.wait_for_exit(WAIT).unwrap().success());
@@ -64,7 +56,7 @@ fn errors_and_cuts_are_tried_again_as_often_as_the_script_says() {
 
 #[test]
 fn a_slow_answer_is_seen_word_by_word_and_ends_with_its_reader() {
-    let Stage { home, standin, _folder } = stage();
+    let Stage { home, standin, folder: _folder } = stage();
     let start = Start::new(home.project("p").unwrap(), "@@slow 600 0.1");
     let mut chat = Headless::start(&home, &start).unwrap();
     chat.wait_for_words(WAIT, 5).unwrap();
@@ -81,7 +73,7 @@ fn a_slow_answer_is_seen_word_by_word_and_ends_with_its_reader() {
 
 #[test]
 fn tools_outlive_a_killed_client_and_end_with_the_home() {
-    let Stage { home, standin: _standin, _folder } = stage();
+    let Stage { home, standin: _standin, folder: _folder } = stage();
     let tool = "@@tool Bash {\"command\": \"echo begin > b.txt; sleep 600; echo end > e.txt\"}";
     let start = Start::new(home.project("p").unwrap(), tool);
     let mut chat = Headless::start(&home, &start).unwrap();
@@ -95,7 +87,7 @@ fn tools_outlive_a_killed_client_and_end_with_the_home() {
 
 #[test]
 fn a_chat_in_a_terminal_asks_nothing_before_it_works() {
-    let Stage { home, standin, _folder } = stage();
+    let Stage { home, standin, folder: _folder } = stage();
     let terminals = Terminals::new(&home);
     let start = Start::new(home.project("päth with space").unwrap(), "");
     terminals.start(&start).unwrap();

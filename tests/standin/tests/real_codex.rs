@@ -2,34 +2,25 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use shim_standin::{
-    Standin,
-    client::{Codex, CodexStart, Home, Signal, Terminals, wait},
+    client::{Codex, CodexStart, Signal, Terminals, wait},
     requests::Answer,
 };
 
-/// Longest wait for the client to do something; machines that run tests are slow at times.
-const WAIT: Duration = Duration::from_secs(90);
+#[path = "shared/stage.rs"]
+mod stage;
 
-struct Stage {
-    home: Home,
-    standin: Standin,
-    _folder: tempfile::TempDir,
-}
+use self::stage::{Stage, WAIT};
 
 fn stage() -> Stage {
-    let folder = tempfile::tempdir().unwrap();
-    let standin = Standin::start(0).unwrap();
-    let home = Home::new(&folder.path().join("home"), &standin.url()).unwrap();
-    let home = home.with_codex(&standin.url()).unwrap();
-    Stage { home, standin, _folder: folder }
+    Stage::furnished(|home, api| home.with_codex(api).unwrap())
 }
 
 #[test]
 fn codex_thinks_calls_tools_and_answers() {
-    let Stage { home, standin, _folder } = stage();
+    let Stage { home, standin, folder: _folder } = stage();
     let prompt = "Do as follows.\n@@think let me see\n@@text first\n\
         @@tool exec_command {\"cmd\": \"echo one >> ran.txt\"}\n\
         @@tool exec_command {\"cmd\": \"echo two >> ran.txt\"}\n@@also exec_command {\"cmd\": \"echo three > side.txt\"}\n\
@@ -49,7 +40,7 @@ fn codex_thinks_calls_tools_and_answers() {
 
 #[test]
 fn a_killed_codex_leaves_its_lock_and_its_tool_behind() {
-    let Stage { home, standin, _folder } = stage();
+    let Stage { home, standin, folder: _folder } = stage();
     let cwd = home.codex_project("p").unwrap();
     let tool = "@@tool exec_command {\"cmd\": \"echo begin > b.txt; sleep 600; echo end > e.txt\", \"yield_time_ms\": 600000}";
     let mut chat = Codex::start(&home, &CodexStart::new(&cwd, tool), WAIT).unwrap();
@@ -68,7 +59,7 @@ fn a_killed_codex_leaves_its_lock_and_its_tool_behind() {
 
 #[test]
 fn codex_in_a_terminal_asks_nothing_before_it_works() {
-    let Stage { home, standin, _folder } = stage();
+    let Stage { home, standin, folder: _folder } = stage();
     let terminals = Terminals::new(&home);
     let cwd = home.codex_project("päth with space").unwrap();
     terminals.run("w", &cwd, &[], &[home.codex().to_string_lossy().into_owned()]).unwrap();

@@ -1,7 +1,7 @@
 // A host that plays a recorded world, remembers each call, and does what a test tells it to.
 
 import type { ApiError, Chat, Checkpoint, Event, FleetView, Receipt, RestoreRequest, Status } from '../bindings/api';
-import type { Options } from '../bindings/core';
+import type { Options as FleetOptions } from '../bindings/core';
 import type { Host } from './host';
 import { emptyWorld, receiptOf, world, type World } from './fake-world';
 import { listeners } from './listeners';
@@ -162,7 +162,7 @@ function offered(world: World): FleetView {
   return { ...world.fleet, offer };
 }
 
-function beginFleet(world: World, options: Options, now: number): FleetView {
+function beginFleet(world: World, options: FleetOptions, now: number): FleetView {
   const items = offered(world).offer.map(({ chat, crash, needs }) => ({ chat, crash, needs, state: { is: 'waiting' as const } }));
   world.fleet.fleet = { id: 1, begun_at: new Date(now).toISOString(), options, state: { is: 'running' }, items, failures_in_a_row: 0 };
   return offered(world);

@@ -212,5 +212,8 @@ fn what_its_user_ends_is_no_crash_hung_or_not() {
     for ends in [true, false] {
         tell(&mut supervisor, Event::UserEnds { chat: &chat(), process: &process(7), ends });
     }
-    assert!(matches!(gone(&mut supervisor, 7, Leave::LeftBehind, &open()).first(), Some(Effect::RecordCrash(_))));
+    assert!(matches!(
+        gone(&mut supervisor, 7, Leave::LeftBehind, &open()).first(),
+        Some(Effect::RecordCrash(_))
+    ));
 }
