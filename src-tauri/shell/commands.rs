@@ -7,6 +7,7 @@ use shim_api::{
     crashes::Crash,
     doctor::Finding,
     error::ErrorCode,
+    fleet::{FleetView, Options},
     restore::{Receipt, RestoreRequest},
     search::Hit,
     status::Status,
@@ -60,6 +61,21 @@ pub async fn take_checkpoint(
 #[tauri::command]
 pub async fn restore(link: State<'_, Link>, request: RestoreRequest) -> Answer<Receipt> {
     ask(&link, move |engine| engine.restore(&request)).await
+}
+
+#[tauri::command]
+pub async fn fleet(link: State<'_, Link>) -> Answer<FleetView> {
+    ask(&link, Engine::fleet).await
+}
+
+#[tauri::command]
+pub async fn begin_fleet(link: State<'_, Link>, options: Options) -> Answer<FleetView> {
+    ask(&link, move |engine| engine.begin_fleet(options)).await
+}
+
+#[tauri::command]
+pub async fn cancel_fleet(link: State<'_, Link>) -> Answer<FleetView> {
+    ask(&link, Engine::cancel_fleet).await
 }
 
 #[tauri::command]

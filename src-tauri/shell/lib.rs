@@ -44,6 +44,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::checkpoints,
             commands::take_checkpoint,
             commands::restore,
+            commands::fleet,
+            commands::begin_fleet,
+            commands::cancel_fleet,
             commands::doctor,
             commands::search,
             commands::pause,
@@ -70,6 +73,7 @@ fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     app.manage(link.clone());
     app.manage(Tasks::default());
     app.manage(restore::UnderWay::default());
+    app.manage(notifications::Offered::default());
     app.manage(bell.clone());
     let threads = vec![
         tray::start(app, link.clone(), rung)?,
@@ -128,6 +132,9 @@ impl Listener for Desk {
     fn engine_is(&self, up: bool) {
         self.tell_pages("engine", serde_json::json!({ "up": up }));
         self.bell.ring();
+        if up {
+            notifications::offer(&self.app);
+        }
     }
 
     fn event(&self, event: Event) {

@@ -3,25 +3,33 @@
 mod grouping;
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    collections::BTreeSet,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use grouping::{Grouping, Notice};
 use notify_rust::{Notification, NotificationResponse};
 use shim_api::crashes::Crash;
+use shim_core::fleet::OFFERED_FROM;
 use tauri::{AppHandle, Manager};
 
 use crate::{
-    restore::restore,
+    engine::Link,
+    restore::{restore, restore_all},
     tasks::Tasks,
     tray::now,
     window::{self, Route},
     words,
 };
 
+/// How long an engine that was just reached may take for its first look.
+const OFFER_AFTER: Duration = Duration::from_secs(5);
 /// Crashes waiting to be told; more than this at once are told as a number anyway.
 const QUEUE_MAX: usize = 256;
 
@@ -36,6 +44,7 @@ pub struct Note {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Button {
     Restore { crash: i64 },
+    RestoreAll,
     Show(Route),
 }
 
@@ -43,6 +52,7 @@ impl Button {
     fn key(&self) -> &'static str {
         match self {
             Self::Restore { .. } => "restore",
+            Self::RestoreAll => "restore-all",
             Self::Show(_) => "show",
         }
     }
@@ -50,6 +60,7 @@ impl Button {
     fn label(&self) -> &'static str {
         match self {
             Self::Restore { .. } => "Restore",
+            Self::RestoreAll => "Restore all",
             Self::Show(_) => "Show",
         }
     }
@@ -113,9 +124,44 @@ fn note(notice: Notice) -> Note {
         },
         Notice::Many(number) => Note {
             summary: format!("{} crashed", words::count(number, "chat")),
-            body: "The dashboard lists them and restores them.".to_owned(),
-            buttons: vec![Button::Show(Route::crashes())],
+            body: "They can be brought back together; the dashboard lists them.".to_owned(),
+            buttons: vec![Button::RestoreAll, Button::Show(Route::crashes())],
         },
+    }
+}
+
+/// Offers once what died before anybody listened, as after a start of the machine.
+pub fn offer(app: &AppHandle) {
+    let (handle, since) = (app.clone(), now());
+    app.state::<Tasks>().run("offer", move || {
+        // The engine looks at everything first.
+        std::thread::sleep(OFFER_AFTER);
+        let asked =
+            handle.state::<Link>().engine().and_then(|engine| Ok((engine.fleet()?, engine.crashes()?)));
+        let Ok((view, crashes)) = asked else { return };
+        let unheard: BTreeSet<_> =
+            crashes.iter().filter(|crash| crash.detected_at < since).map(|crash| crash.id).collect();
+        let offered: BTreeSet<_> = view.offer.iter().map(|offered| offered.crash).collect();
+        if let Some(note) = handle.state::<Offered>().note(&offered, &unheard) {
+            show(&handle, note);
+        }
+    });
+}
+
+/// Crashes that were offered together.
+#[derive(Default)]
+pub struct Offered(Mutex<BTreeSet<i64>>);
+
+impl Offered {
+    fn note(&self, offered: &BTreeSet<i64>, unheard: &BTreeSet<i64>) -> Option<Note> {
+        let mut before = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = offered.intersection(unheard).any(|crash| !before.contains(crash));
+        before.clone_from(offered);
+        (news && offered.len() >= OFFERED_FROM).then(|| Note {
+            summary: format!("{} can be brought back", words::count(offered.len(), "chat")),
+            body: "The most recent first, as memory allows.".to_owned(),
+            buttons: vec![Button::RestoreAll, Button::Show(Route::crashes())],
+        })
     }
 }
 
@@ -145,6 +191,7 @@ fn show_and_wait(app: &AppHandle, note: &Note) -> notify_rust::error::Result<()>
         };
         match pressed {
             Some(Button::Restore { crash }) => restore(app, *crash),
+            Some(Button::RestoreAll) => restore_all(app),
             Some(Button::Show(route)) => window::open(app, route.clone()),
             None => {}
         }
@@ -180,11 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn what_died_unheard_is_offered_together_once() {
+        let (set, offered) = (|ids: &[i64]| ids.iter().copied().collect::<BTreeSet<_>>(), Offered::default());
+        let summary = |offer: &[i64], unheard: &[i64]| {
+            offered.note(&set(offer), &set(unheard)).map(|note| note.summary)
+        };
+        assert_eq!(summary(&[1], &[1]), None, "one has its own button");
+        assert_eq!(summary(&[1, 2, 3], &[1, 2, 3]), Some("3 chats can be brought back".to_owned()));
+        assert_eq!(summary(&[1, 2, 3], &[1, 2, 3]), None);
+        assert_eq!(summary(&[1, 2, 3, 4], &[1, 2, 3]), None, "the fourth was heard of");
+    }
+
+    #[test]
     fn many_crashes_can_be_shown() {
         let note = note(Notice::Many(9));
         assert_eq!(
             (note.summary.as_str(), note.buttons),
-            ("9 chats crashed", vec![Button::Show(Route::crashes())])
+            ("9 chats crashed", vec![Button::RestoreAll, Button::Show(Route::crashes())])
         );
     }
 }

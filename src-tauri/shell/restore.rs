@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeSet,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use shim_api::{
     ApiError,
+    fleet::{Fleet, ItemState, Options, State},
     restore::{Receipt, RestoreRequest, Then},
 };
 use tauri::{AppHandle, Manager};
@@ -19,6 +21,11 @@ use crate::{
     window::Route,
     words,
 };
+
+/// How often a restore of many is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Stands for all crashes together; no crash has this number.
+const ALL: i64 = 0;
 
 /// Crashes being restored by a click; a second click on the same one does nothing.
 #[derive(Default)]
@@ -48,6 +55,55 @@ pub fn restore(app: &AppHandle, crash: i64) {
     if !started {
         app.state::<UnderWay>().end(crash);
     }
+}
+
+/// Brings back all that is offered, and tells what came of it.
+pub fn restore_all(app: &AppHandle) {
+    if !app.state::<UnderWay>().begin(ALL) {
+        return;
+    }
+    let handle = app.clone();
+    let started = app.state::<Tasks>().run("restore all", move || {
+        let note = outcome_of_all(ask_for_all(&handle.state::<Link>()));
+        handle.state::<UnderWay>().end(ALL);
+        handle.state::<Bell>().ring();
+        if let Some(note) = note {
+            notifications::show(&handle, note);
+        }
+    });
+    if !started {
+        app.state::<UnderWay>().end(ALL);
+    }
+}
+
+/// The fleet once it is over, or as it stands when the tray ends.
+fn ask_for_all(link: &Link) -> Result<Option<Fleet>, ApiError> {
+    let engine = link.engine()?;
+    let mut fleet = engine.begin_fleet(Options { headless: false, then: Then::Idle, dry_run: false })?.fleet;
+    while fleet.as_ref().is_some_and(|fleet| !fleet.is_over()) && !link.is_closing() {
+        std::thread::sleep(LOOK_EVERY);
+        fleet = engine.fleet()?.fleet;
+    }
+    Ok(fleet)
+}
+
+fn outcome_of_all(answer: Result<Option<Fleet>, ApiError>) -> Option<Note> {
+    let buttons = vec![Button::Show(Route::crashes())];
+    let fleet = match answer {
+        Ok(fleet) => fleet?,
+        Err(error) => {
+            let summary = "The chats were not brought back".to_owned();
+            return Some(Note { summary, body: error.message, buttons });
+        }
+    };
+    let back = fleet.items.iter().filter(|item| matches!(item.state, ItemState::Restored { .. })).count();
+    let summary = format!("{back} of {} brought back", words::count(fleet.items.len(), "chat"));
+    let body = match fleet.state {
+        State::Stopped { why } => why,
+        State::Cancelled => "It was cancelled.".to_owned(),
+        State::Done | State::Running | State::WaitingForMemory { .. } => "Each has a receipt.".to_owned(),
+    };
+    Some(Note { summary, body, buttons })
 }
 
 /// The receipt, with the chat's title.
@@ -107,7 +163,7 @@ fn failed(receipt: &Receipt) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shim_api::{error::ErrorCode, restore::Step};
+    use shim_api::{error::ErrorCode, fleet::Item, restore::Step};
     use shim_core::{
         chats::{ChatId, Client},
         restore::{Refusal, RefusalReason},
@@ -172,6 +228,38 @@ mod tests {
                 buttons: vec![Button::Show(Route::crash(7))],
             };
             assert_eq!(outcome(7, answer), note);
+        }
+    }
+
+    #[test]
+    fn tells_what_came_of_a_restore_of_many() {
+        let item = |n: i64, state| Item {
+            chat: ChatId::new(Client::ClaudeCode, &n.to_string()),
+            crash: n,
+            needs: 0,
+            state,
+        };
+        let at = Timestamp::from_ms(0);
+        let items = vec![
+            item(1, ItemState::Restored { receipt: Some(1), at }),
+            item(2, ItemState::Failed { receipt: Some(2), why: "gone".to_owned() }),
+        ];
+        let options = Options { headless: false, then: Then::Idle, dry_run: false };
+        let fleet = |state| Fleet { state, ..Fleet::new(1, at, options, items.clone()) };
+        for (answer, expected) in [
+            (Ok(None), None),
+            (Ok(Some(fleet(State::Done))), Some(("1 of 2 chats brought back", "Each has a receipt."))),
+            (
+                Ok(Some(fleet(State::Stopped { why: "no memory".to_owned() }))),
+                Some(("1 of 2 chats brought back", "no memory")),
+            ),
+            (
+                Err(ApiError::new(ErrorCode::EngineDown, "no engine answers")),
+                Some(("The chats were not brought back", "no engine answers")),
+            ),
+        ] {
+            let note = outcome_of_all(answer);
+            assert_eq!(note.as_ref().map(|note| (note.summary.as_str(), note.body.as_str())), expected);
         }
     }
 

@@ -22,12 +22,12 @@ use tauri::{
     menu::{Menu as NativeMenu, MenuItem, PredefinedMenuItem, Submenu},
     tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent},
 };
-use view::TrayView;
+use view::{FleetLine, TrayView};
 
 use crate::{
     engine::Link,
     quit,
-    restore::restore,
+    restore::{restore, restore_all},
     tasks::Tasks,
     window::{self, Route},
 };
@@ -113,7 +113,8 @@ fn ask(engine: &Engine) -> Result<TrayView, ApiError> {
         live.extend(engine.chats(None, Some(known.state))?);
     }
     let crashes = if status.open_crashes > 0 { engine.crashes()? } else { Vec::new() };
-    Ok(view::view(&status, live, crashes, now()))
+    let fleet = if status.open_crashes > 0 { FleetLine::of(&engine.fleet()?) } else { FleetLine::None };
+    Ok(view::view(&status, live, crashes, fleet, now()))
 }
 
 pub fn now() -> Timestamp {
@@ -220,6 +221,8 @@ fn literal(label: &str) -> String {
 fn act(app: &AppHandle, action: Action) {
     match action {
         Action::Restore { crash } => restore(app, crash),
+        Action::RestoreAll => restore_all(app),
+        Action::CancelAll => tell(app, |engine| engine.cancel_fleet().map(drop)),
         Action::OpenChat(chat) => window::open(app, Route::chat(chat.as_str())),
         Action::OpenCrashes => window::open(app, Route::crashes()),
         Action::OpenDashboard => window::open(app, Route::default()),

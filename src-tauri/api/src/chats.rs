@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use shim_core::{
     chats::{ChatId, ChatState, Client},
-    risk::Risk,
     hangs::Form,
     limits::Limit,
+    risk::Risk,
     time::Timestamp,
 };
 use ts_rs::TS;

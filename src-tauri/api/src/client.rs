@@ -17,12 +17,14 @@ use crate::{
     doctor::Finding,
     error::{ApiError, ErrorCode},
     events::Event,
+    fleet::{FleetReceipts, FleetView, Options},
     home::{EngineFile, read_engine_file},
     prediction::Prediction,
     restore::{Receipt, RestoreRequest},
     search::Hit,
     signals::ChatSignals,
     status::{PauseRequest, Status},
+    stopping::{StopRequest, Stopped},
     workspace::{Kept, PutBack, WorkspaceRequest},
 };
 
@@ -128,6 +130,29 @@ impl Engine {
     /// Puts back a chat's file that its client deleted.
     pub fn undelete(&self, request: &UndeleteRequest) -> Result<RepairReport, ApiError> {
         self.post("/undelete", &[], request)
+    }
+
+    /// Ends a chat, which stays ended.
+    pub fn stop_chat(&self, request: &StopRequest) -> Result<Stopped, ApiError> {
+        self.post("/chat/stop", &[], request)
+    }
+
+    /// What many chats could be brought back, and the restore of many that was begun last.
+    pub fn fleet(&self) -> Result<FleetView, ApiError> {
+        self.get("/fleet", &[])
+    }
+
+    /// Begins to bring back all that is offered; where that is under way, joins it.
+    pub fn begin_fleet(&self, options: Options) -> Result<FleetView, ApiError> {
+        self.post("/fleet", &[], &options)
+    }
+
+    pub fn cancel_fleet(&self) -> Result<FleetView, ApiError> {
+        self.post("/fleet/cancel", &[], &())
+    }
+
+    pub fn fleet_receipts(&self) -> Result<FleetReceipts, ApiError> {
+        self.get("/fleet/receipts", &[])
     }
 
     /// The transcript's bytes, as a stream.

@@ -27,6 +27,8 @@ pub enum Event {
     RestoreFinished {
         receipt: Box<Receipt>,
     },
+    /// The restore of many chats goes on.
+    FleetChanged,
     /// Something that a person should hear of at once.
     Notice {
         title: String,

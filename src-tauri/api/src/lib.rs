@@ -9,12 +9,14 @@ pub mod crashes;
 pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod fleet;
 pub mod home;
 pub mod prediction;
 pub mod restore;
 pub mod search;
 pub mod signals;
 pub mod status;
+pub mod stopping;
 pub mod workspace;
 
 pub use client::Engine;

@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use shim_api::Engine;
-use shim_engine::{Home, HomeError};
+use shim_engine::{Home, HomeError, ToldBy};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Threads of the listener; all else has its own.
@@ -24,10 +24,11 @@ pub fn run(home: &Path, wait: bool) -> anyhow::Result<ExitCode> {
     let ended = runtime.block_on(async {
         let running = shim_engine::start(opened, false).await?;
         eprintln!("shim: watching; data in {}, listening on 127.0.0.1:{}", home.display(), running.file.port);
-        tokio::select! {
-            () = running.asked_to_stop() => {}
+        let told_by = tokio::select! {
+            () = running.asked_to_stop() => ToldBy::Somebody,
             signal = ended_by_signal() => signal?,
-        }
+        };
+        running.farewell(told_by).await;
         running.stop().await;
         Ok(ExitCode::SUCCESS)
     });
@@ -70,30 +71,28 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 #[cfg(unix)]
-async fn ended_by_signal() -> anyhow::Result<()> {
+async fn ended_by_signal() -> anyhow::Result<ToldBy> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate, mut hang_up) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-    }
-    Ok(())
+    Ok(tokio::select! {
+        _ = interrupt.recv() => ToldBy::Somebody,
+        _ = terminate.recv() => ToldBy::Signal,
+        _ = hang_up.recv() => ToldBy::Signal,
+    })
 }
 
 /// A Ctrl-C, and the end of the console, of the session and of the machine.
 #[cfg(windows)]
-async fn ended_by_signal() -> anyhow::Result<()> {
+async fn ended_by_signal() -> anyhow::Result<ToldBy> {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
     let (mut interrupt, mut end, mut close) = (ctrl_c()?, ctrl_break()?, ctrl_close()?);
     let (mut log_off, mut shut_down) = (ctrl_logoff()?, ctrl_shutdown()?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = end.recv() => {}
-        _ = close.recv() => {}
-        _ = log_off.recv() => {}
-        _ = shut_down.recv() => {}
-    }
-    Ok(())
+    Ok(tokio::select! {
+        _ = interrupt.recv() => ToldBy::Somebody,
+        _ = end.recv() => ToldBy::Somebody,
+        _ = close.recv() => ToldBy::Signal,
+        _ = log_off.recv() => ToldBy::System,
+        _ = shut_down.recv() => ToldBy::System,
+    })
 }

@@ -22,12 +22,16 @@ mod prediction;
 mod print;
 mod restore;
 mod signals;
+mod stop;
 mod workspace;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use shim_api::restore::{RestoreRequest, Then};
+use shim_api::{
+    fleet,
+    restore::{RestoreRequest, Then},
+};
 
 /// Keeps AI chats alive: watches them, keeps a copy of each, brings back those that died.
 #[derive(Parser)]
@@ -112,11 +116,14 @@ enum Verb {
     /// Bring a chat back and print the receipt.
     Restore {
         /// A chat's id, the start of it, or a crash's number.
-        #[arg(required_unless_present = "all")]
+        #[arg(required_unless_present_any = ["all", "cancel"])]
         target: Option<String>,
-        /// Every chat with an open crash, the most recent first, one after the other.
+        /// Every chat with an open crash, the most recent first, as memory allows.
         #[arg(long, conflicts_with_all = ["target", "checkpoint"])]
         all: bool,
+        /// Begin no more of those that --all brings back.
+        #[arg(long, conflicts_with_all = ["target", "all"])]
+        cancel: bool,
         /// Fork from this checkpoint; the original stays as it is.
         #[arg(long, value_name = "N")]
         checkpoint: Option<i64>,
@@ -130,6 +137,19 @@ enum Verb {
         #[arg(long)]
         idle: bool,
         /// Show what would be done; change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a chat and what it started. It stays ended: SHIM brings it back only when you say so.
+    Stop {
+        /// Its id, or the start of it.
+        id: String,
+        /// Do not ask first.
+        #[arg(long)]
+        yes: bool,
+        /// Show what would be ended; change nothing.
         #[arg(long)]
         dry_run: bool,
         #[arg(long)]
@@ -285,14 +305,18 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Checkpoint { id, note, json } => chats::checkpoint(engine, &id, note, json),
         Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
         Verb::Workspace(args) => workspace::workspace(engine, &args),
-        Verb::Restore { target, all: _, checkpoint, headless, go_on, idle: _, dry_run, json } => {
+        Verb::Restore { cancel: true, .. } => restore::cancel_all(engine),
+        Verb::Restore { target, checkpoint, headless, go_on, dry_run, json, .. } => {
             let then = if go_on { Then::Continue } else { Then::Idle };
-            let request = |target| RestoreRequest { target, checkpoint, headless, then, dry_run };
             return match target {
-                Some(target) => restore::restore(engine, &request(target), json),
-                None => restore::restore_all(engine, request, json),
+                Some(target) => {
+                    let request = RestoreRequest { target, checkpoint, headless, then, dry_run };
+                    restore::restore(engine, &request, json)
+                }
+                None => restore::restore_all(engine, fleet::Options { headless, then, dry_run }, json),
             };
         }
+        Verb::Stop { id, yes, dry_run, json } => return stop::stop(engine, &id, yes, dry_run, json),
         Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
         Verb::Examine { id, json } => return clinic::examine(engine, &id, json),
         Verb::Repair { id, dry_run, in_place, yes, json } => {

@@ -1,15 +1,18 @@
 //! `shim restore`: asks for it, prints the receipt.
 
-use std::{collections::HashSet, process::ExitCode};
+use std::{process::ExitCode, time::Duration};
 
 use shim_api::{
     Engine,
+    fleet::{ItemState, Options, State},
     restore::{Receipt, RestoreRequest},
 };
+use shim_core::time::Timestamp;
 
 use crate::print;
 
-const FAILURES_IN_A_ROW_MAX: u32 = 3;
+/// How often the engine is asked how far it has come.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub fn restore(engine: &Engine, request: &RestoreRequest, json: bool) -> anyhow::Result<ExitCode> {
     let receipt = engine.restore(request)?;
@@ -27,40 +30,63 @@ pub fn restore(engine: &Engine, request: &RestoreRequest, json: bool) -> anyhow:
     Ok(ExitCode::FAILURE)
 }
 
-/// Restores every chat with an open crash, the most recent first. Stops when restores fail one after the
-/// other: whatever ails them would ail the rest.
-pub fn restore_all(
-    engine: &Engine,
-    request: impl Fn(String) -> RestoreRequest,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
-    let mut seen = HashSet::new();
-    let open: Vec<_> =
-        engine.crashes()?.into_iter().filter(|c| !c.resolved && seen.insert(c.chat.clone())).collect();
-    let (mut receipts, mut failures_in_a_row) = (Vec::new(), 0);
-    for crash in &open {
-        let receipt = engine.restore(&request(crash.id.to_string()))?;
-        failures_in_a_row = if receipt.ok { 0 } else { failures_in_a_row + 1 };
-        if !json {
-            print_receipt(&receipt);
-        }
-        receipts.push(receipt);
-        if failures_in_a_row == FAILURES_IN_A_ROW_MAX {
-            break;
-        }
+/// Has the engine restore every chat with an open crash, and waits until it has.
+pub fn restore_all(engine: &Engine, options: Options, json: bool) -> anyhow::Result<ExitCode> {
+    let begun = engine.begin_fleet(options)?;
+    if begun.fleet.is_none() {
+        anyhow::bail!("the engine began nothing; look at its log");
     }
-    let restored = receipts.iter().filter(|receipt| receipt.ok).count();
+    let (mut receipts, mut said) = (Vec::new(), None);
+    let fleet = loop {
+        let made = engine.fleet_receipts()?;
+        if !json {
+            made.receipts.iter().skip(receipts.len()).for_each(print_receipt);
+            tell_of_a_wait(&made.fleet.state, &mut said);
+        }
+        receipts = made.receipts;
+        if made.fleet.is_over() {
+            break made.fleet;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    };
     if json {
         print::json(&receipts)?;
-    } else if open.is_empty() {
+    } else if fleet.items.is_empty() {
         say!("No chat has an open crash.");
     }
-    if restored == open.len() {
+    let count = |is: fn(&ItemState) -> bool| fleet.items.iter().filter(|item| is(&item.state)).count();
+    let restored = count(|state| matches!(state, ItemState::Restored { .. }));
+    let left = count(|state| matches!(state, ItemState::Waiting));
+    if restored == fleet.items.len() {
         return Ok(ExitCode::SUCCESS);
     }
-    let left = open.len() - receipts.len();
-    eprintln!("shim: {restored} of {} chats restored, {left} not tried; the receipts say why", open.len());
+    let of = fleet.items.len();
+    match &fleet.state {
+        State::Stopped { why } => {
+            eprintln!("shim: {restored} of {of} chats restored, {left} not tried: {why}")
+        }
+        _ => eprintln!("shim: {restored} of {of} chats restored, {left} not tried; the receipts say why"),
+    }
     Ok(ExitCode::FAILURE)
+}
+
+/// Once for each wait.
+fn tell_of_a_wait(state: &State, said: &mut Option<Timestamp>) {
+    if let State::WaitingForMemory { available, needed, since } = state
+        && *said != Some(*since)
+    {
+        *said = Some(*since);
+        let mib = |bytes: u64| bytes / (1024 * 1024);
+        eprintln!("shim: waiting for memory: {} MiB free, {} needed", mib(*available), mib(*needed));
+    }
+}
+
+pub fn cancel_all(engine: &Engine) -> anyhow::Result<()> {
+    let view = engine.cancel_fleet()?;
+    let left =
+        view.fleet.iter().flat_map(|fleet| &fleet.items).filter(|item| item.state == ItemState::Waiting);
+    say!("Cancelled; {} chats were not tried. What was begun comes to its end.", left.count());
+    Ok(())
 }
 
 fn print_receipt(receipt: &Receipt) {

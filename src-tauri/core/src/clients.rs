@@ -7,6 +7,7 @@ pub mod codex;
 pub mod gemini;
 pub mod opencode;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -24,7 +25,7 @@ const INPUT_CHARS_MAX: usize = 500;
 const INPUT_ENTRIES_MAX: usize = 50;
 
 /// Which process holds which chat, as the client's own registry says or as was found by looking.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     pub client: Client,
     pub process: ProcessKey,

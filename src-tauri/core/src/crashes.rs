@@ -128,7 +128,7 @@ pub struct LastWords {
 
 /// How a dead process took its leave, by the mark that its client keeps of a running chat: a registry
 /// file, a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Leave {
     /// The mark is still there: it went without a word.
     LeftBehind,
@@ -182,6 +182,8 @@ pub enum Gone {
     PidReused,
     /// Its registry was last written before the machine started.
     BeforeBoot,
+    /// It ended while the system was going down.
+    WithTheSystem,
 }
 
 /// How a process ended.
@@ -233,6 +235,8 @@ pub enum Verdict {
 pub fn verdict(death: &Death<'_>) -> Verdict {
     let turn = &death.digest.turn;
     let ended = match death.last_words.leave {
+        // However orderly: the system took it along, not its user.
+        _ if death.gone == Gone::WithTheSystem => false,
         Leave::LeftBehind => false,
         Leave::Orderly | Leave::Unsaid => !is_open(turn) || was_at_prompt(death.last_words, turn),
     };
@@ -242,7 +246,7 @@ pub fn verdict(death: &Death<'_>) -> Verdict {
     let (in_turn, in_flight) = cut(death);
     let memory = out_of_memory(death);
     let kind = match (death.gone, death.last_words.leave) {
-        (Gone::BeforeBoot, _) => CrashKind::Shutdown,
+        (Gone::BeforeBoot | Gone::WithTheSystem, _) => CrashKind::Shutdown,
         _ if memory.is_some() => CrashKind::OutOfMemory,
         _ if death.host_updating => CrashKind::ClientUpdate,
         (Gone::Exited(_) | Gone::Absent | Gone::PidReused, Leave::Orderly) => CrashKind::Exited,
@@ -265,7 +269,7 @@ const MIB: u64 = 1024 * 1024;
 fn out_of_memory(death: &Death<'_>) -> Option<String> {
     let memory = death.memory?;
     let aborted = match (death.gone, death.last_words.leave) {
-        (_, Leave::Orderly) | (Gone::BeforeBoot | Gone::PidReused, _) => return None,
+        (_, Leave::Orderly) | (Gone::BeforeBoot | Gone::WithTheSystem | Gone::PidReused, _) => return None,
         (Gone::Exited(Some(ExitStatus::Signal(6) | ExitStatus::Code(134))), _) => true,
         // It was ended by hand, or ended itself.
         (Gone::Exited(Some(ExitStatus::Signal(1 | 2 | 15) | ExitStatus::Code(0..=127))), _) => return None,
@@ -339,6 +343,7 @@ fn evidence(death: &Death<'_>, in_turn: InTurn) -> Vec<Evidence> {
         Gone::Absent => format!("no process {pid} exists"),
         Gone::PidReused => format!("pid {pid} belongs to another process, started later"),
         Gone::BeforeBoot => format!("process {pid} ran before the machine last started"),
+        Gone::WithTheSystem => format!("process {pid} ended while the system was going down"),
     };
     let words = death.last_words;
     let status = words.status.name();

@@ -206,6 +206,20 @@ fn a_death_that_nobody_saw_is_told_from_what_it_left() {
             crash(Shutdown, Between, &[]),
         ),
         (
+            "the system took it along at the prompt, and it took its leave",
+            vec![Asked, Answers],
+            words("idle", false, None),
+            Gone::WithTheSystem,
+            crash(Shutdown, Between, &[]),
+        ),
+        (
+            "the system took it along in a tool",
+            vec![Asked, CallsBash],
+            words("busy", false, None),
+            Gone::WithTheSystem,
+            crash(Shutdown, Tool, &["Bash"]),
+        ),
+        (
             "it took its leave",
             vec![Asked],
             words("busy", false, None),

@@ -7,6 +7,7 @@ mod clinic;
 mod hangs;
 mod journal;
 mod keys;
+mod policy;
 mod restore;
 mod signals;
 mod watch;
@@ -19,8 +20,8 @@ pub use keys::{Key, keys};
 
 use self::keys::Kind;
 use crate::{
-    chats::Client, checkpoints::pace::Pace, memory, prompts, restore::OrphanPolicy, risk::Zones,
-    supervisor::RestoreWindow,
+    chats::Client, checkpoints::pace::Pace, fleet::Limits, memory, policy::Rules, prompts,
+    restore::OrphanPolicy, risk::Zones, supervisor::RestoreWindow,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +47,10 @@ pub struct Settings {
     pub clinic_announce_days: u64,
     /// Share of the context, 0 to 1, from which a chat is warned of; 0: never.
     pub clinic_context_warning: f64,
+    /// How long a client that is ended on purpose may take to end by itself.
+    pub stop_grace: Duration,
+    pub policy: Rules,
+    pub fleet: Limits,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
     pub hang: crate::hangs::Thresholds,
@@ -106,6 +111,9 @@ impl Default for Settings {
             zones: Zones::default(),
             clinic_announce_days: 3,
             clinic_context_warning: 0.75,
+            stop_grace: Duration::from_secs(5),
+            policy: Rules::default(),
+            fleet: Limits::default(),
             terminal_command: Vec::new(),
             hang: crate::hangs::Thresholds::default(),
             memory: memory::Thresholds::default(),

@@ -74,6 +74,8 @@ pub enum Event<'a> {
     WentOn { chat: &'a ChatId },
     /// The transcript grew by this many completed turns.
     TurnsCompleted { chat: &'a ChatId, turns: u64 },
+    /// The user ends this process: its death is no crash. Or it would not end, and `ends` is false.
+    UserEnds { chat: &'a ChatId, process: &'a ProcessKey, ends: bool },
     /// A restore is asked for. `fork` begins a chat of its own and needs nobody to be dead.
     RestoreAsked { chat: &'a ChatId, fork: bool },
     /// A restore that was allowed has ended. `started` says whether a process was started for it; that
@@ -108,6 +110,8 @@ pub enum Effect {
     },
     BeginRestore {
         chat: ChatId,
+        /// Processes that do nothing any more: they are ended first.
+        ends: Vec<ProcessKey>,
     },
     RefuseRestore {
         chat: ChatId,
@@ -144,6 +148,8 @@ pub struct Hang {
 #[derive(Clone, Debug, Default)]
 struct Seat {
     processes: BTreeMap<ProcessKey, Presence>,
+    /// Processes that their user ends.
+    let_go: BTreeSet<ProcessKey>,
     hung: BTreeMap<ProcessKey, Hang>,
     memory: Option<(ProcessKey, MemoryAtDeath)>,
     crashed: bool,
@@ -208,6 +214,15 @@ impl Supervisor {
                 Effect::TakeCheckpoint { chat: chat.clone(), trigger: Trigger::Turn },
                 Effect::ChatChanged { chat: chat.clone() },
             ],
+            Event::UserEnds { chat, process, ends } => {
+                let seat = self.seats.entry(chat.clone()).or_default();
+                if ends {
+                    seat.let_go.insert(process.clone())
+                } else {
+                    seat.let_go.remove(process)
+                };
+                Vec::new()
+            }
             Event::RestoreAsked { chat, fork } => vec![self.restore_asked(chat, fork, now)],
             Event::RestoreEnded { chat, started } => self.restore_ended(chat, started, now),
         }
@@ -299,17 +314,23 @@ impl Supervisor {
 
     fn gone(&mut self, chat: &ChatId, death: &Death<'_>, happened_at: Timestamp) -> Vec<Effect> {
         let process = death.process;
-        let mut hung = false;
-        if let Some(seat) = self.seats.get_mut(chat) {
-            seat.processes.remove(process);
-            hung = seat.hung.remove(process).is_some();
-        }
+        let seat = self.seats.entry(chat.clone()).or_default();
+        seat.processes.remove(process);
+        let (hung, by_user) = (seat.hung.remove(process).is_some(), seat.let_go.remove(process));
+        // One that was ended so that it can be restored is not one that its user closed.
+        let restored_next = seat.under_way;
         if !self.judge_once(chat.clone(), process.clone()) {
             return Vec::new();
         }
+        if by_user {
+            self.seats.entry(chat.clone()).or_default().crashed = false;
+            let resolved = Effect::ResolveCrashes { chat: chat.clone() };
+            return [resolved].into_iter().chain(changed(chat)).collect();
+        }
         let goes_on = !self.live_processes(chat).is_empty();
         let Verdict::Crash { kind, in_turn, in_flight, evidence } = verdict(death) else {
-            return if hung { self.hung_and_went(chat, process, true) } else { changed(chat) };
+            let over = goes_on || !restored_next;
+            return if hung { self.hung_and_went(chat, process, over) } else { changed(chat) };
         };
         if hung {
             return self.hung_and_went(chat, process, goes_on);
@@ -346,7 +367,8 @@ impl Supervisor {
             Some(refusal) => Effect::RefuseRestore { chat: chat.clone(), refusal },
             None => {
                 seat.under_way = true;
-                Effect::BeginRestore { chat: chat.clone() }
+                let ends = if fork { Vec::new() } else { seat.processes.keys().cloned().collect() };
+                Effect::BeginRestore { chat: chat.clone(), ends }
             }
         }
     }
@@ -386,7 +408,13 @@ fn refusal(seat: &Seat, window: RestoreWindow, fork: bool, now: Timestamp) -> Op
         let message = "a restore of this chat is under way; wait for its receipt".to_owned();
         return refuse(RefusalReason::UnderWay, message);
     }
-    if !fork && let Some((process, presence)) = seat.processes.first_key_value() {
+    // One that hangs is ended first.
+    let hangs = |process, presence: &Presence| {
+        let is_alive = matches!(presence, Presence::Alive(_));
+        is_alive && seat.hung.contains_key(process) || *presence == Presence::Alive(RegistryStatus::Hung)
+    };
+    let in_the_way = seat.processes.iter().find(|(process, presence)| !hangs(process, presence));
+    if !fork && let Some((process, presence)) = in_the_way {
         let pid = process.pid;
         return match presence {
             Presence::Alive(_) => refuse(

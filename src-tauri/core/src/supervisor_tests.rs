@@ -69,7 +69,7 @@ impl Desk {
         let mut effects = self.tell(Event::RestoreAsked { chat: &chat(), fork });
         assert_eq!(effects.len(), 1);
         match effects.remove(0) {
-            Effect::BeginRestore { chat: of } if of == chat() => None,
+            Effect::BeginRestore { chat: of, .. } if of == chat() => None,
             Effect::RefuseRestore { chat: of, refusal } if of == chat() => {
                 assert!(!refusal.message.is_empty());
                 Some(refusal.reason)

@@ -20,6 +20,7 @@ use shim_core::{
     },
     crashes::{CrashKind, Evidence, InTurn},
     desktop::{Desktop, Effect, Event, Seen},
+    policy,
     supervisor::NewCrash,
     time::Timestamp,
 };
@@ -173,6 +174,7 @@ impl Watch {
                 );
             }
             Effect::TellCameBack => {
+                self.decide_policy(policy::Event::HostCameBack);
                 let open: Vec<_> = self.open_crashes.keys().cloned().collect();
                 let cut = open.iter().filter(|chat| self.is_open(chat, CrashKind::ClientUpdate)).count();
                 self.tell_desktop(

@@ -4,6 +4,7 @@ use shim_api::events::Event as Told;
 use shim_core::{
     chats::{ChatId, ChatState, ProcessKey},
     checkpoints::Trigger,
+    policy,
     restore::{Refusal, context_without_restore},
     supervisor::{Effect, Event, NewCrash},
 };
@@ -26,14 +27,17 @@ impl Watch {
         }
     }
 
-    /// Whether a restore may begin; if so, it is marked as under way.
-    pub fn may_restore(&mut self, chat: &ChatId, fork: bool) -> Result<(), Refusal> {
+    /// Whether a restore may begin; if so, it is marked as under way. Gives the processes that hang and are to be
+    /// ended first.
+    pub fn may_restore(&mut self, chat: &ChatId, fork: bool) -> Result<Vec<ProcessKey>, Refusal> {
         for effect in self.supervisor.handle(Event::RestoreAsked { chat, fork }, now()) {
-            if let Effect::RefuseRestore { refusal, .. } = effect {
-                return Err(refusal);
+            match effect {
+                Effect::RefuseRestore { refusal, .. } => return Err(refusal),
+                Effect::BeginRestore { ends, .. } => return Ok(ends),
+                _ => {}
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -43,6 +47,8 @@ impl Watch {
                 if self.sweeps > 0 {
                     self.want_checkpoint(&chat, Trigger::SessionStart);
                 }
+                self.decide_policy(policy::Event::Alive { chat: chat.clone() });
+                self.fleet_hears_of(&chat);
                 self.watch_exit(chat, process);
             }
             Effect::RecordCrash(crash) => self.record_crash(crash),
@@ -81,8 +87,9 @@ impl Watch {
                 self.leave_context(&row);
                 self.suspect(&row.chat);
                 self.open_crashes.insert(row.chat.clone(), row.id);
-                let crash = views::crash(row, self.chats.get(&crash.chat), None);
+                let crash = views::crash(row.clone(), self.chats.get(&crash.chat), None);
                 self.handle.tell(Told::CrashRecorded { crash: Box::new(crash) });
+                self.policy_hears(&row);
                 faults::boundary("crash.after");
             }
             Ok(None) => {}
@@ -128,6 +135,7 @@ impl Watch {
     pub fn resolve_crashes(&mut self, chat: ChatId) {
         self.ailment_resolved(&chat);
         self.open_crashes.remove(&chat);
+        self.decide_policy(policy::Event::Resolved { chat: chat.clone() });
         let resolved = self.home.store.write(Urgency::AtOnce, move |store| store.resolve_crashes(&chat));
         if let Err(error) = resolved {
             self.warn(error.to_string());

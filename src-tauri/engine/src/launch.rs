@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use shim_core::chats::Client;
 use shim_store::Launch;
 
 use crate::{
@@ -43,6 +44,20 @@ pub fn describe(
         environment: stored.filter(|(name, value)| is_stored(port, name) && !value.contains('@')).collect(),
         client_home: client_home.as_deref().map(text),
         cwd: cwd.or_else(|| started.and_then(|started| started.cwd.as_deref()).map(text)),
+        headless: started.is_some_and(|started| is_headless(port.client(), &started.arguments)),
+    }
+}
+
+/// Whether a client was started to work without a person before it.
+pub fn is_headless(client: Client, arguments: &[OsString]) -> bool {
+    let words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let mut words = words.take_while(|word| *word != "--");
+    match client {
+        Client::ClaudeCode => words.any(|word| matches!(word, "-p" | "--print")),
+        Client::Gemini => words.any(|word| matches!(word, "-p" | "--prompt")),
+        Client::Codex => words.any(|word| matches!(word, "exec" | "e")),
+        Client::Opencode => words.any(|word| matches!(word, "run" | "serve")),
+        Client::ClaudeDesktop => false,
     }
 }
 
@@ -194,6 +209,22 @@ mod tests {
     use super::kept_flags;
     use crate::clients::port;
     use shim_core::chats::Client;
+
+    #[test]
+    fn a_worker_is_told_from_a_chat_in_a_terminal() {
+        for (client, line, expected) in [
+            (Client::ClaudeCode, "claude -p hello", true),
+            (Client::ClaudeCode, "claude --resume 1 -- -p", false),
+            (Client::Codex, "codex exec fix it", true),
+            (Client::Codex, "codex resume 1", false),
+            (Client::Gemini, "gemini --prompt hello", true),
+            (Client::Opencode, "opencode run hello", true),
+            (Client::Opencode, "opencode", false),
+        ] {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(super::is_headless(client, &arguments), expected, "{line}");
+        }
+    }
 
     #[test]
     fn what_may_hold_a_key_is_not_stored() {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use shim_api::events::Event as Told;
 use shim_core::{
     chats::{ChatId, ProcessKey},
-    checkpoints::planner::Risk,
     crashes::MemoryAtDeath,
     memory::{Level, Memory, Word, heap_of, v8_heap},
+    risk,
 };
 
 use crate::{processes, run::Watch};
@@ -57,7 +57,7 @@ impl Watch {
         }
         for (chat, word, held) in words {
             self.notice(&chat, "runs out of memory", &said(&word, held));
-            self.risk_rose(&chat, Risk::Danger);
+            self.risk_rose(&chat, risk::Level::Danger);
         }
         self.look_at_the_machine(awake);
         self.forget_the_gone();
@@ -77,7 +77,7 @@ impl Watch {
         tracing::info!("the machine's memory runs out: {body}");
         self.handle.tell(Told::Notice { title: "The machine's memory runs out".to_owned(), body });
         for (chat, _) in living {
-            self.risk_rose(&chat, Risk::Danger);
+            self.risk_rose(&chat, risk::Level::Danger);
         }
     }
 

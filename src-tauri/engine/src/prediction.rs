@@ -15,13 +15,12 @@ use std::{
 use shim_api::events::Event as Told;
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
-    checkpoints::planner::Risk as Rise,
     prediction::{
         alarms::{Alarm, is_held_out},
         features::Numbers,
         model::{HORIZON, Standing, cold_start, level, within},
     },
-    risk::Risk,
+    risk::{Level, Risk},
     time::Timestamp,
 };
 use shim_store::{NewPrediction, PREDICTIONS_MAX, Store, StoreError, Urgency};
@@ -129,7 +128,7 @@ impl Watch {
 
     fn act_on_alarm(&mut self, chat: &ChatId) {
         tracing::info!(%chat, "a crash is likely: a checkpoint is taken");
-        self.risk_rose(chat, Rise::Danger);
+        self.risk_rose(chat, Level::Danger);
     }
 
     /// In one commit with what came of older ones.

@@ -233,15 +233,23 @@ impl Whose {
 /// A process and all that it started, parents first: a launcher is not the client, and a client's tools are
 /// not the client either.
 pub fn tree(root: u32) -> Vec<Orphan> {
+    tree_without(root, &[])
+}
+
+/// The same without `others` and what those started: a client that another client's tool started holds a chat of its own.
+pub fn tree_without(root: u32, others: &[u32]) -> Vec<Orphan> {
     let Ok(mut system) = System::new() else { return Vec::new() };
     let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
     let root = sysinfo::Pid::from_u32(root);
+    let others: Vec<_> = others.iter().copied().map(sysinfo::Pid::from_u32).collect();
+    let is_others =
+        |line: &[sysinfo::Pid]| line.iter().take_while(|pid| **pid != root).any(|pid| others.contains(pid));
     let mut members: Vec<_> = system
         .processes()
         .values()
         .map(|process| (line_of(&system, process.pid()), process))
-        .filter(|(line, process)| line.contains(&root) && !is_of_the_system(process))
+        .filter(|(line, process)| line.contains(&root) && !is_others(line) && !is_of_the_system(process))
         .collect();
     members.sort_by_key(|(line, _)| line.len());
     members.into_iter().filter_map(|(_, process)| as_orphan(process)).collect()
@@ -343,15 +351,27 @@ pub fn end(processes: &[Orphan]) -> Vec<Orphan> {
 
 /// The same, with another time to end by themselves.
 pub fn end_within(processes: &[Orphan], grace: Duration) -> Vec<Orphan> {
+    kill(&ask(processes, grace))
+}
+
+/// Asks each to end and waits at most so long. Returns those that live on.
+pub fn ask(processes: &[Orphan], grace: Duration) -> Vec<Orphan> {
+    signal(processes, false, grace)
+}
+
+/// Ends each by force. Returns those that would not go.
+pub fn kill(processes: &[Orphan]) -> Vec<Orphan> {
+    signal(processes, true, KILL_WAIT)
+}
+
+fn signal(processes: &[Orphan], force: bool, patience: Duration) -> Vec<Orphan> {
     let alive = |orphan: &&Orphan| probe(&orphan.process) == Liveness::Alive;
-    for (force, patience) in [(false, grace), (true, KILL_WAIT)] {
-        for orphan in processes.iter().filter(alive) {
-            system::signal(&orphan.process, force);
-        }
-        let until = Instant::now() + patience;
-        while processes.iter().any(|orphan| alive(&orphan)) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+    for orphan in processes.iter().filter(alive) {
+        system::signal(&orphan.process, force);
+    }
+    let until = Instant::now() + patience;
+    while processes.iter().any(|orphan| alive(&orphan)) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
     }
     processes.iter().filter(alive).cloned().collect()
 }
@@ -371,6 +391,31 @@ pub fn ended_for_lack_of_memory() -> u64 {
 #[cfg(not(target_os = "linux"))]
 pub fn is_suspended(_pid: u32) -> bool {
     true
+}
+
+/// Names this life of the machine: two are equal while it was not started anew.
+pub fn boot_id() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    told.map_or_else(|_| boot_time().to_string(), |id| id.trim().to_owned())
+}
+
+/// Memory that programs could still get, in bytes, by the machine and by the limits of the group SHIM runs in.
+pub fn memory_available() -> u64 {
+    let Ok(mut system) = System::new() else { return 0 };
+    system.refresh_memory();
+    let of_group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    system.available_memory().min(of_group)
+}
+
+/// The process at the head of the session that a process belongs to: its terminal's shell, where it has one. It may
+/// be the process itself. `None` where the system does not tell.
+pub fn session_head(pid: u32) -> Option<ProcessKey> {
+    let mut system = System::new().ok()?;
+    let own = sysinfo::Pid::from_u32(pid);
+    let kind = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), false, kind);
+    let head = system.process(own)?.session_id()?.as_u32();
+    Some(ProcessKey { pid: head, start: start_mark(head)? })
 }
 
 /// What an exit watch reports.

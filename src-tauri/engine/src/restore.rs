@@ -2,6 +2,7 @@
 //! back. The watch goes on meanwhile.
 
 mod boundaries;
+mod hung;
 mod limit;
 mod rows;
 mod start;
@@ -98,11 +99,24 @@ struct Work<'a> {
     child_said: Option<PathBuf>,
     begun: Instant,
     client_wait: Duration,
+    /// Processes that hang and are ended before the start.
+    ending: Vec<u32>,
+    /// Why it was begun without being asked for.
+    why_begun: Option<Step>,
 }
 
 /// Restores a chat and gives the receipt. Refusals and failures are receipts too; an error is only for a
 /// request that names nothing, or a store that cannot be written.
 pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, ApiError> {
+    restore_because(handle, request, None)
+}
+
+/// The same, with the step that says why it was begun where nobody asked for it.
+pub fn restore_because(
+    handle: &Handle,
+    request: &RestoreRequest,
+    why_begun: Option<Step>,
+) -> Result<Receipt, ApiError> {
     let begun = Instant::now();
     let (chat, crash) = match find_target(handle, &request.target)? {
         Target::One(chat, crash) => (chat, crash),
@@ -164,6 +178,8 @@ pub fn restore(handle: &Handle, request: &RestoreRequest) -> Result<Receipt, Api
         child_said: None,
         begun,
         client_wait: Duration::ZERO,
+        ending: Vec::new(),
+        why_begun,
     };
     work.run(&chat)
 }
@@ -437,24 +453,25 @@ impl Work<'_> {
         let dry_run = self.job.dry_run;
         let allowed = self.handle.call(move |watch| match watch.may_restore(&asked, fork) {
             // A rehearsal holds nothing up.
-            Ok(()) if dry_run => {
+            Ok(ends) if dry_run => {
                 watch.decide(supervisor::Event::RestoreEnded { chat: &asked, started: false });
-                Ok(())
+                Ok(ends)
             }
             other => other,
         })?;
         faults::boundary("restore.allowed");
         let outcome = match allowed {
-            Ok(()) if self.subject.transcripts.len() > 1 && !fork => self.several_transcripts(),
-            Ok(()) => {
+            Ok(_) if self.subject.transcripts.len() > 1 && !fork => self.several_transcripts(),
+            Ok(ends) => {
                 if !dry_run {
                     self.handle.tell(Told::RestoreStarted { chat: chat.clone() });
                 }
-                self.carry_out()
+                if ends.is_empty() { self.carry_out() } else { self.end_hung_and_carry_out(chat, &ends) }
             }
             Err(refusal) => refused("allowed", refusal),
         };
-        let outcome = limit::told(self.handle, chat, outcome)?;
+        let mut outcome = limit::told(self.handle, chat, outcome)?;
+        outcome.steps.splice(0..0, self.why_begun.take());
         let (ended, started) = (chat.clone(), outcome.started);
         let receipt = self.receipt(outcome);
         let under_way_elsewhere =
@@ -483,7 +500,11 @@ impl Work<'_> {
     }
 
     fn carry_out(&mut self) -> Outcome {
-        let mut machine = Restore::new(self.job.clone());
+        self.carry_out_job(self.job.clone())
+    }
+
+    fn carry_out_job(&mut self, job: Job) -> Outcome {
+        let mut machine = Restore::new(job);
         let mut event = Event::Begin;
         loop {
             let effect = machine.handle(event);
@@ -560,8 +581,10 @@ impl Work<'_> {
         let cwd = self.subject.cwd.clone();
         let orphans = if self.job.fork.is_some() { Vec::new() } else { self.orphans()? };
         self.orphans_found = !orphans.is_empty();
+        let mut live = self.count()?;
+        live.retain(|pid| !self.ending.contains(pid));
         Ok(Findings {
-            live: self.count()?,
+            live,
             orphans,
             cwd_exists: cwd.as_deref().is_some_and(|cwd| Path::new(cwd).is_dir()),
             cwd,

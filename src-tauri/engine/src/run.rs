@@ -2,7 +2,7 @@
 //! means, and has the effects carried out.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     path::PathBuf,
     process::Child,
     sync::{
@@ -18,6 +18,7 @@ use shim_core::{
     clients::Registration,
     crashes::{CrashKind, Gone},
     digest::Digest,
+    policy::{Policy, freeze::Freeze},
     readings::{HostReading, Reading},
     supervisor::{NewCrash, Supervisor},
     time::Timestamp,
@@ -30,12 +31,15 @@ use crate::{
     checkpoints::{Checkpoints, Recorded},
     clients::{Change, ClientHome, Transcript},
     desktop::Desktops,
+    fleet,
     hangs::Hangs,
     home::Home,
     hooks::HeardChats,
     journal::{Kept, Tracked},
+    policy::Head,
     prediction::Foresight,
     processes::{Exit, Started, exited},
+    shutdown::HeldDeath,
     signals::Followed,
 };
 
@@ -96,6 +100,10 @@ pub struct Chat {
     pub started: Option<Started>,
     /// Its process and those it was started by, where an app may host it.
     pub lineage: Vec<u32>,
+    /// Who is at the head of the session its process runs in.
+    pub head: Head,
+    /// Memory that its process took with what it started, when it was last read before its death.
+    pub took_bytes: Option<u64>,
     pub dirty: bool,
     /// Its own transcripts. More than one existing file makes a restore ambiguous.
     pub transcripts: BTreeSet<PathBuf>,
@@ -134,6 +142,16 @@ pub struct Watch {
     pub sweeps: u64,
     pub desktops: Desktops,
     pub ailing: crate::clinic::Ailing,
+    pub policy: Policy,
+    /// The chats that are being brought back together.
+    pub job: fleet::Job,
+    pub freeze: Freeze,
+    /// Deaths that are not judged while the system goes down.
+    pub held: Vec<HeldDeath>,
+    /// Crashes of this engine's life, with their moments.
+    pub died: VecDeque<(i64, Timestamp)>,
+    /// Lives for one command: does nothing by itself.
+    pub embedded: bool,
     /// What the system told last of each live chat's processes, and of the machine.
     pub readings: HashMap<ChatId, Reading>,
     pub host: HostReading,
@@ -220,7 +238,7 @@ impl Changes {
 
 impl Watch {
     /// Takes up where the store stopped. Nothing is read from clients yet.
-    pub fn open(home: Arc<Home>, handle: Handle, tasks: Tasks) -> Result<Self, StoreError> {
+    pub fn open(home: Arc<Home>, handle: Handle, tasks: Tasks, embedded: bool) -> Result<Self, StoreError> {
         let mut watch = Self {
             foresight: Foresight::open(&home.store)?,
             supervisor: Supervisor::new(home.settings.restore_window),
@@ -247,6 +265,12 @@ impl Watch {
             sweeps: 0,
             desktops: Desktops::default(),
             ailing: crate::clinic::Ailing::default(),
+            policy: crate::policy::open(&handle)?,
+            job: fleet::Job::default(),
+            freeze: Freeze::default(),
+            held: Vec::new(),
+            died: VecDeque::new(),
+            embedded,
             readings: HashMap::new(),
             host: HostReading::default(),
             followed: HashMap::new(),
@@ -310,7 +334,8 @@ impl Watch {
         let mut next_sample = Instant::now();
         loop {
             let wait = if self.backlog.is_empty() {
-                next_sweep.min(next_persist).min(next_sample).saturating_duration_since(Instant::now())
+                let next = next_sweep.min(next_persist).min(next_sample);
+                next.saturating_duration_since(Instant::now()).min(self.time_to_act())
             } else {
                 Duration::ZERO
             };
@@ -319,6 +344,7 @@ impl Watch {
                 Ok(input) => self.take(input),
                 Err(RecvTimeoutError::Timeout) => self.work_on_backlog(),
             }
+            self.act();
             if Instant::now() >= next_sweep {
                 self.sweep();
                 next_sweep = Instant::now() + self.home.settings.watch_sweep;
@@ -433,9 +459,9 @@ impl Watch {
         self.tasks.tracker.spawn_on(watching, &self.tasks.runtime);
     }
 
-    /// Runs what takes long off the watch's thread; it ends before the engine does.
-    pub fn blocking(&self, work: impl FnOnce() + Send + 'static) {
-        self.tasks.tracker.spawn_blocking_on(work, &self.tasks.runtime);
+    /// Runs what takes long on a thread that the engine waits for when it ends.
+    pub fn on_a_thread(&self, work: impl FnOnce() + Send + 'static) {
+        drop(self.tasks.tracker.spawn_blocking_on(work, &self.tasks.runtime));
     }
 
     /// Keeps a child that was started for the user, so that it is reaped when it ends.

@@ -25,6 +25,7 @@ use crate::{
     paths::write_whole,
     restore::{self, RESTORES_MAX},
     run::{Changes, Handle, Input, Tasks, Watch, now},
+    shutdown::ToldBy,
     snapshots::Snapshots,
 };
 
@@ -68,8 +69,8 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
     let handle = Handle { changes: Changes::new(inputs.clone()), inputs, home: Arc::clone(&home), events };
     let tasks =
         Tasks { runtime: tokio::runtime::Handle::current(), tracker: tracker.clone(), stop: stop.clone() };
-    let mut watch =
-        Watch::open(Arc::clone(&home), handle.clone(), tasks).context("the store could not be read")?;
+    let mut watch = Watch::open(Arc::clone(&home), handle.clone(), tasks.clone(), embedded)
+        .context("the store could not be read")?;
     watch.checkpoints.only_asked = embedded;
     let snapshots = watch.checkpoints.snapshots.clone();
     let keeping = snapshots.start(handle.clone())?;
@@ -91,6 +92,9 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
         restores: Arc::new(Semaphore::new(RESTORES_MAX)),
         requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
+    if !embedded {
+        crate::shutdown::listen(&tasks, &handle);
+    }
     let ended = stop.clone();
     tracker.spawn(async move {
         let served =
@@ -123,6 +127,13 @@ impl Running {
     /// Resolves when the engine was asked to end over the api.
     pub async fn asked_to_stop(&self) {
         self.stop.cancelled().await;
+    }
+
+    /// The engine is about to end, and who says so. What it cannot judge any more it leaves to the next one.
+    pub async fn farewell(&self, told_by: ToldBy) {
+        let handle = self.handle.clone();
+        let said = tokio::task::spawn_blocking(move || handle.call(move |watch| watch.farewell(told_by)));
+        let _ = tokio::time::timeout(STOP_WAIT, said).await;
     }
 
     /// Ends everything: what was accepted is written, every task has ended when this returns.

@@ -3,7 +3,6 @@
 use shim_api::{ApiError, events::Event as Told, signals::ChatSignals};
 use shim_core::{
     chats::{ChatId, ChatState, ProcessKey},
-    checkpoints::planner::Risk as Rise,
     digest::{Digest, Reader},
     risk::{Level, Risk, risk},
     signals::{Gauge, Moment, Signals, Tally, WINDOW, is_worth_keeping, signals},
@@ -32,15 +31,6 @@ pub struct Followed {
     level: Level,
 }
 
-/// What a change of the level asks a checkpoint for.
-fn rise(before: Level, level: Level) -> Option<Rise> {
-    match (before, level) {
-        (Level::Safe, Level::Warning) => Some(Rise::Warning),
-        (Level::Safe | Level::Warning, Level::Danger) => Some(Rise::Danger),
-        (_, Level::Safe | Level::Warning) | (Level::Danger, Level::Danger) => None,
-    }
-}
-
 impl Watch {
     /// Takes the signals of each live chat from its newest reading, and keeps those worth keeping: all in one commit.
     pub fn follow(&mut self, living: &[(ChatId, ProcessKey)], at: Timestamp) {
@@ -67,8 +57,8 @@ impl Watch {
             if before != level {
                 self.handle.tell(Told::ChatChanged { chat: id.clone() });
             }
-            if let Some(rise) = rise(before, level) {
-                self.risk_rose(id, rise);
+            if before < level {
+                self.risk_rose(id, level);
             }
         }
         rows.extend(self.leave_the_dead(living));

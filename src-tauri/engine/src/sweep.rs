@@ -23,6 +23,7 @@ use crate::{
     clients::{self, ClientHome, Look, Transcript, port},
     hooks::NOTES_FOLDER,
     paths,
+    policy::Head,
     processes::{self, Liveness, probe},
     run::{Watch, now},
 };
@@ -71,6 +72,9 @@ impl Watch {
             self.catch_up(transcript);
         }
         self.hear_hooks();
+        if self.sweeps == 0 {
+            self.judge_last_moments();
+        }
         self.read_registries_with(&look);
         self.look_after_the_living();
         self.look_after_desktops(&look);
@@ -88,6 +92,10 @@ impl Watch {
         }
         if self.sweeps == 0 {
             self.finish_half_done();
+        }
+        if self.sweeps == 0 && !self.embedded {
+            self.settle_begun();
+            self.take_up_fleet();
         }
         self.sweeps += 1;
         if !warned.is_subset(&self.warnings) {
@@ -431,8 +439,10 @@ impl Watch {
         }
         let lineage = self.lineage_of(registration);
         self.begin_life(id, registration.started_at);
+        let head = Head::of(registration.process.pid);
         let chat = self.chats.entry(id.clone()).or_default();
         chat.lineage = lineage;
+        chat.head = head;
         chat.name = registration.name.clone().or(chat.name.take());
         chat.last_activity = chat.last_activity.max(registration.started_at.unwrap_or_else(now));
         chat.launch = launch;
@@ -489,7 +499,10 @@ impl Watch {
         }
     }
 
-    fn process_gone(&mut self, registration: &Registration, gone: Gone, leave: Leave, at: Timestamp) {
+    pub fn process_gone(&mut self, registration: &Registration, gone: Gone, leave: Leave, at: Timestamp) {
+        if self.freeze.is_on() {
+            return self.hold(registration, gone, leave, at);
+        }
         let chat = &registration.chat();
         let leave = self.leave_by_hooks(chat, &registration.process, leave);
         let transcripts: Vec<_> = self.transcripts_of(chat);
@@ -503,7 +516,7 @@ impl Watch {
             digest.reopen(unfinished);
         }
         let happened_at = match gone {
-            Gone::Exited(_) => Some(at),
+            Gone::Exited(_) | Gone::WithTheSystem => Some(at),
             Gone::Absent | Gone::PidReused | Gone::BeforeBoot => {
                 last_sign_of_life(registration, digest.last_at)
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shim_core::chats::ChatId;
 
-use super::view::{ChatLine, CrashLine, TrayView, Watching};
+use super::view::{ChatLine, CrashLine, FleetLine, TrayView, Watching};
 use crate::words;
 
 /// Crashes and chats listed each; the dashboard has them all.
@@ -53,6 +53,8 @@ pub enum Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Restore { crash: i64 },
+    RestoreAll,
+    CancelAll,
     OpenChat(ChatId),
     OpenCrashes,
     OpenDashboard,
@@ -67,6 +69,8 @@ impl Action {
     pub fn id(&self) -> String {
         match self {
             Self::Restore { crash } => format!("restore:{crash}"),
+            Self::RestoreAll => "restore-all".to_owned(),
+            Self::CancelAll => "cancel-all".to_owned(),
             Self::OpenChat(chat) => format!("chat:{chat}"),
             Self::OpenCrashes => "crashes".to_owned(),
             Self::OpenDashboard => "dashboard".to_owned(),
@@ -83,6 +87,8 @@ impl Action {
             Some(("chat", chat)) => ChatId::parse(chat).map(Self::OpenChat),
             Some(_) => None,
             None => [
+                Self::RestoreAll,
+                Self::CancelAll,
                 Self::OpenCrashes,
                 Self::OpenDashboard,
                 Self::PauseForAnHour,
@@ -112,7 +118,8 @@ pub fn menu(view: &TrayView) -> Menu {
         TrayView::Down { .. } => {
             menu.extend([Entry::Separator, item(Action::OpenDashboard, "Open dashboard")])
         }
-        TrayView::Up { watching, crashes, live } => {
+        TrayView::Up { watching, crashes, live, fleet } => {
+            menu.extend(fleet_entries(*fleet));
             menu.extend(crash_entries(crashes));
             menu.extend(chat_entries(live));
             menu.extend([Entry::Separator, item(Action::OpenDashboard, "Open dashboard")]);
@@ -126,7 +133,7 @@ pub fn menu(view: &TrayView) -> Menu {
 fn summary(view: &TrayView) -> String {
     match view {
         TrayView::Down { why } => format!("engine down, {}", words::short(why, WHY_CHARS_MAX)),
-        TrayView::Up { watching, crashes, live } => {
+        TrayView::Up { watching, crashes, live, .. } => {
             let chats = if crashes.is_empty() {
                 format!("all well, {} live", words::count(live.len(), "chat"))
             } else {
@@ -147,6 +154,26 @@ fn time_left(left: Duration) -> String {
     match left.as_secs().div_ceil(60) {
         minutes @ 0..=120 => format!(", {minutes} min left"),
         minutes => format!(", {} h left", minutes / 60),
+    }
+}
+
+fn fleet_entries(fleet: FleetLine) -> Menu {
+    match fleet {
+        FleetLine::None => Menu::new(),
+        FleetLine::Offered { chats } => {
+            vec![
+                Entry::Separator,
+                item(Action::RestoreAll, &format!("Restore {}", words::count(chats, "chat"))),
+            ]
+        }
+        FleetLine::UnderWay { back, of, waits } => {
+            let memory = if waits { ", waiting for memory" } else { "" };
+            vec![
+                Entry::Separator,
+                Entry::Text(format!("Bringing chats back: {back} of {of}{memory}")),
+                item(Action::CancelAll, "Cancel"),
+            ]
+        }
     }
 }
 
@@ -244,7 +271,7 @@ mod tests {
     }
 
     fn up(watching: Watching, crashes: Vec<CrashLine>, live: Vec<ChatLine>) -> TrayView {
-        TrayView::Up { watching, crashes, live }
+        TrayView::Up { watching, crashes, live, fleet: FleetLine::None }
     }
 
     fn pause() -> Entry {
@@ -277,6 +304,27 @@ mod tests {
                 ],
             }
         );
+    }
+
+    #[test]
+    fn many_chats_come_back_with_one_click_and_it_can_be_called_off() {
+        for (fleet, expected) in [
+            (FleetLine::None, vec![]),
+            (
+                FleetLine::Offered { chats: 12 },
+                vec![Entry::Separator, item(Action::RestoreAll, "Restore 12 chats")],
+            ),
+            (
+                FleetLine::UnderWay { back: 3, of: 12, waits: true },
+                vec![
+                    Entry::Separator,
+                    text("Bringing chats back: 3 of 12, waiting for memory"),
+                    item(Action::CancelAll, "Cancel"),
+                ],
+            ),
+        ] {
+            assert_eq!(fleet_entries(fleet), expected);
+        }
     }
 
     #[test]

@@ -2,10 +2,16 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use shim_api::{chats::Chat, crashes::Crash, status::Status};
+use shim_api::{
+    chats::Chat,
+    crashes::Crash,
+    fleet::{FleetView, ItemState, State},
+    status::Status,
+};
 use shim_core::{
     chats::{ChatId, ChatState},
     crashes::{CrashKind, InTurn},
+    fleet::OFFERED_FROM,
     time::Timestamp,
 };
 
@@ -19,7 +25,38 @@ pub enum TrayView {
         crashes: Vec<CrashLine>,
         /// Chats with a process behind them, those that wait for the user first.
         live: Vec<ChatLine>,
+        fleet: FleetLine,
     },
+}
+
+/// Many chats at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FleetLine {
+    #[default]
+    None,
+    Offered {
+        chats: usize,
+    },
+    UnderWay {
+        back: usize,
+        of: usize,
+        /// Memory is short.
+        waits: bool,
+    },
+}
+
+impl FleetLine {
+    pub fn of(view: &FleetView) -> Self {
+        match &view.fleet {
+            Some(fleet) if fleet.goes_on() => {
+                let back = fleet.items.iter().filter(|item| matches!(item.state, ItemState::Restored { .. }));
+                let waits = matches!(fleet.state, State::WaitingForMemory { .. });
+                Self::UnderWay { back: back.count(), of: fleet.items.len(), waits }
+            }
+            _ if view.offer.len() >= OFFERED_FROM => Self::Offered { chats: view.offer.len() },
+            _ => Self::None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +81,18 @@ pub struct ChatLine {
     pub state: ChatState,
 }
 
-pub fn view(status: &Status, chats: Vec<Chat>, crashes: Vec<Crash>, now: Timestamp) -> TrayView {
+pub fn view(
+    status: &Status,
+    chats: Vec<Chat>,
+    crashes: Vec<Crash>,
+    fleet: FleetLine,
+    now: Timestamp,
+) -> TrayView {
     let watching = match status.engine.paused_until {
         Some(until) if until > now => Watching::Paused { left: until.since(now) },
         Some(_) | None => Watching::On,
     };
-    TrayView::Up { watching, crashes: crash_lines(crashes, now), live: chat_lines(chats) }
+    TrayView::Up { watching, crashes: crash_lines(crashes, now), live: chat_lines(chats), fleet }
 }
 
 fn crash_lines(crashes: Vec<Crash>, now: Timestamp) -> Vec<CrashLine> {
@@ -121,7 +164,7 @@ mod tests {
             state,
         };
         assert_eq!(
-            view(&status(None), chats, crashes, NOW),
+            view(&status(None), chats, crashes, FleetLine::None, NOW),
             TrayView::Up {
                 watching: Watching::On,
                 crashes: vec![line(3, "new", 2), line(1, "old", 90)],
@@ -131,6 +174,7 @@ mod tests {
                     live("b", ChatState::Working),
                     live("a", ChatState::Idle),
                 ],
+                fleet: FleetLine::None,
             }
         );
     }
@@ -143,8 +187,9 @@ mod tests {
             (Some(NOW), Watching::On),
             (Some(NOW.plus(an_hour)), Watching::Paused { left: an_hour }),
         ] {
-            let expected = TrayView::Up { watching, crashes: Vec::new(), live: Vec::new() };
-            assert_eq!(view(&status(until), Vec::new(), Vec::new(), NOW), expected);
+            let fleet = FleetLine::Offered { chats: 3 };
+            let expected = TrayView::Up { watching, crashes: Vec::new(), live: Vec::new(), fleet };
+            assert_eq!(view(&status(until), Vec::new(), Vec::new(), fleet, NOW), expected);
         }
     }
 }

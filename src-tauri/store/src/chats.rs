@@ -26,6 +26,9 @@ pub struct Launch {
     /// The client's own folder, such as `~/.claude`.
     pub client_home: Option<String>,
     pub cwd: Option<String>,
+    /// Without a terminal.
+    #[serde(default)]
+    pub headless: bool,
 }
 
 impl Batch<'_> {

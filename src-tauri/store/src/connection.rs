@@ -47,6 +47,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/2026-11-21-signals.sql")),
     M::up(include_str!("migrations/2026-11-21-fingerprints.sql")),
     M::up(include_str!("migrations/2026-11-21-checkpoints.sql")),
+    M::up(include_str!("migrations/2026-11-21-policy.sql")),
 ];
 
 /// The version that this program writes.

@@ -10,6 +10,7 @@ mod fingerprints;
 mod homes;
 mod journal;
 mod opencode;
+mod policy;
 mod predictions;
 mod restores;
 mod retention;

@@ -8,6 +8,8 @@ use shim_core::{
     chats::{ChatId, Client, ProcessKey},
     crashes::{CrashKind, InTurn},
     digest::Digest,
+    fleet::{self, Fleet},
+    policy::Memory,
     supervisor::NewCrash,
     time::Timestamp,
 };
@@ -282,6 +284,50 @@ fn dropping_a_chat_gives_its_space_back_and_says_so() {
     assert_eq!(store.read(|store| store.dropped()).unwrap(), [kept]);
     drop(store);
     assert!(std::fs::metadata(folder.path().join("shim.db")).unwrap().len() < 200_000);
+}
+
+#[test]
+fn what_the_policy_remembers_is_there_again_and_does_not_grow_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let chat = |n: i64| ChatId::new(Client::ClaudeCode, &n.to_string());
+    let at = Timestamp::from_ms;
+    let memory = Memory { crashed_at: Some(at(7)), ..Memory::default() };
+    let written = memory.clone();
+    store
+        .write(Urgency::AtOnce, move |store| {
+            (0..1100).try_for_each(|n| store.put_memory(&chat(n), &written, at(n)))?;
+            (0..1100).try_for_each(|n| store.put_moment("boot", &n.to_string()))
+        })
+        .unwrap();
+    let memories = store.read(|store| store.memories()).unwrap();
+    assert_eq!(memories.len(), 1000);
+    assert!(memories.contains(&(chat(1099), memory)) && memories.iter().all(|(id, _)| *id != chat(99)));
+    let moments = store.read(|store| store.moments()).unwrap();
+    assert_eq!((moments.len(), moments.last().map(|moment| moment.2.as_str())), (1000, Some("1099")));
+    let last = moments.last().map(|moment| moment.0).unwrap();
+    store.write(Urgency::AtOnce, move |store| store.drop_moments(last)).unwrap();
+    assert_eq!(store.read(|store| store.moments()).unwrap(), []);
+}
+
+#[test]
+fn the_last_fleet_is_there_again_as_it_stood() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let new = |at| Fleet::new(0, Timestamp::from_ms(at), fleet::Options::default(), Vec::new());
+    let numbers: Vec<_> = (0..60)
+        .map(|at| store.write(Urgency::AtOnce, move |store| store.new_fleet("boot", new(at))).unwrap().id)
+        .collect();
+    let (boot, mut last) = store.read(|store| store.last_fleet()).unwrap().unwrap();
+    assert_eq!((boot.as_str(), Some(&last.id)), ("boot", numbers.last()));
+    last.state = fleet::State::Cancelled;
+    let changed = last.clone();
+    store.write(Urgency::AtOnce, move |store| store.put_fleet(&changed)).unwrap();
+    assert_eq!(store.read(|store| store.last_fleet()).unwrap().unwrap().1, last);
+    drop(store);
+    let connection = Connection::open(folder.path().join("shim.db")).unwrap();
+    let kept: i64 = connection.query_row("SELECT count(*) FROM fleet", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 50);
 }
 
 /// A released schema never changes: a change is a new migration, and this snapshot then shows it.

@@ -43,15 +43,6 @@ predicted: number,
 observed: Share, };
 
 /**
- * One thing that a repair does to the copy.
- */
-export type Change = { 
-/**
- * Of the original, counted from 1; 0 when it is of the whole.
- */
-line: number, did: string, };
-
-/**
  * `<client>:<the client's own id>`, such as `claude-code:22222222-…`.
  */
 export type ChatId = string;
@@ -72,12 +63,7 @@ export type Coefficient = { name: string, value: number, };
 /**
  * What kind of death. The other kinds of the restore contract join with their detectors.
  */
-export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost" | "torn" | "poisoned" | "compaction_deadlock" | "deleted";
-
-/**
- * Who mends it.
- */
-export type Cure = "client" | "repair" | "nobody";
+export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost";
 
 /**
  * One thing that was seen and speaks for the verdict.
@@ -88,26 +74,28 @@ export type Evidence = {
  */
 source: string, says: string, };
 
+export type Fleet = { id: number, begun_at: string, options: Options, state: State, 
 /**
- * One thing that ails a transcript.
+ * The most recent chat first.
  */
-export type Finding = { kind: CrashKind, form: Form, 
-/**
- * Counted from 1; 0 when it is of the whole.
- */
-line: number, says: string, cure: Cure, };
-
-/**
- * How a transcript is ailing at one place.
- */
-export type Form = "empty" | "cut_tail" | "cut" | "nuls" | "glued" | "garbage" | "lost" | "parent_missing" | "circle" | "twice" | "result_missing" | "call_missing" | "misordered" | "bad_call" | "bad_part" | "refused" | "too_long";
+items: Array<Item>, failures_in_a_row: number, };
 
 /**
  * Where in a turn the chat was cut.
  */
 export type InTurn = "none" | "answer" | "tool";
 
-export type Level = "safe" | "warning" | "danger";
+export type Item = { chat: ChatId, crash: number, 
+/**
+ * Memory that it is expected to take, in bytes.
+ */
+needs: number, state: ItemState, };
+
+export type ItemState = { "is": "waiting" } | { "is": "running" } | { "is": "restored", 
+/**
+ * Number of the receipt; null where it was back before its receipt was.
+ */
+receipt: number | null, at: string, } | { "is": "failed", receipt: number | null, why: string, } | { "is": "skipped", receipt: number | null, why: string, };
 
 /**
  * A learned model of one client's chats.
@@ -132,18 +120,14 @@ held_out: Score | null, };
 export type NotEnough = { windows: number, windows_needed: number, crashes: number, crashes_needed: number, };
 
 /**
+ * How the chats are brought back.
+ */
+export type Options = { headless: boolean, then: Then, dry_run: boolean, };
+
+/**
  * What came of a prediction.
  */
 export type Outcome = "crashed" | "survived" | "censored";
-
-/**
- * A signal that lies in a zone.
- */
-export type Reason = { sign: Sign, level: Level, 
-/**
- * For a person: how much it is, and from where on that is too much.
- */
-text: string, };
 
 /**
  * Why a restore was not tried.
@@ -155,16 +139,6 @@ export type Refusal = { reason: RefusalReason,
 message: string, };
 
 export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported";
-
-export type Risk = { level: Level, 
-/**
- * Of a crash within the hour, 0 to 1.
- */
-probability: number, source: Source, 
-/**
- * What lies in a zone, danger first.
- */
-reasons: Array<Reason>, };
 
 /**
  * What a model is held against.
@@ -214,11 +188,6 @@ export type Share = { of: number, count: number, share: number,
 low: number, high: number, };
 
 /**
- * A signal that has zones.
- */
-export type Sign = "context" | "messages" | "age" | "calls" | "failures";
-
-/**
  * One chat's numbers at one moment. A number that is not known is null, never 0.
  */
 export type Signals = { at: string, 
@@ -251,7 +220,7 @@ messages_per_minute: number,
  */
 age_seconds: number | null, 
 /**
- * Seconds that the model has been silent: since it answered or was asked last; while the chat works.
+ * Seconds since the model last answered, while the chat works.
  */
 since_answer_seconds: number | null, 
 /**
@@ -271,8 +240,7 @@ failure_rate: number | null,
  */
 failures_in_a_row: number, 
 /**
- * Kinds of the last errors, the newest first: `overloaded`, `rate_limit` and others, `tool:NAME` for a call
- * that failed.
+ * Kinds of the last errors, the newest first.
  */
 recent_errors: Array<string>, 
 /**
@@ -297,14 +265,15 @@ transcript_growth: number, transcript_bytes: number,
 memory_pressure: number | null, };
 
 /**
- * Where a probability comes from.
- */
-export type Source = "zones" | "model";
-
-/**
  * What a model is to its client.
  */
 export type Standing = "in_use" | "not_taken" | "replaced" | "set_aside";
+
+export type State = { "is": "running" } | { "is": "waiting_for_memory", 
+/**
+ * In bytes.
+ */
+available: number, needed: number, since: string, } | { "is": "done" } | { "is": "cancelled" } | { "is": "stopped", why: string, };
 
 /**
  * One step and its outcome.

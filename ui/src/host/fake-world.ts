@@ -1,6 +1,6 @@
 // A recorded world: chats in each state, crashes with and without receipts. The same for the same `now`.
 
-import type { Chat, Checkpoint, Crash, Entry, EntryKind, Receipt, Status } from '../bindings/api';
+import type { Chat, Checkpoint, Crash, Entry, EntryKind, FleetView, Receipt, Status } from '../bindings/api';
 import type { ChatState, Fingerprint, Step } from '../bindings/core';
 
 export interface World {
@@ -11,7 +11,11 @@ export interface World {
   /** By chat id, oldest first. */
   timelines: Map<string, Entry[]>;
   checkpoints: Map<string, Checkpoint[]>;
+  fleet: FleetView;
 }
+
+/** Of 16 GiB. */
+const MEMORY_AVAILABLE = 9_000_000_000;
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -23,7 +27,7 @@ const HASH_B = '51b8d0aa7e3f42c9960d1e7b8a5f30c412de96b7f48a0c35d9e16072ab4fc8e3
 export const idOf = (n: number) => `claude-code:${String(n).padStart(8, '0')}-5a1e-4c0b-9d2f-7e6a1b3c4d5e`;
 
 export function emptyWorld(now: number): World {
-  return { status: statusAt(now), chats: [], crashes: [], fingerprints: [], timelines: new Map(), checkpoints: new Map() };
+  return { status: statusAt(now), chats: [], crashes: [], fingerprints: [], timelines: new Map(), checkpoints: new Map(), fleet: nothingOffered() };
 }
 
 export function world(now: number): World {
@@ -85,7 +89,11 @@ export function world(now: number): World {
 
   const timelines = new Map(chats.map((each) => [each.id, timeline(each, now)]));
   const checkpoints = new Map(chats.map((each) => [each.id, checkpointsOf(each, now)]));
-  return { status: statusAt(now), chats, crashes: crashesOf(chats, now), fingerprints: fingerprintsAt(now), timelines, checkpoints };
+  return { status: statusAt(now), chats, crashes: crashesOf(chats, now), fingerprints: fingerprintsAt(now), timelines, checkpoints, fleet: nothingOffered() };
+}
+
+function nothingOffered(): FleetView {
+  return { offer: [], fleet: null, memory_available: MEMORY_AVAILABLE };
 }
 
 const ENDED_TITLES = [

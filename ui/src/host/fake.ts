@@ -1,6 +1,7 @@
 // A host that plays a recorded world, remembers each call, and does what a test tells it to.
 
-import type { ApiError, Chat, Checkpoint, Event, Receipt, RestoreRequest, Status } from '../bindings/api';
+import type { ApiError, Chat, Checkpoint, Event, FleetView, Receipt, RestoreRequest, Status } from '../bindings/api';
+import type { Options as FleetOptions } from '../bindings/core';
 import type { Host } from './host';
 import { emptyWorld, receiptOf, world, type World } from './fake-world';
 import { listeners } from './listeners';
@@ -76,6 +77,17 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
       return taken;
     },
     restore: ({ request }) => restore(request),
+    fleet: () => answer('fleet', undefined, () => offered(played)),
+    async begin_fleet(args) {
+      const begun = await answer('begin_fleet', args, () => beginFleet(played, args.options, now));
+      events.tell({ event: 'fleet_changed' });
+      return begun;
+    },
+    async cancel_fleet() {
+      const cancelled = await answer('cancel_fleet', undefined, () => cancelFleet(played));
+      events.tell({ event: 'fleet_changed' });
+      return cancelled;
+    },
     doctor: (args) => answer('doctor', args, () => []),
     search: (args) => answer('search', args, () => []),
     async pause(args) {
@@ -141,6 +153,25 @@ function chatOf(world: World, target: string): Chat {
 
 function counted(world: World): Status {
   return { ...world.status, open_crashes: world.crashes.filter((crash) => !crash.resolved).length };
+}
+
+/** The most recent first; what is being brought back is offered no more. */
+function offered(world: World): FleetView {
+  const goesOn = world.fleet.fleet?.state.is === 'running' || world.fleet.fleet?.state.is === 'waiting_for_memory';
+  const open = world.crashes.filter((crash) => !crash.resolved && !goesOn);
+  const offer = open.map((crash) => ({ chat: crash.chat, crash: crash.id, title: crash.title, needs: 450 * 1024 * 1024 }));
+  return { ...world.fleet, offer };
+}
+
+function beginFleet(world: World, options: FleetOptions, now: number): FleetView {
+  const items = offered(world).offer.map(({ chat, crash, needs }) => ({ chat, crash, needs, state: { is: 'waiting' as const } }));
+  world.fleet.fleet = { id: 1, begun_at: new Date(now).toISOString(), options, state: { is: 'running' }, items, failures_in_a_row: 0 };
+  return offered(world);
+}
+
+function cancelFleet(world: World): FleetView {
+  if (world.fleet.fleet) world.fleet.fleet.state = { is: 'cancelled' };
+  return offered(world);
 }
 
 /** As the contract would: a chat whose folder is gone is refused, every other comes back whole. */

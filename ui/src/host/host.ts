@@ -9,12 +9,13 @@ import type {
   Crash,
   Event,
   Finding,
+  FleetView,
   Hit,
   Receipt,
   RestoreRequest,
   Status,
 } from '../bindings/api';
-import type { Fingerprint } from '../bindings/core';
+import type { Fingerprint, Options } from '../bindings/core';
 
 export type Stop = () => void;
 
@@ -30,6 +31,10 @@ export interface Host {
   checkpoints(args: { target: string }): Promise<Checkpoint[]>;
   take_checkpoint(args: { target: string; note: string | null }): Promise<Checkpoint>;
   restore(args: { request: RestoreRequest }): Promise<Receipt>;
+  /** What many chats could be brought back, and the restore of many that was begun last. */
+  fleet(): Promise<FleetView>;
+  begin_fleet(args: { options: Options }): Promise<FleetView>;
+  cancel_fleet(): Promise<FleetView>;
   doctor(args: { verify: boolean }): Promise<Finding[]>;
   search(args: { text: string }): Promise<Hit[]>;
   /** Null pauses until `resume`. */

@@ -1,6 +1,6 @@
 // What the pages ask for, and which events make each answer stale.
 
-import type { Chat, ChatDetail, Checkpoint, Crash, Event, Status } from '../bindings/api';
+import type { Chat, ChatDetail, Checkpoint, Crash, Event, FleetView, Status } from '../bindings/api';
 import type { Fingerprint } from '../bindings/core';
 import { live, type Live } from './live.svelte';
 
@@ -59,6 +59,14 @@ export function liveFingerprints(): Live<Fingerprint[]> {
   );
 }
 
+export function liveFleet(): Live<FleetView> {
+  return live(
+    (host) => host.fleet(),
+    ({ event }) =>
+      event === 'fleet_changed' || event === 'crash_recorded' || event === 'restore_finished' || event === 'status_changed',
+  );
+}
+
 function concerns(event: Event, chat: string): boolean {
   switch (event.event) {
     case 'chat_changed':
@@ -70,6 +78,7 @@ function concerns(event: Event, chat: string): boolean {
     case 'restore_finished':
       return event.receipt.chat === chat || event.receipt.fork_of === chat;
     case 'status_changed':
+    case 'fleet_changed':
     case 'notice':
     case 'missed':
       return false;

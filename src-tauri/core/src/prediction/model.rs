@@ -137,7 +137,7 @@ pub fn level(probability: f64) -> Level {
 /// Whether a crash of this kind is one that signals could foretell. What the machine, an update or the client's
 /// list did says nothing of the chat.
 pub fn is_foretold(kind: CrashKind) -> bool {
-    matches!(kind, CrashKind::Killed | CrashKind::Exited | CrashKind::Hung)
+    matches!(kind, CrashKind::OutOfMemory | CrashKind::Killed | CrashKind::Exited | CrashKind::Hung)
 }
 
 #[cfg(test)]

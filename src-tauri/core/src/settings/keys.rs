@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Settings, checkpoints, clients, clinic, hangs, journal, restore, signals, watch};
+use super::{Settings, checkpoints, clients, clinic, hangs, journal, policy, restore, signals, watch};
 
 /// A key of the file.
 pub struct Key {
@@ -24,6 +24,7 @@ const GROUPS: &[&[Key]] = &[
     journal::KEYS,
     checkpoints::KEYS,
     restore::KEYS,
+    policy::KEYS,
     signals::KEYS,
     hangs::KEYS,
     clinic::KEYS,

@@ -131,11 +131,7 @@ impl Tally {
             }
             What::CompactionFailed { text } => self.error(kind_of_error(text).to_owned()),
             What::Interrupted | What::CutTurnClosed => self.asked_at = None,
-            What::Command { .. }
-            | What::Compaction
-            | What::CompactionFailed { .. }
-            | What::Title { .. }
-            | What::Other => {}
+            What::Command { .. } | What::Compaction | What::Title { .. } | What::Other => {}
         }
     }
 

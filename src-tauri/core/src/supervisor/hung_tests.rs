@@ -164,3 +164,56 @@ fn a_hung_process_that_took_another_chat_leaves_nothing_open() {
     let event = Event::Left { chat: &chat(), process: &process(7) };
     assert_eq!(tell(&mut supervisor, event), [resolve(), changed()]);
 }
+
+fn asked(supervisor: &mut Supervisor) -> Vec<Effect> {
+    tell(supervisor, Event::RestoreAsked { chat: &chat(), fork: false })
+}
+
+#[test]
+fn what_hangs_is_ended_before_it_is_brought_back_and_what_does_not_hang_is_left_alone() {
+    let mut supervisor = Supervisor::default();
+    alive(&mut supervisor, 7);
+    assert!(matches!(asked(&mut supervisor).as_slice(), [Effect::RefuseRestore { .. }]));
+    hang(&mut supervisor, 7);
+    let begun = Effect::BeginRestore { chat: chat(), ends: vec![process(7)] };
+    assert_eq!(asked(&mut supervisor), [begun]);
+    // It takes its leave in order when asked, and is brought back all the same.
+    assert_eq!(
+        gone(&mut supervisor, 7, Leave::Orderly, &Digest::default()),
+        [ended(7), checkpoint(), changed()]
+    );
+    assert_eq!(supervisor.state(&chat()), ChatState::Crashed);
+}
+
+#[test]
+fn one_that_hangs_beside_one_that_works_is_not_ended() {
+    let mut supervisor = Supervisor::default();
+    alive(&mut supervisor, 7);
+    alive(&mut supervisor, 8);
+    hang(&mut supervisor, 7);
+    assert!(matches!(asked(&mut supervisor).as_slice(), [Effect::RefuseRestore { .. }]));
+}
+
+#[test]
+fn what_its_user_ends_is_no_crash_hung_or_not() {
+    for hangs in [false, true] {
+        let mut supervisor = Supervisor::default();
+        alive(&mut supervisor, 7);
+        if hangs {
+            hang(&mut supervisor, 7);
+        }
+        tell(&mut supervisor, Event::UserEnds { chat: &chat(), process: &process(7), ends: true });
+        assert_eq!(gone(&mut supervisor, 7, Leave::LeftBehind, &open()), [resolve(), changed()]);
+        assert_eq!(supervisor.state(&chat()), ChatState::Ended);
+    }
+    // One that would not end is watched as before.
+    let mut supervisor = Supervisor::default();
+    alive(&mut supervisor, 7);
+    for ends in [true, false] {
+        tell(&mut supervisor, Event::UserEnds { chat: &chat(), process: &process(7), ends });
+    }
+    assert!(matches!(
+        gone(&mut supervisor, 7, Leave::LeftBehind, &open()).first(),
+        Some(Effect::RecordCrash(_))
+    ));
+}

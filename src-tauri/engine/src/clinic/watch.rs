@@ -164,7 +164,7 @@ impl Watch {
 
     fn examine_apart(&mut self, chat: ChatId) {
         let handle = self.handle.clone();
-        self.blocking(move || {
+        self.on_a_thread(move || {
             let examined = chart(&handle, &chat).map(|chart| (examine(&chart.patient()), chart.file.len()));
             match examined {
                 Ok((findings, bytes)) => {

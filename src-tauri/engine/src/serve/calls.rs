@@ -19,9 +19,11 @@ use shim_api::{
     crashes::Crash,
     error::ErrorCode,
     events::Event,
+    fleet::Options,
     restore::RestoreRequest,
     signals::{MINUTES, MINUTES_MAX},
     status::{ClientStatus, EngineStatus, OwnUse, PauseRequest, StateCount, Status},
+    stopping::StopRequest,
     workspace::WorkspaceRequest,
 };
 use shim_core::chats::{ChatId, ChatState, Client};
@@ -35,9 +37,9 @@ use super::{
 };
 use crate::{
     clients::{self, ClientHome, ports},
-    clinic, doctor, prediction, processes, restore,
+    clinic, doctor, fleet, prediction, processes, restore,
     run::Handle,
-    search, signals,
+    search, signals, stopping,
     sweep::shown,
     timeline, views, workspace,
 };
@@ -61,6 +63,10 @@ pub fn router(context: Engine) -> Router {
         .route("/examine", get(examine_chat))
         .route("/repair", post(repair_chat))
         .route("/undelete", post(undelete_chat))
+        .route("/chat/stop", post(stop_chat))
+        .route("/fleet", get(fleet_now).post(begin_fleet))
+        .route("/fleet/cancel", post(cancel_fleet))
+        .route("/fleet/receipts", get(fleet_receipts))
         .route("/export", get(export))
         .route("/search", get(search_all))
         .route("/prediction", get(prediction_report))
@@ -299,6 +305,26 @@ async fn repair_chat(State(context): State<Engine>, Json(request): Json<RepairRe
 
 async fn undelete_chat(State(context): State<Engine>, Json(request): Json<UndeleteRequest>) -> Response {
     blocking(context.handle, move |handle| clinic::undelete(handle, &request)).await
+}
+
+async fn stop_chat(State(context): State<Engine>, Json(request): Json<StopRequest>) -> Response {
+    blocking(context.handle, move |handle| stopping::stop(handle, &request)).await
+}
+
+async fn fleet_now(State(context): State<Engine>) -> Response {
+    blocking(context.handle, fleet::view).await
+}
+
+async fn begin_fleet(State(context): State<Engine>, Json(options): Json<Options>) -> Response {
+    blocking(context.handle, move |handle| fleet::begin(handle, options)).await
+}
+
+async fn cancel_fleet(State(context): State<Engine>) -> Response {
+    blocking(context.handle, fleet::cancel).await
+}
+
+async fn fleet_receipts(State(context): State<Engine>) -> Response {
+    blocking(context.handle, fleet::receipts).await
 }
 
 /// Streams a transcript's bytes as they are journaled.

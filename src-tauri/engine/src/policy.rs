@@ -1,0 +1,265 @@
+//! Carries out what the policy decided: automatic restores on threads of their own, and what the user is told.
+//! An engine that lives for one command does nothing by itself.
+
+use std::time::Duration;
+
+use shim_api::{
+    ApiError,
+    events::Event as Told,
+    restore::{Receipt, RestoreRequest, Step},
+};
+use shim_core::{
+    chats::{ChatId, Client},
+    crashes::CrashKind,
+    policy::{Came, Crashed, Effect, Event, Memory, freeze},
+    restore::{RefusalReason, Then},
+};
+use shim_store::{CrashRow, Urgency};
+
+use crate::{
+    clients::port,
+    processes::{self, Liveness, probe},
+    restore,
+    run::{Handle, Watch, now},
+    views,
+};
+
+/// The watch acts by itself at most so often.
+const ACT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Who is at the head of the session that a chat's process runs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Head {
+    #[default]
+    Unknown,
+    /// The process itself: nobody is left to tell whether its window was closed.
+    Itself,
+    /// A shell, most times.
+    Other(shim_core::chats::ProcessKey),
+}
+
+impl Head {
+    pub fn of(pid: u32) -> Self {
+        match processes::session_head(pid) {
+            Some(head) if head.pid == pid => Self::Itself,
+            Some(head) => Self::Other(head),
+            None => Self::Unknown,
+        }
+    }
+}
+
+impl Watch {
+    /// Asks the policy, and carries out what it decides.
+    pub fn decide_policy(&mut self, event: Event) {
+        let effects = self.policy.handle(event, now());
+        let acts = effects.iter().any(|effect| matches!(effect, Effect::Restore { .. }));
+        let mut kept = true;
+        for effect in effects {
+            match effect {
+                Effect::Remember { chat, memory } => kept &= self.remember(chat, memory, acts),
+                // What could not be written down is not done.
+                Effect::Restore { chat, .. } if !kept => {
+                    self.policy_ended(&chat, Came::TurnedAway(None), String::new())
+                }
+                Effect::Restore { chat, crash, why } => self.restore_by_itself(chat, crash, why),
+                Effect::WouldRestore { chat, why, .. } => {
+                    self.tell_of(
+                        &chat,
+                        "SHIM would restore",
+                        format!("{why}. policy.dry_run is on: nothing was done."),
+                    );
+                }
+                Effect::Ask { chat, why, .. } => {
+                    self.tell_of(
+                        &chat,
+                        "SHIM asks before it restores",
+                        format!("It is not restored by itself: {why}."),
+                    );
+                }
+            }
+        }
+    }
+
+    /// What is acted upon is on disk first; all else follows with what is written next.
+    fn remember(&mut self, chat: ChatId, memory: Memory, at_once: bool) -> bool {
+        let (store, at) = (&self.home.store, now());
+        if !at_once {
+            let said = |result: Result<(), shim_store::StoreError>| {
+                if let Err(error) = result {
+                    tracing::warn!("what the policy remembers could not be kept: {error}");
+                }
+            };
+            store.submit(Urgency::Gathered, move |store| store.put_memory(&chat, &memory, at), said);
+            return true;
+        }
+        let written = store.write(Urgency::AtOnce, move |store| store.put_memory(&chat, &memory, at));
+        match written {
+            Ok(()) => true,
+            Err(error) => {
+                self.warn(error.to_string());
+                false
+            }
+        }
+    }
+
+    /// A crash was recorded.
+    pub fn policy_hears(&mut self, row: &CrashRow) {
+        self.died.push_back((row.id, row.happened_at));
+        if self.died.len() > freeze::HELD_MAX {
+            self.died.pop_front();
+        }
+        let took = self.readings.get(&row.chat).map(|reading| reading.tree_rss_bytes);
+        if let Some(known) = self.chats.get_mut(&row.chat) {
+            known.took_bytes = took.or(known.took_bytes);
+        }
+        if row.chat.client() == Client::ClaudeDesktop {
+            return;
+        }
+        let crashed = Crashed {
+            chat: row.chat.clone(),
+            crash: row.id,
+            kind: row.kind,
+            closed: self.was_closed(&row.chat, row.kind),
+            happened_at: row.happened_at,
+        };
+        self.decide_policy(Event::Crashed(crashed));
+    }
+
+    /// Whether the window of a chat's process was closed under it. Where its end cannot be told from that, it counts
+    /// as closed: what its user closed stays closed.
+    fn was_closed(&self, chat: &ChatId, kind: CrashKind) -> bool {
+        let Some(known) = self.chats.get(chat).filter(|_| kind != CrashKind::Hung) else { return false };
+        match &known.head {
+            Head::Unknown => false,
+            Head::Itself => kind == CrashKind::Exited || !port(chat.client()).keeps_registry(),
+            Head::Other(head) => probe(head) != Liveness::Alive,
+        }
+    }
+
+    /// How long the watch may sleep without missing something that is due.
+    pub fn time_to_act(&self) -> Duration {
+        let of_policy =
+            self.policy.next_due().filter(|_| !self.embedded).map(|due| due.since(now()).max(ACT_PAUSE));
+        let of_fleet = self.fleet_goes_on().then_some(ACT_PAUSE);
+        of_policy.into_iter().chain(of_fleet).min().unwrap_or(Duration::MAX)
+    }
+
+    /// What is due now. Called often, and cheap when nothing is.
+    pub fn act(&mut self) {
+        if let Some(effect) = self.freeze.handle(freeze::Event::Tick, now()) {
+            self.carry_out_freeze(effect);
+        }
+        self.look_after_fleet();
+        let may_act = !self.embedded && !self.is_paused() && self.sweeps > 0;
+        if may_act && self.policy.next_due().is_some_and(|due| due <= now()) {
+            self.decide_policy(Event::Tick);
+        }
+    }
+
+    fn restore_by_itself(&mut self, chat: ChatId, crash: i64, why: String) {
+        let row = self.home.store.read(|store| store.crash(crash)).ok().flatten();
+        let Some(row) = row.filter(|row| !row.resolved) else {
+            return self.policy_ended(&chat, Came::Back, "it goes on already".to_owned());
+        };
+        if self.was_closed(&chat, row.kind) {
+            self.policy_ended(&chat, Came::Back, String::new());
+            return self.decide_policy(Event::UserStopped { chat });
+        }
+        if let Some(limit) = self.limit_of(&chat) {
+            let came = Came::TurnedAway(Some(RefusalReason::Limit));
+            return self.policy_ended(
+                &chat,
+                came,
+                format!("it waits for its usage limit: {}", limit.message),
+            );
+        }
+        tracing::info!(%chat, crash, "restored by itself: {why}");
+        let headless = self.is_headless(&chat);
+        let then = self.policy.rules().then;
+        let request = request_of(crash, headless, then, false);
+        let why = Step { step: "policy".to_owned(), ok: true, detail: format!("begun by itself: {why}") };
+        let handle = self.handle.clone();
+        self.on_a_thread(move || {
+            let answer = restore::restore_because(&handle, &request, Some(why));
+            let _ = handle.call(move |watch| watch.restored_by_itself(&chat, answer));
+        });
+    }
+
+    fn restored_by_itself(&mut self, chat: &ChatId, answer: Result<Receipt, ApiError>) {
+        let (came, why) = came_of(&answer);
+        if came == Came::Back {
+            self.tell_of(chat, "SHIM restored", "It had crashed, and was restored by itself.".to_owned());
+        }
+        self.policy_ended(chat, came, why);
+    }
+
+    fn policy_ended(&mut self, chat: &ChatId, came: Came, why: String) {
+        self.decide_policy(Event::Ended { chat: chat.clone(), came, why });
+    }
+
+    /// Automatic restores that were under way when the engine before this one ended. None is begun a second time that
+    /// may have started something.
+    pub fn settle_begun(&mut self) {
+        for (chat, crash) in self.policy.begun() {
+            let alive = !self.supervisor.possible_processes(&chat).is_empty();
+            let came = match (alive, self.was_started(&chat, crash)) {
+                (true, _) => Came::Back,
+                (false, true) => Came::Failed,
+                (false, false) => Came::TurnedAway(None),
+            };
+            self.policy_ended(&chat, came, "the engine ended while it was being restored".to_owned());
+        }
+    }
+
+    /// Whether the last restore of a crash had started a process.
+    pub fn was_started(&self, chat: &ChatId, crash: i64) -> bool {
+        let restores = self.home.store.read(|store| store.restores(chat)).unwrap_or_default();
+        restores.iter().rev().find(|row| row.crash == Some(crash)).is_some_and(|row| row.started)
+    }
+
+    /// Whether nobody sat before the chat: it was started without a terminal.
+    pub fn is_headless(&self, chat: &ChatId) -> bool {
+        let Some(known) = self.chats.get(chat) else { return false };
+        match &known.started {
+            Some(started) => crate::launch::is_headless(chat.client(), &started.arguments),
+            None => known.launch.headless,
+        }
+    }
+
+    fn tell_of(&self, chat: &ChatId, title: &str, body: String) {
+        let name = self.chats.get(chat).map_or_else(|| chat.to_string(), |known| views::title(chat, known));
+        tracing::info!(%chat, "{title}: {body}");
+        self.handle.tell(Told::Notice { title: format!("{title}: {name}"), body });
+    }
+}
+
+pub fn request_of(crash: i64, headless: bool, then: Then, dry_run: bool) -> RestoreRequest {
+    RestoreRequest { target: crash.to_string(), checkpoint: None, headless, then, dry_run }
+}
+
+/// What a restore came to, and why where the chat is not back.
+pub fn came_of(answer: &Result<Receipt, ApiError>) -> (Came, String) {
+    let receipt = match answer {
+        Ok(receipt) => receipt,
+        Err(error) => return (Came::TurnedAway(None), error.message.clone()),
+    };
+    let failed = receipt.steps.iter().find(|step| !step.ok).map(|step| step.detail.clone());
+    let why = receipt.refused.as_ref().map(|refusal| refusal.message.clone()).or(failed).unwrap_or_default();
+    let started = receipt.steps.iter().any(|step| step.step == "start" && step.ok);
+    let came = match (&receipt.refused, receipt.ok, started) {
+        (_, true, _) => Came::Back,
+        (Some(refusal), false, false) => Came::TurnedAway(Some(refusal.reason)),
+        (None, false, false) => Came::TurnedAway(None),
+        (_, false, true) => Came::Failed,
+    };
+    (came, why)
+}
+
+/// The policy over what was remembered, as an engine starts.
+pub fn open(handle: &Handle) -> Result<shim_core::policy::Policy, shim_store::StoreError> {
+    let mut policy = shim_core::policy::Policy::new(handle.home.settings.policy.clone());
+    for (chat, memory) in handle.home.store.read(|store| store.memories())? {
+        policy.recall(chat, memory);
+    }
+    Ok(policy)
+}

@@ -1,0 +1,55 @@
+//! Restoring a chat whose client hangs: first it is looked whether the restore would go through, then what hangs is
+//! ended with all that it started, then the restore goes its way.
+
+use shim_api::restore::{Receipt, Step};
+use shim_core::{
+    chats::{ChatId, ProcessKey},
+    restore::{Job, Outcome, Refusal, RefusalReason, StepFailed},
+};
+
+use super::{Work, empty_receipt, look_up, refused, store_receipt, where_cut};
+use crate::stopping;
+
+impl Work<'_> {
+    pub(super) fn end_hung_and_carry_out(&mut self, chat: &ChatId, ends: &[ProcessKey]) -> Outcome {
+        self.ending = ends.iter().map(|process| process.pid).collect();
+        let rehearsed = self.carry_out_job(Job { dry_run: true, ..self.job.clone() });
+        if rehearsed.refused.is_some() {
+            return rehearsed;
+        }
+        let (handle, number, crash, dry_run) =
+            (self.handle, self.number, self.subject.crash, self.job.dry_run);
+        let note = |text: &str| {
+            let step = Step { step: "ask_to_end".to_owned(), ok: false, detail: text.to_owned() };
+            let note =
+                Receipt { id: number, crash, steps: vec![step], ..empty_receipt(chat.clone(), dry_run) };
+            store_receipt(handle, &note).map_err(|error| StepFailed(error.message))
+        };
+        let stopped = stopping::end(handle, chat, ends, dry_run, note);
+        if !stopped.ok {
+            let message = "what hangs could not be ended; see the steps".to_owned();
+            let refusal = Refusal { reason: RefusalReason::StillAlive, message };
+            return Outcome { steps: stopped.steps, ..refused("ask_to_end", refusal) };
+        }
+        let mut outcome = if dry_run { rehearsed } else { self.carry_out_anew(chat) };
+        outcome.steps.splice(0..0, stopped.steps);
+        outcome
+    }
+
+    /// A client that is asked to end may write until it has.
+    fn carry_out_anew(&mut self, chat: &ChatId) -> Outcome {
+        self.ending = Vec::new();
+        let settled = look_up(self.handle, chat, self.subject.crash).and_then(|subject| {
+            let cut = where_cut(self.handle, chat, &subject, None)?;
+            Ok((subject, cut))
+        });
+        match settled {
+            Ok((subject, (in_turn, in_flight))) => {
+                self.subject = subject;
+                (self.job.in_turn, self.job.in_flight) = (in_turn, in_flight);
+                self.carry_out()
+            }
+            Err(error) => self.unprovable(&error),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What SHIM does by itself after a real client's death, and what its user's word is worth against it.
+
+use serde_json::{Value, json};
+use shim_standin::client::{Headless, Signal, Start, is_alive, send, wait};
+
+use crate::world::{WAIT, World, id};
+
+const SLOW_ANSWER: &str = "@@slow 2000 0.1 1";
+/// Restored at once, and one after the other without much of a pause.
+const ONCE: &str = "policy.auto_restore = \"once\"\npolicy.delay_seconds = 0\npolicy.apart_seconds = 1";
+
+fn world(settings: &str) -> World {
+    let mut world = World::without_shim();
+    world.settings(settings);
+    world.start_shim();
+    world
+}
+
+/// A chat that streams an answer.
+fn answering(world: &World, project: &str) -> Headless {
+    let start = Start::new(world.home.project(project).unwrap(), SLOW_ANSWER);
+    let chat = Headless::start(&world.home, &start).unwrap();
+    chat.wait_for_words(WAIT, 3).unwrap();
+    world.wait_for_state(&chat.session_id, "working");
+    chat
+}
+
+/// Waits until the engine has said so.
+#[track_caller]
+fn says(world: &World, words: &str) {
+    let said = wait(WAIT, words, || world.whole_log().contains(words).then_some(()));
+    said.unwrap_or_else(|error| panic!("{error}\n{}", world.log()));
+}
+
+/// Waits until one process that is not `dead` stands behind the chat, and gives it.
+#[track_caller]
+fn comes_back(world: &World, session_id: &str, dead: u32) -> u32 {
+    let back = wait(WAIT, "the chat to come back", || {
+        let on = world.home.clients_on(session_id);
+        let crash = world.crashes_of(session_id).into_iter().next();
+        let has_receipt = crash.is_some_and(|crash| crash["restore"]["ok"] == true);
+        on.first().copied().filter(|pid| has_receipt && on.len() == 1 && *pid != dead)
+    });
+    back.unwrap_or_else(|error| panic!("{error}\n{}", world.log()))
+}
+
+#[test]
+fn a_chat_that_dies_comes_back_by_itself_once_and_then_it_is_asked() {
+    let world = world(ONCE);
+    let mut chat = answering(&world, "p");
+    let (session_id, first) = (chat.session_id.clone(), chat.pid());
+    chat.kill().unwrap();
+    let second = comes_back(&world, &session_id, first);
+    let crash = world.crashes_of(&session_id).remove(0);
+    let receipt = &crash["restore"];
+    assert_eq!(
+        (&receipt["processes"], &receipt["turns_lost"], &crash["resolved"]),
+        (&json!(1), &json!(0), &json!(true))
+    );
+    assert_eq!(receipt["steps"][0]["step"], "policy", "the receipt says that nobody asked: {receipt}");
+    send(second, Signal::KILL);
+    says(&world, "It is not restored by itself: it crashed again");
+    assert_eq!(world.crashes_of(&session_id).len(), 2);
+    assert_eq!(world.home.clients_on(&session_id), Vec::<u32>::new());
+    assert_eq!(world.crashes_of(&session_id)[0]["restore"], Value::Null);
+    // The user's own click is another matter.
+    assert_eq!(world.restore(&session_id, &["--headless"])["ok"], true);
+}
+
+/// What was asked is remembered by the next engine.
+#[test]
+fn an_engine_that_dies_forgets_nothing_of_it() {
+    let mut world = world(ONCE);
+    let mut chat = answering(&world, "p");
+    let session_id = chat.session_id.clone();
+    chat.kill().unwrap();
+    let second = comes_back(&world, &session_id, chat.pid());
+    world.kill_shim();
+    send(second, Signal::KILL);
+    world.start_shim();
+    says(&world, "It is not restored by itself: it crashed again");
+    assert_eq!(world.home.clients_on(&session_id), Vec::<u32>::new());
+}
+
+#[test]
+fn what_its_user_interrupts_or_stops_stays_as_it_is_while_others_come_back() {
+    let world = world(ONCE);
+    let mut interrupted = answering(&world, "a");
+    interrupted.signal(Signal::INT);
+    interrupted.wait_for_exit(WAIT).unwrap();
+    world.wait_for_state(&interrupted.session_id, "ended");
+    let mut stopped = answering(&world, "b");
+    let receipt = world.json(&["stop", &id(&stopped.session_id), "--yes"]);
+    assert_eq!(receipt["ok"], true, "{receipt}");
+    stopped.wait_for_exit(WAIT).unwrap();
+    world.wait_for_state(&stopped.session_id, "ended");
+    let mut killed = answering(&world, "c");
+    killed.kill().unwrap();
+    comes_back(&world, &killed.session_id, killed.pid());
+    for chat in [&interrupted, &stopped] {
+        assert_eq!(world.crashes_of(&chat.session_id), Vec::<Value>::new(), "its user's hand is no crash");
+        assert_eq!(world.home.clients_on(&chat.session_id), Vec::<u32>::new());
+    }
+}
+
+/// One that takes no notice of being asked, and what it started, tools that would outlive it among them.
+#[test]
+fn a_stop_ends_the_whole_tree_and_is_shown_before_it_is_done() {
+    let world = world("stop.grace_seconds = 1");
+    let cwd = world.home.project("p").unwrap();
+    let script = "@@tool Bash {\"command\": \"echo begin > b.txt; sleep 600; echo end > e.txt\"}";
+    let mut chat = Headless::start(&world.home, &Start::new(&cwd, script)).unwrap();
+    wait(WAIT, "the tool to wait", || (cwd.join("b.txt").exists() && world.sleeps()).then_some(())).unwrap();
+    world.wait_for_state(&chat.session_id, "working");
+    let tools = world.home.tools_of(&chat.session_id);
+    chat.signal(Signal::STOP);
+    let target = id(&chat.session_id);
+    let refused = world.shim(&["stop", &target]);
+    assert_eq!(refused.status.code(), Some(1), "nobody is there to be asked: {refused:?}");
+    let rehearsed = world.json(&["stop", &target, "--dry-run"]);
+    let pids: Vec<u32> = serde_json::from_value(rehearsed["pids"].clone()).unwrap();
+    assert!(pids.contains(&chat.pid()) && tools.iter().all(|tool| pids.contains(&tool.pid)), "{rehearsed}");
+    assert!(is_alive(chat.pid()) && world.home.tools_of(&chat.session_id) == tools, "nothing was ended yet");
+    let stopped = world.json(&["stop", &target, "--yes"]);
+    let steps: Vec<_> =
+        stopped["steps"].as_array().unwrap().iter().map(|step| (&step["step"], &step["ok"])).collect();
+    assert_eq!(stopped["ok"], true, "{stopped}");
+    assert_eq!(json!(steps), json!([["ask_to_end", true], ["force", true], ["confirm_dead", true]]));
+    chat.wait_for_exit(WAIT).unwrap();
+    assert!(world.home.tools_of(&chat.session_id).is_empty() && !cwd.join("e.txt").exists());
+    world.wait_for_state(&chat.session_id, "ended");
+    assert_eq!(world.crashes_of(&chat.session_id), Vec::<Value>::new());
+}
+
+#[test]
+fn a_rehearsal_of_the_policy_says_what_it_would_do_and_does_nothing() {
+    let world = world(&format!("{ONCE}\npolicy.dry_run = true"));
+    let mut chat = answering(&world, "p");
+    let asked = world.asked();
+    chat.kill().unwrap();
+    says(&world, "SHIM would restore");
+    world.wait_for_state(&chat.session_id, "crashed");
+    assert_eq!((world.home.clients_on(&chat.session_id), world.asked()), (Vec::new(), asked));
+    assert_eq!(world.wait_for_crash(&chat.session_id)["restore"], Value::Null);
+}
+
+#[test]
+fn nothing_comes_back_by_itself_unless_its_user_said_so() {
+    let world = world("policy.delay_seconds = 0");
+    let mut chat = answering(&world, "p");
+    chat.kill().unwrap();
+    world.wait_for_crash(&chat.session_id);
+    // A second chat's whole life passes meanwhile.
+    world.finished_chat(&world.home.project("q").unwrap(), "@@text done");
+    assert_eq!(world.home.clients_on(&chat.session_id), Vec::<u32>::new());
+    assert_eq!(world.chat(&chat.session_id)["state"], "crashed");
+}
