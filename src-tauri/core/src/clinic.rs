@@ -79,7 +79,7 @@ pub enum Cure {
 
 /// One thing that ails a transcript.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "Ailment")]
 pub struct Finding {
     pub kind: CrashKind,
     pub form: Form,
@@ -92,7 +92,7 @@ pub struct Finding {
 
 /// One thing that a repair does to the copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "Mend")]
 pub struct Change {
     /// Of the original, counted from 1; 0 when it is of the whole.
     #[ts(type = "number")]

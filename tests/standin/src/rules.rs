@@ -94,7 +94,7 @@ fn part_wrong(at: usize, message: &Merged) -> Option<String> {
             "tool_use" if !is_name(part["name"].as_str().unwrap_or_default()) => {
                 Some(format!("{place}.tool_use.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"))
             }
-            "image" if part["source"]["data"].as_str().is_some_and(|data| data.len() > IMAGE_BYTES_MAX) => {
+            "image" if part.pointer("/source/data").and_then(Value::as_str).is_some_and(|data| data.len() > IMAGE_BYTES_MAX) => {
                 Some(format!("{place}.image.source.base64: image exceeds 5 MB maximum"))
             }
             _ => None,
