@@ -22,6 +22,7 @@ mod mcp;
 mod opencode;
 mod receipts;
 mod refusals;
+mod signals;
 mod states;
 mod workspace;
 mod world;

@@ -17,7 +17,7 @@ use shim_core::{
     checkpoints::{Trigger, snapshots::SnapshotState},
 };
 
-use crate::print;
+use crate::{print, signals};
 
 pub fn chats(
     engine: &Engine,
@@ -61,6 +61,9 @@ pub fn chat(engine: &Engine, id: &str, limit: u32, json: bool) -> anyhow::Result
     say!("{}\n{}  {}  {} turns, {} tokens", chat.title, chat.id, chat.state.name(), chat.turns, chat.tokens);
     if let Some(cwd) = &chat.cwd {
         say!("in {cwd}");
+    }
+    if chat.risk.is_some() {
+        signals::summary(&engine.signals(chat.id.as_str(), 1)?);
     }
     if detail.earlier > 0 {
         say!("({} earlier entries; --limit shows more)", detail.earlier);

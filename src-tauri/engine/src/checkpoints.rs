@@ -76,16 +76,12 @@ impl Watch {
         self.checkpoints.plans.retain(|chat, plan| !plan.is_at_rest() || supervisor.state(chat).is_live());
     }
 
-    /// Tool calls since the chat's last checkpoint.
-    pub fn calls_since_checkpoint(&self, chat: &ChatId) -> u64 {
-        self.checkpoints.plans.get(chat).map_or(0, Planner::calls)
-    }
-
     fn plan(&mut self, chat: &ChatId, event: Event<'_>) {
         for Effect::Take(due) in self.decide_checkpoint(chat, event) {
             let since = Instant::now();
             if let Some(checkpoint) = self.checkpoint_here(chat, due) {
                 self.submit(checkpoint, since);
+                self.calls_are_safe(chat);
             }
         }
     }
@@ -194,6 +190,7 @@ impl Watch {
                 "the checkpoint was written and cannot be read back; run `shim doctor --verify`",
             )
         })?;
+        self.calls_are_safe(chat);
         row.took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.took.push((row.id, row.took_us));
         self.handle.tell(shim_api::events::Event::CheckpointTaken { chat: chat.clone(), checkpoint: row.id });

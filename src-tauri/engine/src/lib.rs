@@ -21,6 +21,7 @@ mod rows;
 mod run;
 mod search;
 mod serve;
+mod signals;
 mod snapshots;
 mod sweep;
 mod terminal;

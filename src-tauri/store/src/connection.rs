@@ -43,6 +43,7 @@ const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/2026-11-21-first.sql")),
     M::up(include_str!("migrations/2026-11-21-hangs.sql")),
+    M::up(include_str!("migrations/2026-11-21-signals.sql")),
     M::up(include_str!("migrations/2026-11-21-checkpoints.sql")),
 ];
 

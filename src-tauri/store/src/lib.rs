@@ -10,6 +10,7 @@ mod journal;
 mod opencode;
 mod restores;
 mod retention;
+mod signals;
 mod snapshots;
 mod writer;
 
@@ -21,6 +22,7 @@ pub use journal::{CHUNK_BYTES_MAX, Damage, Generation, Piece, Stream, StreamId, 
 pub use opencode::{Opencode, OpencodeError, Session as OpencodeSession, Stamp as OpencodeStamp};
 pub use restores::RestoreRow;
 pub use retention::Dropped;
+pub use signals::SignalCaps;
 pub use snapshots::{NewSnapshot, Outcome, SnapshotRow};
 pub use writer::{Batch, Urgency};
 

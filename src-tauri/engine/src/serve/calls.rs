@@ -19,6 +19,7 @@ use shim_api::{
     error::ErrorCode,
     events::Event,
     restore::RestoreRequest,
+    signals::{MINUTES, MINUTES_MAX},
     status::{ClientStatus, EngineStatus, OwnUse, PauseRequest, StateCount, Status},
     workspace::WorkspaceRequest,
 };
@@ -35,7 +36,7 @@ use crate::{
     clients::{self, ClientHome, ports},
     doctor, processes, restore,
     run::Handle,
-    search,
+    search, signals,
     sweep::shown,
     timeline, views, workspace,
 };
@@ -51,6 +52,7 @@ pub fn router(context: Engine) -> Router {
         .route("/chats", get(chats))
         .route("/chat", get(chat))
         .route("/crashes", get(crashes))
+        .route("/signals", get(signals_of_chat))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
         .route("/workspace", get(workspace).post(put_workspace_back))
         .route("/restore", post(restore_chat))
@@ -70,6 +72,7 @@ struct Target {
     target: String,
     limit: Option<usize>,
     checkpoint: Option<i64>,
+    minutes: Option<u64>,
 }
 
 /// Runs what blocks off the listener's threads.
@@ -200,6 +203,19 @@ async fn checkpoints(State(context): State<Engine>, Query(query): Query<Target>)
         let chat = restore::find_chat(handle, &query.target)?;
         let rows = handle.home.store.read(|store| store.checkpoints(&chat)).map_err(views::store_error)?;
         Ok(rows.into_iter().map(views::checkpoint).collect::<Vec<_>>())
+    })
+    .await
+}
+
+async fn signals_of_chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    let minutes = query.minutes.unwrap_or(MINUTES);
+    if !(1..=MINUTES_MAX).contains(&minutes) {
+        let message = format!("`minutes` is a whole number from 1 to {MINUTES_MAX}");
+        return answer(ApiError::new(ErrorCode::BadRequest, message));
+    }
+    blocking(context.handle, move |handle| {
+        let chat = restore::find_chat(handle, &query.target)?;
+        signals::of_chat(handle, &chat, minutes)
     })
     .await
 }
