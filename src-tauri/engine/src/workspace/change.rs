@@ -164,6 +164,7 @@ fn clear_folder(path: &Path) {
     let _ = fs::remove_dir(path);
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "change_tests.rs"]
 mod tests;
