@@ -233,7 +233,7 @@ fn in_place(
         snapshot.outcome.left_out.iter().chain(&present.left_out).map(|file| file.path.as_str()).collect();
     let is_kept = |one: &Differs| !one.is_repository && !out.contains(&*String::from_utf8_lossy(&one.name));
     let (differs, left): (Vec<_>, Vec<_>) = differs.into_iter().partition(is_kept);
-    change::refuse_what_would_be_lost(&top, &differs).map_err(refused)?;
+    change::refuse_what_would_be_lost(&top, &differs).map_err(|lost| refused(lost.to_string()))?;
     if !request.dry_run {
         let index = handle.home.path.join(snapshots::FOLDER).join(format!("put-{}.index", snapshot.id));
         let git = Git::new(&top, PUT_TIME_MAX, &never).with_index(&index);

@@ -43,8 +43,8 @@ const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/2026-11-21-first.sql")),
     M::up(include_str!("migrations/2026-11-21-hangs.sql")),
-    M::up(include_str!("migrations/2026-11-21-predictions.sql")),
     M::up(include_str!("migrations/2026-11-21-signals.sql")),
+    M::up(include_str!("migrations/2026-11-21-predictions.sql")),
     M::up(include_str!("migrations/2026-11-21-fingerprints.sql")),
     M::up(include_str!("migrations/2026-11-21-checkpoints.sql")),
     M::up(include_str!("migrations/2026-11-21-policy.sql")),

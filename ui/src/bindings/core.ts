@@ -74,28 +74,34 @@ export type Evidence = {
  */
 source: string, says: string, };
 
-export type Fleet = { id: number, begun_at: string, options: Options, state: State, 
-/**
- * The most recent chat first.
- */
-items: Array<Item>, failures_in_a_row: number, };
-
 /**
  * Where in a turn the chat was cut.
  */
 export type InTurn = "none" | "answer" | "tool";
 
-export type Item = { chat: ChatId, crash: number, 
 /**
- * Memory that it is expected to take, in bytes.
+ * What a snapshot does not hold.
  */
-needs: number, state: ItemState, };
+export type LeftOut = { 
+/**
+ * From the top of the repository.
+ */
+path: string, why: WhyLeftOut, bytes: number, };
 
-export type ItemState = { "is": "waiting" } | { "is": "running" } | { "is": "restored", 
+export type Level = "safe" | "warning" | "danger";
+
 /**
- * Number of the receipt; null where it was back before its receipt was.
+ * A file that the chat's tools wrote, where no repository holds it.
  */
-receipt: number | null, at: string, } | { "is": "failed", receipt: number | null, why: string, } | { "is": "skipped", receipt: number | null, why: string, };
+export type Listed = { path: string, 
+/**
+ * Null: it was not there.
+ */
+bytes: number | null, 
+/**
+ * In hexadecimal; null where it was not there, too large or no ordinary file.
+ */
+sha256: string | null, };
 
 /**
  * A learned model of one client's chats.
@@ -120,14 +126,18 @@ held_out: Score | null, };
 export type NotEnough = { windows: number, windows_needed: number, crashes: number, crashes_needed: number, };
 
 /**
- * How the chats are brought back.
- */
-export type Options = { headless: boolean, then: Then, dry_run: boolean, };
-
-/**
  * What came of a prediction.
  */
 export type Outcome = "crashed" | "survived" | "censored";
+
+/**
+ * A signal that lies in a zone.
+ */
+export type Reason = { sign: Sign, level: Level, 
+/**
+ * For a person: how much it is, and from where on that is too much.
+ */
+text: string, };
 
 /**
  * Why a restore was not tried.
@@ -139,6 +149,16 @@ export type Refusal = { reason: RefusalReason,
 message: string, };
 
 export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported";
+
+export type Risk = { level: Level, 
+/**
+ * Of a crash within the hour, 0 to 1.
+ */
+probability: number, source: Source, 
+/**
+ * What lies in a zone, danger first.
+ */
+reasons: Array<Reason>, };
 
 /**
  * What a model is held against.
@@ -188,6 +208,11 @@ export type Share = { of: number, count: number, share: number,
 low: number, high: number, };
 
 /**
+ * A signal that has zones.
+ */
+export type Sign = "context" | "messages" | "age" | "calls" | "failures";
+
+/**
  * One chat's numbers at one moment. A number that is not known is null, never 0.
  */
 export type Signals = { at: string, 
@@ -220,7 +245,7 @@ messages_per_minute: number,
  */
 age_seconds: number | null, 
 /**
- * Seconds since the model last answered, while the chat works.
+ * Seconds that the model has been silent: since it answered or was asked last; while the chat works.
  */
 since_answer_seconds: number | null, 
 /**
@@ -240,7 +265,8 @@ failure_rate: number | null,
  */
 failures_in_a_row: number, 
 /**
- * Kinds of the last errors, the newest first.
+ * Kinds of the last errors, the newest first: `overloaded`, `rate_limit` and others, `tool:NAME` for a call
+ * that failed.
  */
 recent_errors: Array<string>, 
 /**
@@ -265,15 +291,19 @@ transcript_growth: number, transcript_bytes: number,
 memory_pressure: number | null, };
 
 /**
+ * What became of a snapshot.
+ */
+export type SnapshotState = "begun" | "kept" | "listed" | "failed" | "expired";
+
+/**
+ * Where a probability comes from.
+ */
+export type Source = "zones" | "model";
+
+/**
  * What a model is to its client.
  */
 export type Standing = "in_use" | "not_taken" | "replaced" | "set_aside";
-
-export type State = { "is": "running" } | { "is": "waiting_for_memory", 
-/**
- * In bytes.
- */
-available: number, needed: number, since: string, } | { "is": "done" } | { "is": "cancelled" } | { "is": "stopped", why: string, };
 
 /**
  * One step and its outcome.
@@ -302,7 +332,7 @@ export type ToolCall = { tool: string, input: unknown, };
 /**
  * Why a checkpoint was taken.
  */
-export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update" | "tool_calls" | "interval" | "warning_risk" | "danger_risk" | "risky" | "milestone" | "session_start" | "session_end";
 
 /**
  * What came of a training.
@@ -316,3 +346,5 @@ gain: number,
  * How often chance would give as much.
  */
 by_chance: number, } | { "verdict": "no_skill", brier_skill: number, } | { "verdict": "failed", why: string, };
+
+export type WhyLeftOut = "too_large" | "submodule" | "repository" | "unreadable" | "no_file";

@@ -251,6 +251,7 @@ fn find_none(folder: &Path) -> bool {
     super::git::find(folder).is_none()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "take_tests.rs"]
 mod tests;

@@ -53,22 +53,26 @@ pub fn between(git: &Git<'_>, from: &str, to: &str) -> Result<Vec<Differs>, GitE
     Ok(differs)
 }
 
+/// An ignored file, or one that was left out, where the change would take it away.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{path} stands where a file is to be put back, and no snapshot holds it: move it away first; nothing was changed",
+    path = .0.display()
+)]
+pub struct WouldBeLost(pub PathBuf);
+
 fn path_of(top: &Path, one: &Differs) -> PathBuf {
     top.join(paths::from_bytes(&one.name))
 }
 
-/// Why the change would take away what no snapshot holds: an ignored file, or one that was left out.
-pub fn refuse_what_would_be_lost(top: &Path, differs: &[Differs]) -> Result<(), String> {
+/// Refuses a change that would take away what no snapshot holds.
+pub fn refuse_what_would_be_lost(top: &Path, differs: &[Differs]) -> Result<(), WouldBeLost> {
     let removed: BTreeSet<PathBuf> =
         differs.iter().filter(|one| one.change == Change::Removed).map(|one| path_of(top, one)).collect();
     for path in differs.iter().filter(|one| one.change == Change::Appears).map(|one| path_of(top, one)) {
         let mut before = path.ancestors().take_while(|above| *above != top);
         if let Some(lost) = before.find_map(|above| lost_at(above, above == path, &removed)) {
-            return Err(format!(
-                "{} stands where a file is to be put back, and no snapshot holds it: move it away first; nothing was \
-                 changed",
-                lost.display()
-            ));
+            return Err(WouldBeLost(lost));
         }
     }
     Ok(())
@@ -160,6 +164,7 @@ fn clear_folder(path: &Path) {
     let _ = fs::remove_dir(path);
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "change_tests.rs"]
 mod tests;

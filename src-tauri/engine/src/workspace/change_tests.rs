@@ -53,7 +53,7 @@ fn back(top: &Path, commits: &[String; 2]) -> Result<Vec<Differs>, String> {
     let index = top.parent().unwrap().join("index");
     let git = Git::new(top, Duration::from_secs(60), &stop).with_index(&index);
     let differs = between(&git, &commits[1], &commits[0]).unwrap();
-    refuse_what_would_be_lost(top, &differs)?;
+    refuse_what_would_be_lost(top, &differs).map_err(|lost| lost.to_string())?;
     apply(&git, top, &commits[0], &index, &differs).map_err(|error| error.to_string())?;
     Ok(differs)
 }
