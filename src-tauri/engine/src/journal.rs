@@ -14,6 +14,7 @@ use shim_core::{
     digest::{Digest, Reader},
     journal::{Known, Plan, Seen, plan},
     supervisor::Event,
+    time::Timestamp,
 };
 use shim_store::{CHUNK_BYTES_MAX, Piece, StoreError, Stream, StreamId, Urgency, faults};
 
@@ -373,6 +374,11 @@ impl Watch {
         tracked.reader = tracked.reader.as_ref().map(|_| Reader::new(transcript.chat.client()));
         if tracked.reader.is_some() {
             let chat = self.chats.entry(transcript.chat.clone()).or_default();
+            // Where the time was that of the records, it is that of the new ones: a record that was torn off is no
+            // sign of a process that came later.
+            if chat.digest.last_at == Some(chat.last_activity) {
+                chat.last_activity = Timestamp::default();
+            }
             (chat.digest, chat.durable) = (Digest::default(), 0);
         }
         self.handle.tell(Told::ChatChanged { chat: transcript.chat.clone() });
