@@ -24,5 +24,6 @@ mod mcp;
 mod opencode;
 mod receipts;
 mod refusals;
+mod signals;
 mod states;
 mod world;

@@ -1,7 +1,7 @@
 // The words shown for each value of the wire's enums.
 
 import type { EntryKind } from './bindings/api';
-import type { ChatState, Client, CrashKind, InTurn, RefusalReason, Then, Trigger } from './bindings/core';
+import type { ChatState, Client, CrashKind, InTurn, Level, RefusalReason, Then, Trigger } from './bindings/core';
 
 export const STATE_WORDS: Record<ChatState, string> = {
   working: 'Working',
@@ -21,6 +21,12 @@ export const STATE_MEANINGS: Record<ChatState, string> = {
   crashed: 'Its process died without a clean end',
   hung: 'Its process lives, but nothing moves',
   unknown: 'Its process cannot be judged from here',
+};
+
+export const RISK_WORDS: Record<Level, string> = {
+  safe: 'No sign of trouble',
+  warning: 'Warning',
+  danger: 'Danger',
 };
 
 export const CLIENT_NAMES: Record<Client, string> = {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shim_core::{
     chats::{ChatId, ChatState, Client},
+    risk::Risk,
     time::Timestamp,
 };
 use ts_rs::TS;
@@ -27,7 +28,7 @@ pub struct Chat {
     pub tokens: u64,
     /// Share of the model's context that the last answer used, 0 to 1; null before the first answer.
     pub context_used: Option<f64>,
-    /// Null until risk is measured.
+    /// Null when no process stands behind the chat, or none was read yet.
     pub risk: Option<Risk>,
     pub journal: JournalLag,
     pub model: Option<String>,
@@ -35,14 +36,6 @@ pub struct Chat {
     pub client_version: Option<String>,
     /// The crash that a restore would mend; null when there is none.
     pub open_crash: Option<i64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "api.ts")]
-pub struct Risk {
-    pub level: String,
-    /// 0 to 1.
-    pub probability: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

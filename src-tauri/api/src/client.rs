@@ -19,6 +19,7 @@ use crate::{
     home::{EngineFile, read_engine_file},
     restore::{Receipt, RestoreRequest},
     search::Hit,
+    signals::ChatSignals,
     status::{PauseRequest, Status},
 };
 
@@ -75,6 +76,10 @@ impl Engine {
     /// A chat and the newest `limit` entries of its timeline.
     pub fn chat(&self, target: &str, limit: u32) -> Result<ChatDetail, ApiError> {
         self.get("/chat", &[("target", target.to_owned()), ("limit", limit.to_string())])
+    }
+
+    pub fn signals(&self, target: &str, minutes: u64) -> Result<ChatSignals, ApiError> {
+        self.get("/signals", &[("target", target.to_owned()), ("minutes", minutes.to_string())])
     }
 
     pub fn crashes(&self) -> Result<Vec<Crash>, ApiError> {

@@ -11,6 +11,7 @@ pub mod events;
 pub mod home;
 pub mod restore;
 pub mod search;
+pub mod signals;
 pub mod status;
 
 pub use client::Engine;

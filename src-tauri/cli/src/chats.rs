@@ -10,7 +10,7 @@ use anyhow::Context;
 use shim_api::{Engine, chats::EntryKind};
 use shim_core::chats::ChatState;
 
-use crate::print;
+use crate::{print, signals};
 
 pub fn chats(
     engine: &Engine,
@@ -54,6 +54,9 @@ pub fn chat(engine: &Engine, id: &str, limit: u32, json: bool) -> anyhow::Result
     say!("{}\n{}  {}  {} turns, {} tokens", chat.title, chat.id, chat.state.name(), chat.turns, chat.tokens);
     if let Some(cwd) = &chat.cwd {
         say!("in {cwd}");
+    }
+    if chat.risk.is_some() {
+        signals::summary(&engine.signals(chat.id.as_str(), 1)?);
     }
     if detail.earlier > 0 {
         say!("({} earlier entries; --limit shows more)", detail.earlier);

@@ -19,6 +19,7 @@ mod install;
 mod mcp;
 mod print;
 mod restore;
+mod signals;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -67,6 +68,16 @@ enum Verb {
         /// Newest entries shown, 1 to 5000.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=5000))]
         limit: u32,
+        #[arg(long)]
+        json: bool,
+    },
+    /// A chat's numbers over time (context, calls, failures, latency, memory) and the risk they tell of.
+    Signals {
+        id: String,
+        /// History shown, back from this moment.
+        #[arg(long, default_value_t = shim_api::signals::MINUTES,
+              value_parser = clap::value_parser!(u64).range(1..=shim_api::signals::MINUTES_MAX))]
+        minutes: u64,
         #[arg(long)]
         json: bool,
     },
@@ -227,6 +238,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Chat { id, limit, json } => chats::chat(engine, &id, limit, json),
         Verb::Crashes { by_fingerprint: true, json } => crashes::fingerprints(engine, json),
         Verb::Crashes { by_fingerprint: false, json } => crashes::crashes(engine, json),
+        Verb::Signals { id, minutes, json } => signals::signals(engine, &id, minutes, json),
         Verb::Checkpoint { id, note, json } => chats::checkpoint(engine, &id, note, json),
         Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
         Verb::Restore { target, all: _, checkpoint, headless, go_on, idle: _, dry_run, json } => {

@@ -5,6 +5,7 @@ mod clients;
 mod journal;
 mod keys;
 mod restore;
+mod signals;
 mod watch;
 
 use std::{path::PathBuf, time::Duration};
@@ -14,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 pub use keys::{Key, keys};
 
 use self::keys::Kind;
-use crate::{chats::Client, restore::OrphanPolicy, supervisor::RestoreWindow};
+use crate::{chats::Client, restore::OrphanPolicy, risk::Zones, supervisor::RestoreWindow};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -32,6 +33,9 @@ pub struct Settings {
     pub restore_window: RestoreWindow,
     pub restore_start_timeout: Duration,
     pub restore_orphans: OrphanPolicy,
+    pub signals_sample: Duration,
+    pub signals_keep: Duration,
+    pub zones: Zones,
     /// Program and arguments; `{command}` and `{cwd}` are filled in. Empty means: find one.
     pub terminal_command: Vec<String>,
 }
@@ -83,6 +87,9 @@ impl Default for Settings {
             restore_window: RestoreWindow::default(),
             restore_start_timeout: Duration::from_secs(60),
             restore_orphans: OrphanPolicy::End,
+            signals_sample: Duration::from_secs(5),
+            signals_keep: Duration::from_secs(90 * DAY),
+            zones: Zones::default(),
             terminal_command: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@ impl Watch {
         let since = Instant::now();
         if let Some(checkpoint) = self.checkpoint_here(chat, trigger, None) {
             self.submit(checkpoint, since);
+            self.calls_are_safe(chat);
         }
     }
 
@@ -85,6 +86,7 @@ impl Watch {
                 "the checkpoint was written and cannot be read back; run `shim doctor --verify`",
             )
         })?;
+        self.calls_are_safe(chat);
         row.took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.took.push((row.id, row.took_us));
         self.handle.tell(shim_api::events::Event::CheckpointTaken { chat: chat.clone(), checkpoint: row.id });

@@ -35,7 +35,7 @@ const TAIL_BYTES: usize = 256;
 pub struct Tracked {
     pub(crate) stream: Stream,
     /// Folds the chat's own transcript; sub-agents' files are kept, not folded.
-    reader: Option<Reader>,
+    pub(crate) reader: Option<Reader>,
     /// What of the rows is journaled, of a chat in a database; none until it is needed.
     pub(crate) rows: Option<Journaled>,
     /// The last bytes journaled.
@@ -326,7 +326,9 @@ impl Watch {
         })?;
         let fits = |offset: u64| offset <= stream.known.bytes;
         let mut reader = match stored {
-            Some(digest) if fits(digest.offset) => Reader::resume(stream.chat.client(), digest),
+            Some(digest) if fits(digest.offset) && digest.tally.is_current() => {
+                Reader::resume(stream.chat.client(), digest)
+            }
             _ => Reader::new(stream.chat.client()),
         };
         let from = reader.digest.offset;

@@ -23,6 +23,7 @@ mod rows;
 mod run;
 mod search;
 mod serve;
+mod signals;
 mod sweep;
 mod terminal;
 mod timeline;

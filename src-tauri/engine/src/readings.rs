@@ -5,42 +5,50 @@
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as system;
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(test, not(target_os = "linux")))]
 mod others;
 #[cfg(not(target_os = "linux"))]
 use others as system;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
-use shim_core::{chats::ProcessKey, readings::Reading, time::Timestamp};
+use shim_core::{
+    chats::{ChatId, ProcessKey},
+    readings::Reading,
+    time::Timestamp,
+};
 
 use crate::run::{Watch, now};
 
-/// Time between two readings.
-pub const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 /// Processes of one chat that are read; a build may start hundreds.
 const TREE_MAX: usize = 512;
 
 impl Watch {
-    /// Reads the processes of all live chats, and the machine.
+    /// Reads the processes of all live chats, and the machine, and takes the chats' signals.
     pub fn sample(&mut self) {
         if self.is_paused() {
             return;
         }
         let (at, mut look) = (now(), system::Look::default());
         let mut of_process: HashMap<ProcessKey, Option<Reading>> = HashMap::new();
+        let mut living: Vec<(ChatId, ProcessKey)> = Vec::new();
         self.readings.clear();
         for (chat, process) in self.supervisor.living() {
             // One process of an app may stand behind many chats.
             let reading =
-                of_process.entry(process).or_insert_with_key(|process| read(&mut look, process, at));
-            if let Some(reading) = reading {
-                self.readings.entry(chat).or_insert(*reading);
+                of_process.entry(process.clone()).or_insert_with_key(|process| read(&mut look, process, at));
+            if let Some(reading) = reading
+                && !self.readings.contains_key(&chat)
+            {
+                self.readings.insert(chat.clone(), *reading);
+                living.push((chat, process));
             }
         }
         self.host = system::host(at);
+        self.follow(&living, at);
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
     hooks::HeardChats,
     journal::{Kept, Tracked},
     processes::{Exit, Started, exited},
-    readings::SAMPLE_EVERY,
+    signals::Followed,
 };
 
 /// Time that file events are gathered before a file is read: clients write in bursts of small appends.
@@ -135,6 +135,8 @@ pub struct Watch {
     /// What the system told last of each live chat's processes, and of the machine.
     pub readings: HashMap<ChatId, Reading>,
     pub host: HostReading,
+    /// Live chats, from reading to reading.
+    pub followed: HashMap<ChatId, Followed>,
     /// Clients whose processes could not be told at the last look.
     pub untold: BTreeSet<Client>,
     /// When a client's processes were last looked for because an unattended chat grew.
@@ -240,6 +242,7 @@ impl Watch {
             desktops: Desktops::default(),
             readings: HashMap::new(),
             host: HostReading::default(),
+            followed: HashMap::new(),
             untold: BTreeSet::new(),
             looked: HashMap::new(),
             handle,
@@ -313,7 +316,7 @@ impl Watch {
             }
             if Instant::now() >= next_sample {
                 self.sample();
-                next_sample = Instant::now() + SAMPLE_EVERY;
+                next_sample = Instant::now() + self.home.settings.signals_sample;
             }
             if Instant::now() >= next_persist {
                 self.persist();

@@ -421,6 +421,7 @@ impl Watch {
             launch.flags = before.map(|before| before.flags).unwrap_or_default();
         }
         let lineage = self.lineage_of(registration);
+        self.begin_life(id, registration.started_at);
         let chat = self.chats.entry(id.clone()).or_default();
         chat.lineage = lineage;
         chat.name = registration.name.clone().or(chat.name.take());

@@ -13,7 +13,7 @@ use shim_api::{
 use shim_core::chats::ChatId;
 use shim_store::{CheckpointRow, CrashRow, StoreError};
 
-use crate::run::{Chat, Watch};
+use crate::run::{Chat, Watch, now};
 
 /// A title that a person recognises; where a chat has said nothing yet, its folder and the start of its id.
 pub fn title(id: &ChatId, chat: &Chat) -> String {
@@ -46,7 +46,7 @@ impl Watch {
             turns: chat.digest.turns,
             tokens: chat.digest.tokens,
             context_used: chat.digest.context_used(),
-            risk: None,
+            risk: self.risk_of(id, now()),
             journal: JournalLag { bytes: chat.durable, lag_ms: chat.lag_ms },
             model: chat.digest.model.clone(),
             permission_mode: chat.digest.permission_mode.clone(),

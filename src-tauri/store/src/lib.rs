@@ -12,6 +12,7 @@ mod journal;
 mod opencode;
 mod restores;
 mod retention;
+mod signals;
 mod writer;
 
 pub use chats::{ChatRow, Launch};
@@ -22,6 +23,7 @@ pub use journal::{CHUNK_BYTES_MAX, Damage, Generation, Piece, Stream, StreamId, 
 pub use opencode::{Opencode, OpencodeError, Session as OpencodeSession, Stamp as OpencodeStamp};
 pub use restores::RestoreRow;
 pub use retention::Dropped;
+pub use signals::SignalCaps;
 pub use writer::{Batch, Urgency};
 
 use std::{

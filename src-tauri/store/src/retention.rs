@@ -34,6 +34,7 @@ impl Batch<'_> {
             "DELETE FROM chunk WHERE stream_id IN (SELECT id FROM stream WHERE chat_id = ?1)",
             [chat],
         )?;
+        self.drop_signals(&dropped.chat)?;
         self.connection.execute("DELETE FROM checkpoint WHERE chat_id = ?1", [chat])?;
         self.connection.execute("DELETE FROM chat WHERE id = ?1", [chat])?;
         self.connection.execute("DELETE FROM launch WHERE chat_id = ?1", [chat])?;

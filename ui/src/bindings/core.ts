@@ -43,11 +43,36 @@ predicted: number,
 observed: Share, };
 
 /**
+ * `<client>:<the client's own id>`, such as `claude-code:22222222-…`.
+ */
+export type ChatId = string;
+
+/**
+ * What a chat is doing. `hung` is reserved for the hang detector; `unknown` means that its process
+ * cannot be judged from here, for example because it runs in another pid namespace.
+ */
+export type ChatState = "working" | "waiting" | "idle" | "ended" | "crashed" | "hung" | "unknown";
+
+/**
  * A program people chat with an AI in.
  */
 export type Client = "claude-code" | "codex" | "gemini" | "opencode" | "claude-desktop";
 
 export type Coefficient = { name: string, value: number, };
+
+/**
+ * What kind of death. The other kinds of the restore contract join with their detectors.
+ */
+export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "index_lost";
+
+/**
+ * One thing that was seen and speaks for the verdict.
+ */
+export type Evidence = { 
+/**
+ * Where it was seen: `process`, `registry`, `transcript`, `boot`.
+ */
+source: string, says: string, };
 
 /**
  * Crashes that look alike.
@@ -61,6 +86,13 @@ words: string,
  * What else they share, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
  */
 shared: string, };
+
+/**
+ * Where in a turn the chat was cut.
+ */
+export type InTurn = "none" | "answer" | "tool";
+
+export type Level = "safe" | "warning" | "danger";
 
 /**
  * Resident memory of a process at its death, coarse enough to be the same twice.
@@ -93,6 +125,36 @@ export type NotEnough = { windows: number, windows_needed: number, crashes: numb
  * What came of a prediction.
  */
 export type Outcome = "crashed" | "survived" | "censored";
+
+/**
+ * A signal that lies in a zone.
+ */
+export type Reason = { sign: Sign, level: Level, 
+/**
+ * For a person: how much it is, and from where on that is too much.
+ */
+text: string, };
+
+/**
+ * Why a restore was not tried.
+ */
+export type Refusal = { reason: RefusalReason, 
+/**
+ * What is in the way, and what to do.
+ */
+message: string, };
+
+export type RefusalReason = "still_alive" | "liveness_unknown" | "ambiguous" | "under_way" | "directory_gone" | "client_missing" | "terminal_missing" | "window_used_up" | "nothing_to_restore" | "orphans_alive" | "checkpoint_gone" | "unsupported";
+
+export type Risk = { level: Level, 
+/**
+ * Of a crash within the hour, 0 to 1.
+ */
+probability: number, source: Source, 
+/**
+ * What lies in a zone, danger first.
+ */
+reasons: Array<Reason>, };
 
 /**
  * What a model is held against.
@@ -142,9 +204,121 @@ export type Share = { of: number, count: number, share: number,
 low: number, high: number, };
 
 /**
+ * A signal that has zones.
+ */
+export type Sign = "context" | "messages" | "age" | "calls" | "failures";
+
+/**
+ * One chat's numbers at one moment. A number that is not known is null, never 0.
+ */
+export type Signals = { at: string, 
+/**
+ * Of the client, as it says itself.
+ */
+client_version: string | null, 
+/**
+ * Input, cache and output tokens of all answers.
+ */
+tokens: number, 
+/**
+ * Share of the model's context that the last answer used, 0 to 1.
+ */
+context_used: number | null, 
+/**
+ * Tokens of all answers over the user's messages.
+ */
+tokens_per_message: number | null, 
+/**
+ * The user's messages and the model's answers in this process's life.
+ */
+messages: number, tool_calls: number, calls_since_checkpoint: number, 
+/**
+ * Messages per minute over the last ten minutes.
+ */
+messages_per_minute: number, 
+/**
+ * Seconds since the process that holds the chat started.
+ */
+age_seconds: number | null, 
+/**
+ * Seconds that the model has been silent: since it answered or was asked last; while the chat works.
+ */
+since_answer_seconds: number | null, 
+/**
+ * Median seconds from a request to its answer over the last ten.
+ */
+latency_seconds: number | null, 
+/**
+ * Latency of the newer half of those over that of the older half; 1 is no change.
+ */
+latency_trend: number | null, 
+/**
+ * Failed tool calls over all of the last fifty, 0 to 1.
+ */
+failure_rate: number | null, 
+/**
+ * Tool calls that failed one after the other, up to now.
+ */
+failures_in_a_row: number, 
+/**
+ * Kinds of the last errors, the newest first: `overloaded`, `rate_limit` and others, `tool:NAME` for a call
+ * that failed.
+ */
+recent_errors: Array<string>, 
+/**
+ * Resident memory of the client's process, in bytes.
+ */
+rss_bytes: number | null, 
+/**
+ * Its slope over the last ten minutes, in bytes per second.
+ */
+rss_slope: number | null, 
+/**
+ * Share of one core that the client's process used since the last reading; may exceed 1.
+ */
+cpu: number | null, 
+/**
+ * Bytes per second by which the transcript grew over the last ten minutes.
+ */
+transcript_growth: number, transcript_bytes: number, 
+/**
+ * Share of the machine's memory in use, 0 to 1.
+ */
+memory_pressure: number | null, };
+
+/**
+ * Where a probability comes from.
+ */
+export type Source = "zones" | "model";
+
+/**
  * What a model is to its client.
  */
 export type Standing = "in_use" | "not_taken" | "replaced" | "set_aside";
+
+/**
+ * One step and its outcome.
+ */
+export type Step = { step: string, ok: boolean, detail: string, };
+
+/**
+ * What the restored chat does first.
+ */
+export type Then = "idle" | "continue";
+
+/**
+ * One line of the client's own to-do list.
+ */
+export type Todo = { text: string, 
+/**
+ * In the client's words: `pending`, `in_progress`, `completed`.
+ */
+status: string, };
+
+/**
+ * A tool call without a recorded result.
+ */
+export type ToolCall = { tool: string, input: unknown, };
 
 /**
  * What two crashes must share to be told as one.
@@ -158,6 +332,11 @@ last_tool: string | null, memory: MemoryClass | null,
  * What was said last that sounds like a reason, with what differs from time to time taken out.
  */
 message: string | null, };
+
+/**
+ * Why a checkpoint was taken.
+ */
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";
 
 /**
  * What came of a training.

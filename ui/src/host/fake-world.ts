@@ -61,7 +61,16 @@ export function world(now: number): World {
       'Please read every file under services/ and write down which of them still use the old retry helper, then replace it one by one and run the tests after each',
       '/home/ada/code/a-monorepo-with-a-long-name/services/notifications/workers/email-digest',
       21 * SECOND,
-      { context_used: 0.91, tokens: 4_120_400 },
+      {
+        context_used: 0.91,
+        tokens: 4_120_400,
+        risk: {
+          level: 'warning',
+          probability: 0.05,
+          source: 'zones',
+          reasons: [{ sign: 'context', level: 'danger', text: '91 % of the context is used (limit 75 %)' }],
+        },
+      },
     ),
     chat(7, 'idle', 'Restored: parser for the bank statements', '/home/ada/code/statements', 12 * MINUTE),
     chat(8, 'idle', 'How do I profile this?', 'C:\\Users\\ada\\code\\profiler', 2 * HOUR, { turns: 0, tokens: 0, context_used: null }),

@@ -118,9 +118,9 @@ pub struct ResumeCheck {
 /// The answer of shim_get_crash_risk.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CrashRisk {
-    /// low, medium or high where it is measured, else unknown.
+    /// safe, warning or danger, by limits on single signals; unknown when no process stands behind the chat.
     pub level: String,
-    /// 0 to 1; null where it is not measured.
+    /// Of a crash within the hour, 0 to 1, as learned on this machine; null as long as nothing was learned.
     pub probability: Option<f64>,
     /// What the level rests on.
     pub reason: String,

@@ -153,8 +153,8 @@ fn crash_risk(desk: &Desk, asked: &OneChat) -> anyhow::Result<CrashRisk> {
     let crashes = engine.crashes()?;
     let own = crashes.iter().filter(|crash| crash.chat == chat.id);
     Ok(CrashRisk {
-        level: chat.risk.as_ref().map_or_else(|| "unknown".to_owned(), |risk| risk.level.clone()),
-        probability: chat.risk.as_ref().map(|risk| risk.probability),
+        level: chat.risk.as_ref().map_or_else(|| "unknown".to_owned(), |risk| risk.level.name().to_owned()),
+        probability: words::learned_probability(chat),
         reason: words::reason_of_risk(chat),
         chat: ChatBrief::from(chat),
         context_used: chat.context_used,

@@ -76,9 +76,10 @@ impl Name {
                  history looks cut. Changes nothing."
             }
             Self::GetCrashRisk => {
-                "Gives what is known about how close a chat is to trouble: share of the context used, tokens, turns, \
-                 and the crashes of this chat and of its client so far. `level` is `unknown` as long as no probability \
-                 is measured; it is never invented. Changes nothing."
+                "Gives what is known about how close a chat is to trouble: a level (safe, warning, danger) with the \
+                 signals that lie beyond their limits (context, messages, age, tool calls since a checkpoint, \
+                 failures), and the crashes of this chat and of its client so far. `probability` is null as long as \
+                 none was learned on this machine; it is never invented. Changes nothing."
             }
             Self::Checkpoint => {
                 "Takes a named point of this chat that a later restore may fork from: position in the kept transcript, \

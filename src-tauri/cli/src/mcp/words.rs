@@ -4,7 +4,7 @@
 use std::{fmt::Write, time::Duration};
 
 use shim_api::{ApiError, chats::Chat, crashes::Crash, error::ErrorCode, restore::Receipt};
-use shim_core::crashes::InTurn;
+use shim_core::{crashes::InTurn, risk::Source};
 
 use super::{
     answers::{
@@ -185,10 +185,22 @@ fn one_chat(chat: &ChatBrief) -> String {
 }
 
 pub fn reason_of_risk(chat: &Chat) -> String {
-    match &chat.risk {
-        Some(_) => "SHIM's own measurement of this chat.".to_owned(),
-        None => "SHIM does not measure a probability of crashes yet; below is what is known.".to_owned(),
+    let Some(risk) = &chat.risk else {
+        return "No process stands behind this chat, so nothing is measured; below is what is known."
+            .to_owned();
+    };
+    if risk.reasons.is_empty() {
+        return "No signal lies beyond its limit.".to_owned();
     }
+    let reasons: Vec<_> =
+        risk.reasons.iter().map(|reason| format!("{}: {}", reason.level.name(), reason.text)).collect();
+    format!("{}.", reasons.join("; "))
+}
+
+/// What the zones assume is no measurement, and is not passed off as one.
+pub fn learned_probability(chat: &Chat) -> Option<f64> {
+    let risk = chat.risk.as_ref().filter(|risk| risk.source == Source::Model)?;
+    Some(risk.probability)
 }
 
 pub fn crash_risk(risk: &CrashRisk) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Settings, clients, journal, restore, watch};
+use super::{Settings, clients, journal, restore, signals, watch};
 
 /// A key of the file.
 pub struct Key {
@@ -19,7 +19,7 @@ pub(super) enum Kind {
     OneOf(&'static [&'static str], fn(&mut Settings, usize)),
 }
 
-const GROUPS: &[&[Key]] = &[watch::KEYS, journal::KEYS, restore::KEYS, clients::KEYS];
+const GROUPS: &[&[Key]] = &[watch::KEYS, journal::KEYS, restore::KEYS, signals::KEYS, clients::KEYS];
 
 /// Every key there is.
 pub fn keys() -> impl Iterator<Item = &'static Key> {

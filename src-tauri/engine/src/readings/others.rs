@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use shim_core::{readings::HostReading, time::Timestamp};
+use shim_core::{chats::ProcessKey, readings::HostReading, time::Timestamp};
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
 use super::Seen;
+use crate::processes::{Liveness, probe};
 
 /// One look at processes.
 #[derive(Default)]
@@ -18,8 +19,8 @@ pub struct Look {
 impl Look {
     /// `None` when it does not run, or is not the one that was started at `start`.
     pub fn process(&mut self, pid: u32, start: Option<&str>) -> Option<Seen> {
-        if let Some(start) = start.filter(|start| !start.is_empty())
-            && crate::processes::start_mark(pid).is_none_or(|mark| mark != start)
+        if let Some(start) = start
+            && probe(&ProcessKey { pid, start: start.to_owned() }) != Liveness::Alive
         {
             return None;
         }

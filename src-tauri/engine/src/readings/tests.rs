@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use shim_core::{chats::ProcessKey, readings::Reading, time::Timestamp};
 
-use super::{read, system};
+use super::{others, read, system};
 use crate::processes::start_mark;
 
 const AT: Timestamp = Timestamp::from_ms(1000);
@@ -77,6 +77,23 @@ fn children_are_the_same_whether_listed_or_scanned() {
     let listed = of(system::Look::default());
     assert_eq!(listed.len(), 3);
     assert_eq!(listed, of(system::Look::scanning()));
+}
+
+#[test]
+fn what_other_systems_are_read_with_tells_the_same() {
+    let shell = Shell::start("sleep 600 & sleep 601 &");
+    let key = shell.key();
+    let (mut ours, mut theirs) = (system::Look::default(), others::Look::default());
+    let children = |pids: Vec<u32>| pids.into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(children(ours.children(key.pid)), children(theirs.children(key.pid)));
+    let of_shell = [ours.process(key.pid, Some(&key.start)), theirs.process(key.pid, Some(&key.start))];
+    let [ours, other] = of_shell.map(Option::unwrap);
+    assert!(ours.rss_bytes.abs_diff(other.rss_bytes) < 500_000, "{} {}", ours.rss_bytes, other.rss_bytes);
+    assert!((ours.cpu_seconds - other.cpu_seconds).abs() < 0.5 && !other.stopped);
+    assert!(theirs.process(key.pid, Some("1")).is_none());
+    shell.signal(Signal::STOP);
+    wait("the shell to stop", || others::Look::default().process(key.pid, None).unwrap().stopped);
+    assert_eq!(others::host(AT).memory_total, system::host(AT).memory_total);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use shim_api::{
     error::ErrorCode,
     events::Event,
     restore::RestoreRequest,
+    signals::{MINUTES, MINUTES_MAX},
     status::{ClientStatus, EngineStatus, OwnUse, PauseRequest, StateCount, Status},
 };
 use shim_core::chats::{ChatId, ChatState, Client};
@@ -34,7 +35,7 @@ use crate::{
     clients::{self, ClientHome, ports},
     doctor, processes, restore,
     run::Handle,
-    search,
+    search, signals,
     sweep::shown,
     timeline, views,
 };
@@ -51,6 +52,7 @@ pub fn router(context: Engine) -> Router {
         .route("/chat", get(chat))
         .route("/crashes", get(crashes))
         .route("/fingerprints", get(fingerprints))
+        .route("/signals", get(signals_of_chat))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
         .route("/restore", post(restore_chat))
         .route("/export", get(export))
@@ -69,6 +71,7 @@ struct Target {
     target: String,
     limit: Option<usize>,
     checkpoint: Option<i64>,
+    minutes: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -216,6 +219,19 @@ async fn checkpoints(State(context): State<Engine>, Query(query): Query<Target>)
         let chat = restore::find_chat(handle, &query.target)?;
         let rows = handle.home.store.read(|store| store.checkpoints(&chat)).map_err(views::store_error)?;
         Ok(rows.into_iter().map(views::checkpoint).collect::<Vec<_>>())
+    })
+    .await
+}
+
+async fn signals_of_chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    let minutes = query.minutes.unwrap_or(MINUTES);
+    if !(1..=MINUTES_MAX).contains(&minutes) {
+        let message = format!("`minutes` is a whole number from 1 to {MINUTES_MAX}");
+        return answer(ApiError::new(ErrorCode::BadRequest, message));
+    }
+    blocking(context.handle, move |handle| {
+        let chat = restore::find_chat(handle, &query.target)?;
+        signals::of_chat(handle, &chat, minutes)
     })
     .await
 }

@@ -17,6 +17,26 @@ test('shows the chat and its timeline, newest first', async () => {
   expect(inside(found('entry', 'data-kind', 'crash')).getByRole('link').getAttribute('href')).toBe('#/crashes/12');
 });
 
+test('says how near the chat is to trouble, and why', async () => {
+  const host = fakeHost();
+  await open(chatHref(idOf(6)), host);
+  const risk = await screen.findByTestId('risk');
+  expect(risk.getAttribute('data-level')).toBe('warning');
+  expect(textOf(risk)).toBe('Warning by rule of thumb Danger: 91 % of the context is used (limit 75 %)');
+
+  const chat = host.world.chats.find((each) => each.id === idOf(6));
+  if (!chat) throw new Error('no chat');
+  chat.risk = { level: 'safe', probability: 0.031, source: 'model', reasons: [] };
+  host.emit({ event: 'chat_changed', chat: idOf(6) });
+  await waitFor(() => expect(textOf(screen.getByTestId('risk'))).toBe('No sign of trouble 3 % within the hour, learned here'));
+});
+
+test('says nothing of risk where no process is measured', async () => {
+  await open(chatHref(idOf(1)));
+  await screen.findByTestId('chat-header');
+  expect(screen.queryByTestId('risk')).toBeNull();
+});
+
 test('grows as the chat does, and not as another does', async () => {
   const host = await open(chatHref(idOf(1)));
   await screen.findAllByTestId('entry');
