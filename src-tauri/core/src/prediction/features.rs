@@ -25,8 +25,11 @@ pub const CONSTANT: &str = "constant";
 pub const ZONE_WARNING: &str = "zone_warning";
 pub const ZONE_DANGER: &str = "zone_danger";
 
+/// Whether a number is not known.
+type Unknown = fn(&Signals) -> bool;
+
 /// What may be unknown for many chats together, and then says something of its own.
-const UNKNOWNS: [(&str, fn(&Signals) -> bool); 5] = [
+const UNKNOWNS: [(&str, Unknown); 5] = [
     ("context_unknown", |s| s.context_used.is_none()),
     ("not_waiting_for_the_model", |s| s.since_answer_seconds.is_none()),
     ("latency_unknown", |s| s.latency_seconds.is_none()),

@@ -149,7 +149,7 @@ pub fn fit(rows: &Rows, link: Link, prior: &Prior, mut go_on: impl FnMut() -> bo
         (at, height) = (next, next_height);
         if gain <= TOLERANCE * (1.0 + height.abs()) {
             let log_likelihood = log_likelihood(rows, link, &at);
-            let unbelieved = prior.strength.iter().any(|strength| *strength == 0.0);
+            let unbelieved = prior.strength.contains(&0.0);
             if unbelieved && -log_likelihood < PERFECT * rows.weight() {
                 return Err(FitError::Separated);
             }
