@@ -30,20 +30,20 @@ const WORLDS: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Armed {
     /// Before the turn that is cut.
-    BeforeTheTurn,
+    Turn,
     /// Before the client is killed.
-    BeforeTheDeath,
+    Death,
     /// Before the chat is restored.
-    BeforeTheRestore,
+    Restore,
 }
 
 fn armed(boundary: &str) -> Armed {
     match boundary.split('.').next() {
-        Some("journal") => Armed::BeforeTheTurn,
-        Some("crash" | "checkpoint") => Armed::BeforeTheDeath,
-        Some("commit") if boundary.ends_with('4') || boundary.ends_with('7') => Armed::BeforeTheRestore,
-        Some("commit") => Armed::BeforeTheDeath,
-        _ => Armed::BeforeTheRestore,
+        Some("journal") => Armed::Turn,
+        Some("crash" | "checkpoint") => Armed::Death,
+        Some("commit") if boundary.ends_with('4') || boundary.ends_with('7') => Armed::Restore,
+        Some("commit") => Armed::Death,
+        _ => Armed::Restore,
     }
 }
 
@@ -60,7 +60,7 @@ impl Cut {
         let cwd = world.home.project(&boundary.replace(['.', ' '], "-")).unwrap();
         let session_id = world.finished_chat(&cwd, &format!("Remember BANANA.\n@@text {FIRST_ANSWER}"));
         let cut = Self { session_id, cwd, boundary };
-        cut.arm(world, Armed::BeforeTheTurn);
+        cut.arm(world, Armed::Turn);
         let mut start = Start::new(&cut.cwd, format!("@@text here it goes\n{TOOL}\n@@text it went"));
         start.session_id.clone_from(&cut.session_id);
         start.resume = true;
@@ -70,10 +70,10 @@ impl Cut {
             (file.contains("\"type\":\"tool_use\"") && cut.cwd.join("b.txt").exists()).then_some(())
         })
         .unwrap();
-        if armed(boundary) != Armed::BeforeTheTurn {
+        if armed(boundary) != Armed::Turn {
             world.wait_for_state(&cut.session_id, "working");
         }
-        cut.arm(world, Armed::BeforeTheDeath);
+        cut.arm(world, Armed::Death);
         chat.signal(Signal::KILL);
         chat.wait_for_exit(WAIT).unwrap();
         cut
@@ -87,7 +87,7 @@ impl Cut {
 
     /// Lets the engine die in the restore, if it has not before.
     fn restore_under_way(&self, world: &World) {
-        if armed(self.boundary) != Armed::BeforeTheRestore {
+        if armed(self.boundary) != Armed::Restore {
             return;
         }
         world.wait_for_crash(&self.session_id);
@@ -95,7 +95,7 @@ impl Cut {
             world.wait_until_kept(&self.session_id);
             fs::remove_file(world.home.transcript(&self.session_id).unwrap()).unwrap();
         }
-        self.arm(world, Armed::BeforeTheRestore);
+        self.arm(world, Armed::Restore);
         // The engine dies before it answers, or right behind its answer.
         let _ = world.shim(&["restore", &id(&self.session_id), "--headless", "--continue", "--json"]);
     }

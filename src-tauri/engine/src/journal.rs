@@ -15,6 +15,7 @@ use shim_core::{
     digest::{Digest, Reader},
     journal::{Known, Plan, Seen, plan},
     supervisor::Event,
+    time::Timestamp,
 };
 use shim_store::{CHUNK_BYTES_MAX, Piece, StoreError, Stream, StreamId, Urgency, faults};
 
@@ -393,6 +394,11 @@ impl Watch {
         tracked.reader = tracked.reader.as_ref().map(|_| Reader::new(client).with_news());
         if tracked.reader.is_some() {
             let chat = self.chats.entry(transcript.chat.clone()).or_default();
+            // Where the time was that of the records, it is that of the new ones: a record that was torn off is no
+            // sign of a process that came later.
+            if chat.digest.last_at == Some(chat.last_activity) {
+                chat.last_activity = Timestamp::default();
+            }
             (chat.digest, chat.durable) = (Digest::default(), 0);
             self.suspect(&transcript.chat);
         }

@@ -560,7 +560,9 @@ impl Work<'_> {
         };
         let mut text = serde_json::to_value(&note).unwrap_or_default();
         // Should the engine die, the next one sees by this that it is not the last word.
-        text["unfinished"] = serde_json::Value::Bool(true);
+        if let Some(fields) = text.as_object_mut() {
+            fields.insert("unfinished".to_owned(), serde_json::Value::Bool(true));
+        }
         put_receipt(self.handle, note.id, text.to_string())?;
         faults::boundary("restore.end_orphans.noted");
         Ok(())

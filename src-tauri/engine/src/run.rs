@@ -304,7 +304,7 @@ impl Watch {
             };
             let chat = self.chats.entry(stream.chat.clone()).or_default();
             if let Some(digest) = folded {
-                chat.last_activity = digest.last_at.unwrap_or_else(now);
+                chat.last_activity = digest.last_at.unwrap_or_else(now).max(chat.last_activity);
                 (chat.digest, chat.dirty) = (digest, true);
             }
             chat.durable = stream.known.bytes;

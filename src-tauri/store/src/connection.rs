@@ -95,7 +95,10 @@ fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let failed = |error: rusqlite::Error| failed(path, &error);
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    // The power went while the file was made: what was begun must be rolled back before anything can be read.
+    let half_made = beside(path, "-journal").exists();
+    let access = if half_made { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
+    let connection = Connection::open_with_flags(path, access).map_err(failed)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
     let known = DATABASE_VERSION;
     if usize::try_from(found).map_or(true, |found| found > known) {
@@ -113,6 +116,12 @@ fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
         None | Some("ok") => Ok(()),
         Some(why) => Err(StoreError::Damaged { path: path.to_owned(), why: why.to_owned() }),
     }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {

@@ -75,33 +75,29 @@ export type Evidence = {
 source: string, says: string, };
 
 /**
+ * Crashes that look alike.
+ */
+export type Fingerprint = { id: string, traits: Traits, count: number, first_seen: string, last_seen: string, 
+/**
+ * Such as “Claude Code 2.1.329 froze 6 times since Tuesday”.
+ */
+words: string, 
+/**
+ * What else they share, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
+ */
+shared: string, };
+
+/**
  * Where in a turn the chat was cut.
  */
 export type InTurn = "none" | "answer" | "tool";
 
-/**
- * What a snapshot does not hold.
- */
-export type LeftOut = { 
-/**
- * From the top of the repository.
- */
-path: string, why: WhyLeftOut, bytes: number, };
-
 export type Level = "safe" | "warning" | "danger";
 
 /**
- * A file that the chat's tools wrote, where no repository holds it.
+ * Resident memory of a process at its death, coarse enough to be the same twice.
  */
-export type Listed = { path: string, 
-/**
- * Null: it was not there.
- */
-bytes: number | null, 
-/**
- * In hexadecimal; null where it was not there, too large or no ordinary file.
- */
-sha256: string | null, };
+export type MemoryClass = "below512_mb" | "below1_gb" | "below2_gb" | "below4_gb" | "above4_gb";
 
 /**
  * A learned model of one client's chats.
@@ -291,11 +287,6 @@ transcript_growth: number, transcript_bytes: number,
 memory_pressure: number | null, };
 
 /**
- * What became of a snapshot.
- */
-export type SnapshotState = "begun" | "kept" | "listed" | "failed" | "expired";
-
-/**
  * Where a probability comes from.
  */
 export type Source = "zones" | "model";
@@ -330,9 +321,22 @@ status: string, };
 export type ToolCall = { tool: string, input: unknown, };
 
 /**
+ * What two crashes must share to be told as one.
+ */
+export type Traits = { client: Client, kind: CrashKind, client_version: string | null, 
+/**
+ * The tool that was in flight, else the last one that was called.
+ */
+last_tool: string | null, memory: MemoryClass | null, 
+/**
+ * What was said last that sounds like a reason, with what differs from time to time taken out.
+ */
+message: string | null, };
+
+/**
  * Why a checkpoint was taken.
  */
-export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update" | "tool_calls" | "interval" | "warning_risk" | "danger_risk" | "risky" | "milestone" | "session_start" | "session_end";
+export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update";
 
 /**
  * What came of a training.
@@ -346,5 +350,3 @@ gain: number,
  * How often chance would give as much.
  */
 by_chance: number, } | { "verdict": "no_skill", brier_skill: number, } | { "verdict": "failed", why: string, };
-
-export type WhyLeftOut = "too_large" | "submodule" | "repository" | "unreadable" | "no_file";
