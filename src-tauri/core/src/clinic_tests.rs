@@ -117,6 +117,9 @@ fn a_whole_transcript_is_not_ailing() {
     assert_eq!(ill(&bytes, &[]).0, []);
 }
 
+/// A form: its name, the file, what is found, and how many turns are left.
+type Row = (&'static str, Vec<u8>, Vec<(Form, Cure)>, u64);
+
 #[test]
 fn every_form_is_found_and_mended() {
     let lines = chat();
@@ -127,7 +130,7 @@ fn every_form_is_found_and_mended() {
     let swapped = |at: usize, from: &str, to: &str| {
         with(at, |line| format!("{}\n", line.replace(from, to)).into_bytes())
     };
-    let rows: Vec<(&str, Vec<u8>, Vec<(Form, Cure)>, u64)> = vec![
+    let rows: Vec<Row> = vec![
         (
             "cut tail",
             [file(&lines[..12]), lines[12].as_bytes()[..90].to_vec()].concat(),

@@ -42,7 +42,7 @@ pub struct Job {
 /// Begins a fleet over all that is offered; where one is under way, that one is joined.
 pub fn begin(handle: &Handle, options: Options) -> Result<FleetView, ApiError> {
     handle.call(move |watch| {
-        if !watch.job.fleet.as_ref().is_some_and(|fleet| !fleet.is_over()) {
+        if watch.job.fleet.as_ref().is_none_or(Fleet::is_over) {
             watch.begin_fleet(options)?;
         }
         watch.fleet_view()
