@@ -19,7 +19,15 @@ pub(super) enum Kind {
     OneOf(&'static [&'static str], fn(&mut Settings, usize)),
 }
 
-const GROUPS: &[&[Key]] = &[watch::KEYS, journal::KEYS, restore::KEYS, signals::KEYS, clients::KEYS];
+const GROUPS: &[&[Key]] = &[
+    watch::KEYS,
+    journal::KEYS,
+    restore::KEYS,
+    signals::KEYS,
+    signals::WARNING,
+    signals::DANGER,
+    clients::KEYS,
+];
 
 /// Every key there is.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
