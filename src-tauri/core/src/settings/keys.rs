@@ -26,6 +26,8 @@ const GROUPS: &[&[Key]] = &[
     restore::KEYS,
     policy::KEYS,
     signals::KEYS,
+    signals::WARNING,
+    signals::DANGER,
     hangs::KEYS,
     clinic::KEYS,
     clients::KEYS,

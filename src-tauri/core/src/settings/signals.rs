@@ -18,54 +18,45 @@ pub const KEYS: &[Key] = &[
         about: "Days that the history of signals is kept, 1 to 365; at most 3000 rows a chat and 200000 in all. Default 90.",
         kind: Kind::Whole { min: 1, max: 365, set: |s, n| s.signals_keep = Duration::from_secs(n * DAY) },
     },
-    Key {
-        name: "risk.warning.context_percent",
-        about: "Share of the model's context used from which on it is a warning, 1 to 100 %. Default 60.",
-        kind: Kind::Whole { min: 1, max: 100, set: |s, n| s.zones.warning.context_percent = n },
-    },
-    Key {
-        name: "risk.warning.messages",
-        about: "The same for messages since the client was started, 1 to 100000. Default 35.",
-        kind: Kind::Whole { min: 1, max: 100_000, set: |s, n| s.zones.warning.messages = n },
-    },
-    Key {
-        name: "risk.warning.minutes",
-        about: "The same for the client's age, 1 to 100000 min. Default 60.",
-        kind: Kind::Whole { min: 1, max: 100_000, set: |s, n| s.zones.warning.minutes = n },
-    },
-    Key {
-        name: "risk.warning.calls",
-        about: "The same for tool calls since the last checkpoint, 1 to 10000. Default 10.",
-        kind: Kind::Whole { min: 1, max: 10_000, set: |s, n| s.zones.warning.calls = n },
-    },
-    Key {
-        name: "risk.warning.failures_percent",
-        about: "The same for failed ones of the last fifty tool calls, once there were ten, 1 to 100 %. Default 15.",
-        kind: Kind::Whole { min: 1, max: 100, set: |s, n| s.zones.warning.failures_percent = n },
-    },
-    Key {
-        name: "risk.danger.context_percent",
-        about: "Share of the model's context used from which on it is a danger, 1 to 100 %. Default 75.",
-        kind: Kind::Whole { min: 1, max: 100, set: |s, n| s.zones.danger.context_percent = n },
-    },
-    Key {
-        name: "risk.danger.messages",
-        about: "The same for messages since the client was started, 1 to 100000. Default 50.",
-        kind: Kind::Whole { min: 1, max: 100_000, set: |s, n| s.zones.danger.messages = n },
-    },
-    Key {
-        name: "risk.danger.minutes",
-        about: "The same for the client's age, 1 to 100000 min. Default 90.",
-        kind: Kind::Whole { min: 1, max: 100_000, set: |s, n| s.zones.danger.minutes = n },
-    },
-    Key {
-        name: "risk.danger.calls",
-        about: "The same for tool calls since the last checkpoint, 1 to 10000. Default 15.",
-        kind: Kind::Whole { min: 1, max: 10_000, set: |s, n| s.zones.danger.calls = n },
-    },
-    Key {
-        name: "risk.danger.failures_percent",
-        about: "The same for failed ones of the last fifty tool calls, once there were ten, 1 to 100 %. Default 20.",
-        kind: Kind::Whole { min: 1, max: 100, set: |s, n| s.zones.danger.failures_percent = n },
-    },
 ];
+
+/// The limits of one zone.
+macro_rules! zone {
+    ($zone:ident, $context:literal, $messages:literal, $minutes:literal, $calls:literal, $failures:literal) => {
+        &[
+            limit!($zone, context_percent, 100, "Percent of the model's context used", $context),
+            limit!($zone, messages, 100_000, "Messages since the client was started", $messages),
+            limit!($zone, minutes, 100_000, "Minutes since the client was started", $minutes),
+            limit!($zone, calls, 10_000, "Tool calls since the last checkpoint", $calls),
+            limit!(
+                $zone,
+                failures_percent,
+                100,
+                "Percent of the last fifty tool calls that failed, once there were ten",
+                $failures
+            ),
+        ]
+    };
+}
+
+macro_rules! limit {
+    ($zone:ident, $name:ident, $max:literal, $of:literal, $default:literal) => {
+        Key {
+            name: concat!("risk.", stringify!($zone), ".", stringify!($name)),
+            about: concat!(
+                $of,
+                ", from which on it is a ",
+                stringify!($zone),
+                ", 1 to ",
+                $max,
+                ". Default ",
+                $default,
+                "."
+            ),
+            kind: Kind::Whole { min: 1, max: $max, set: |s, n| s.zones.$zone.$name = n },
+        }
+    };
+}
+
+pub const WARNING: &[Key] = zone!(warning, 60, 35, 60, 10, 15);
+pub const DANGER: &[Key] = zone!(danger, 75, 50, 90, 15, 20);
