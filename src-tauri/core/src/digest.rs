@@ -7,7 +7,7 @@ use crate::{
     chats::Client,
     checkpoints::Todo,
     clients::{Unreadable, read_line, shorten},
-    crashes::ToolCall,
+    crashes::{InTurn, ToolCall},
     lines::{Line, Lines},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, What},
     signals::Tally,
@@ -95,6 +95,17 @@ impl Digest {
 
     pub fn in_flight(&self) -> Vec<ToolCall> {
         self.calls.iter().map(|open| open.call.clone()).collect()
+    }
+
+    /// Where the turn stands that is not complete, and the calls that have no result.
+    pub fn where_open(&self) -> (InTurn, Vec<ToolCall>) {
+        match &self.turn {
+            Turn::Open { .. } => match self.in_flight() {
+                calls if calls.is_empty() => (InTurn::Answer, Vec::new()),
+                calls => (InTurn::Tool, calls),
+            },
+            Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => (InTurn::None, Vec::new()),
+        }
     }
 
     /// Share of the model's context that the last answer used, 0 to 1.
