@@ -8,7 +8,7 @@ use crate::{
     checkpoints::{Todo, planner::News},
     clients::{Unreadable, read_line, shorten},
     clinic::errors::Refusals,
-    crashes::ToolCall,
+    crashes::{InTurn, ToolCall},
     limits::Limit,
     lines::{Line, Lines},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, What},
@@ -113,6 +113,17 @@ impl Digest {
 
     pub fn in_flight(&self) -> Vec<ToolCall> {
         self.calls.iter().map(|open| open.call.clone()).collect()
+    }
+
+    /// Where the turn stands that is not complete, and the calls that have no result.
+    pub fn where_open(&self) -> (InTurn, Vec<ToolCall>) {
+        match &self.turn {
+            Turn::Open { .. } => match self.in_flight() {
+                calls if calls.is_empty() => (InTurn::Answer, Vec::new()),
+                calls => (InTurn::Tool, calls),
+            },
+            Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => (InTurn::None, Vec::new()),
+        }
     }
 
     /// Share of the model's context that the last answer used, 0 to 1.

@@ -26,7 +26,7 @@ use shim_core::{
     chats::{ChatId, Client},
     clients::claude_desktop::{APP, chat_link},
     crashes::{InTurn, ToolCall},
-    digest::{Digest, Reader, Turn},
+    digest::{Digest, Reader},
     restore::{
         Effect, Event, Findings, Fork, Job, Orphan, Outcome, Refusal, RefusalReason, Restore, StepFailed,
         Then,
@@ -408,7 +408,7 @@ fn where_cut(
             })
         });
         read.map_err(views::store_error)?;
-        return Ok(open_turn(&reader.digest));
+        return Ok(reader.digest.where_open());
     }
     let crash = subject
         .crash
@@ -417,7 +417,7 @@ fn where_cut(
         .map_err(views::store_error)?;
     match crash.flatten().filter(|crash| !crash.resolved) {
         Some(crash) => Ok((crash.in_turn, crash.in_flight)),
-        None => match open_turn(&subject.digest) {
+        None => match subject.digest.where_open() {
             (InTurn::None, _) => unrecorded(handle, chat),
             cut => Ok(cut),
         },
@@ -430,16 +430,6 @@ fn unrecorded(handle: &Handle, chat: &ChatId) -> Result<(InTurn, Vec<ToolCall>),
     let calls = handle.call(move |watch| watch.unfinished_calls(&asked, None))?;
     let in_turn = if calls.is_empty() { InTurn::None } else { InTurn::Tool };
     Ok((in_turn, calls))
-}
-
-fn open_turn(digest: &Digest) -> (InTurn, Vec<ToolCall>) {
-    match &digest.turn {
-        Turn::Open { .. } => match digest.in_flight() {
-            calls if calls.is_empty() => (InTurn::Answer, Vec::new()),
-            calls => (InTurn::Tool, calls),
-        },
-        Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => (InTurn::None, Vec::new()),
-    }
 }
 
 fn no_processes() -> ApiError {

@@ -108,7 +108,6 @@ impl Watch {
             self.registry.values().find(|known| known.process == *process && known.chat() == *id);
         let since =
             registered.and_then(|known| known.started_at).or_else(|| processes::started_at(process.pid));
-        self.begin_life(id, since);
         let at = now();
         // An engine that was started again goes on where the last one stopped.
         let window = Timestamp::from_ms(at.ms() - i64::try_from(WINDOW.as_millis()).unwrap_or(0));

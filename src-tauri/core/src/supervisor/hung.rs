@@ -5,8 +5,8 @@ use super::{Effect, Hang, NewCrash, Presence, Supervisor, changed};
 use crate::{
     chats::{ChatId, ProcessKey},
     checkpoints::Trigger,
-    crashes::{CrashKind, Evidence, InTurn, RegistryStatus},
-    digest::{Digest, Turn},
+    crashes::{CrashKind, Evidence, RegistryStatus},
+    digest::Digest,
     hangs::Form,
     time::Timestamp,
 };
@@ -52,12 +52,7 @@ impl Supervisor {
         let Found { form, since, evidence, digest } = found;
         let seat = self.seats.entry(chat.clone()).or_default();
         seat.hung.insert(process.clone(), Hang { form: Some(form), since });
-        let in_flight = digest.in_flight();
-        let in_turn = match &digest.turn {
-            Turn::Open { .. } if !in_flight.is_empty() => InTurn::Tool,
-            Turn::Open { .. } => InTurn::Answer,
-            Turn::None | Turn::Done | Turn::Interrupted | Turn::Failed => InTurn::None,
-        };
+        let (in_turn, in_flight) = digest.where_open();
         let crash = NewCrash {
             chat: chat.clone(),
             process: process.clone(),
