@@ -4,8 +4,11 @@
 mod boundaries;
 mod hung;
 mod limit;
+mod receipts;
 mod rows;
 mod start;
+mod subject;
+mod target;
 mod transcript;
 
 use std::{
@@ -24,24 +27,28 @@ use shim_api::{
 };
 use shim_core::{
     chats::{ChatId, Client},
-    clients::claude_desktop::{APP, chat_link},
     crashes::{InTurn, ToolCall},
-    digest::{Digest, Reader},
     restore::{
         Effect, Event, Findings, Fork, Job, Orphan, Outcome, Refusal, RefusalReason, Restore, StepFailed,
         Then,
     },
     supervisor,
-    time::Timestamp,
 };
-use shim_store::{CheckpointRow, StoreError, Stream, Urgency, faults};
+use shim_store::{CheckpointRow, Urgency, faults};
 
+use self::{
+    receipts::note_unfinished,
+    subject::{Subject, look_up, where_cut},
+    target::{Target, find_target, refuse_ambiguous},
+};
+pub use self::{
+    receipts::{close_unfinished, empty_receipt, keep_receipt},
+    target::find_chat,
+};
 use crate::{
     clients::{self, Look, port},
     clinic, desktop,
-    home::Home,
-    paths::to_bytes,
-    processes::{self, Liveness, Started},
+    processes::{self, Liveness},
     run::{Handle, now},
     terminal, views,
 };
@@ -58,23 +65,6 @@ const SLOW_LOOK_EVERY: Duration = Duration::from_millis(100);
 const STRANGERS_WAIT: Duration = Duration::from_secs(3);
 /// Output of a worker that is read back when it fails to start, in bytes.
 const OUTPUT_BYTES_MAX: u64 = 2000;
-
-/// What the watch knows of the chat when the restore begins.
-struct Subject {
-    digest: Digest,
-    started: Option<Started>,
-    launch: shim_store::Launch,
-    /// As it was started with, what is not stored included.
-    flags: Vec<String>,
-    cwd: Option<String>,
-    crash: Option<i64>,
-    /// Existing transcripts of the chat.
-    transcripts: Vec<PathBuf>,
-    stream: Option<Stream>,
-    /// The process of the crash.
-    dead: Option<u32>,
-    died_at: Option<Timestamp>,
-}
 
 struct Work<'a> {
     handle: &'a Handle,
@@ -134,22 +124,20 @@ pub fn restore_because(
     {
         return clinic::restore(handle, &crash, request);
     }
-    let checkpoint = match request.checkpoint {
-        Some(id) => handle.home.store.read(|store| store.checkpoint(id)).map_err(views::store_error)?,
-        None => None,
-    };
-    let fork = request.checkpoint.map(|checkpoint| Fork {
-        chat: ChatId::new(chat.client(), &port(chat.client()).new_session_id()),
-        checkpoint,
-    });
-    let (for_row, crash, at) = (chat.clone(), subject.crash, now());
-    faults::boundary("restore.before");
-    let number =
-        handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, crash, at));
-    faults::boundary("restore.numbered");
-    let number = number.map_err(views::store_error)?;
-    let (in_turn, in_flight) = where_cut(handle, &chat, &subject, checkpoint.as_ref())?;
-    let job = Job {
+    Work::begin(handle, request, &chat, subject, why_begun, begun)?.run(&chat)
+}
+
+fn job(
+    handle: &Handle,
+    request: &RestoreRequest,
+    chat: &ChatId,
+    (in_turn, in_flight): (InTurn, Vec<ToolCall>),
+) -> Job {
+    let client = chat.client();
+    let fork = request
+        .checkpoint
+        .map(|checkpoint| Fork { chat: ChatId::new(client, &port(client).new_session_id()), checkpoint });
+    Job {
         chat: chat.clone(),
         fork,
         then: request.then,
@@ -159,284 +147,57 @@ pub fn restore_because(
         orphans: handle.home.settings.restore_orphans,
         in_turn,
         in_flight,
-    };
-    let work = Work {
-        handle,
-        job,
-        subject,
-        checkpoint,
-        number,
-        program: None,
-        terminal: None,
-        file: None,
-        worker: None,
-        started: false,
-        orphans_found: false,
-        context: String::new(),
-        went_on: false,
-        appeared: None,
-        child_said: None,
-        begun,
-        client_wait: Duration::ZERO,
-        ending: Vec::new(),
-        why_begun,
-    };
-    work.run(&chat)
-}
-
-enum Target {
-    One(ChatId, Option<i64>),
-    Many(Vec<ChatId>),
-}
-
-/// A crash's number, a chat's id, or the start of one, with or without the client's name.
-fn find_target(handle: &Handle, target: &str) -> Result<Target, ApiError> {
-    if let Ok(number) = target.parse::<i64>()
-        && let Some(crash) =
-            handle.home.store.read(|store| store.crash(number)).map_err(views::store_error)?
-    {
-        return Ok(Target::One(crash.chat, Some(number)));
     }
-    let candidates = candidates(handle, target)?;
-    match candidates.as_slice() {
-        // Its chats lie on a server: any id may be one.
-        [] if is_desktop_chat(target) => {
-            Ok(Target::One(ChatId::new(Client::ClaudeDesktop, named(target)), None))
-        }
-        [] => Err(not_found(target)),
-        [chat] => Ok(Target::One(chat.clone(), None)),
-        _ => Ok(Target::Many(candidates)),
-    }
-}
-
-/// Chats that `target` may mean; one when it is whole.
-fn candidates(handle: &Handle, target: &str) -> Result<Vec<ChatId>, ApiError> {
-    let target = target.to_owned();
-    handle.call(move |watch| {
-        let whole = |id: &&ChatId| id.as_str() == target || id.session_id() == target;
-        if let Some(id) = watch.chats.keys().find(whole) {
-            return vec![id.clone()];
-        }
-        let begins = |id: &&ChatId| id.as_str().starts_with(&target) || id.session_id().starts_with(&target);
-        let mut found: Vec<_> =
-            watch.chats.keys().filter(begins).filter(|_| !target.is_empty()).cloned().collect();
-        found.sort();
-        found
-    })
-}
-
-fn is_desktop_chat(target: &str) -> bool {
-    let is_of_the_app = ChatId::parse(target).is_some_and(|chat| chat.client() == Client::ClaudeDesktop);
-    is_of_the_app && (named(target) == APP || chat_link(named(target)).is_some())
-}
-
-/// The client's own id in `<client>:<id>`, or the whole.
-fn named(target: &str) -> &str {
-    target.split_once(':').map_or(target, |(_, id)| id)
-}
-
-fn not_found(target: &str) -> ApiError {
-    let message =
-        format!("no chat or crash answers to “{target}”; `shim chats` and `shim crashes` list them");
-    ApiError::new(ErrorCode::NotFound, message)
-}
-
-/// The one chat that `target` means.
-pub fn find_chat(handle: &Handle, target: &str) -> Result<ChatId, ApiError> {
-    match find_target(handle, target)? {
-        Target::One(chat, _) => Ok(chat),
-        Target::Many(candidates) => Err(ApiError::new(ErrorCode::Ambiguous, which_of(target, &candidates))),
-    }
-}
-
-fn which_of(target: &str, candidates: &[ChatId]) -> String {
-    let names: Vec<_> = candidates.iter().take(5).map(ChatId::as_str).collect();
-    format!("“{target}” may mean {} chats: {}; give more of the id", candidates.len(), names.join(", "))
-}
-
-fn refuse_ambiguous(
-    handle: &Handle,
-    request: &RestoreRequest,
-    candidates: &[ChatId],
-    begun: Instant,
-) -> Result<Receipt, ApiError> {
-    let client = candidates.first().map_or(Client::ClaudeCode, ChatId::client);
-    let chat = ChatId::new(client, named(&request.target));
-    let (for_row, at) = (chat.clone(), now());
-    let number = handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, None, at));
-    let message = which_of(&request.target, candidates);
-    let receipt = Receipt {
-        id: number.map_err(views::store_error)?,
-        steps: vec![Step { step: "find".to_owned(), ok: false, detail: message.clone() }],
-        refused: Some(Refusal { reason: RefusalReason::Ambiguous, message }),
-        seconds: begun.elapsed().as_secs_f64(),
-        ..empty_receipt(chat, request.dry_run)
-    };
-    keep_receipt(handle, &receipt)?;
-    Ok(receipt)
-}
-
-pub fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
-    Receipt {
-        id: 0,
-        chat,
-        fork_of: None,
-        crash: None,
-        at: now(),
-        ok: false,
-        dry_run,
-        refused: None,
-        turns_before: 0,
-        turns_after: None,
-        turns_lost: None,
-        last_message_sha256_before: None,
-        last_message_sha256_after: None,
-        processes: None,
-        pid: None,
-        cwd: None,
-        model: None,
-        permission_mode: None,
-        seconds: 0.0,
-        client_seconds: 0.0,
-        steps: Vec::new(),
-    }
-}
-
-pub fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
-    let kept = store_receipt(handle, receipt);
-    handle.tell(Told::RestoreFinished { receipt: Box::new(receipt.clone()) });
-    kept
-}
-
-/// A restore whose engine died under way gets its receipt from the next one.
-pub fn close_unfinished(home: &Home) -> Result<(), StoreError> {
-    let unfinished = home.store.read(|store| store.unfinished_restores())?;
-    for row in unfinished {
-        let detail = if row.started {
-            "the engine ended after the client was started: look whether the chat runs, then restore again"
-        } else {
-            "the engine ended before anything was started: restore again"
-        };
-        let noted: Option<Receipt> = serde_json::from_str(&row.receipt).ok();
-        let mut steps = noted.map(|note| note.steps).unwrap_or_default();
-        steps.push(Step { step: "engine".to_owned(), ok: false, detail: detail.to_owned() });
-        let receipt =
-            Receipt { id: row.id, crash: row.crash, at: row.at, steps, ..empty_receipt(row.chat, false) };
-        let text = serde_json::to_string(&receipt).unwrap_or_default();
-        home.store.write(Urgency::AtOnce, move |store| store.put_receipt(row.id, &text))?;
-    }
-    Ok(())
-}
-
-fn store_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
-    let text =
-        serde_json::to_string(receipt).map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))?;
-    put_receipt(handle, receipt.id, text)
-}
-
-fn put_receipt(handle: &Handle, number: i64, text: String) -> Result<(), ApiError> {
-    handle
-        .home
-        .store
-        .write(Urgency::AtOnce, move |store| store.put_receipt(number, &text))
-        .map_err(views::store_error)
-}
-
-/// Brings journal and registries up to date and takes what is known of the chat.
-fn look_up(handle: &Handle, chat: &ChatId, crash: Option<i64>) -> Result<Subject, ApiError> {
-    let id = chat.clone();
-    let launch = handle.home.store.read(|store| store.launch(chat)).map_err(views::store_error)?;
-    let mut subject = handle.call(move |watch| {
-        watch.read_registries();
-        for transcript in watch.transcripts_of(&id) {
-            watch.catch_up_wholly(&transcript);
-        }
-        watch.settle();
-        let chat = watch.chats.get(&id);
-        let launch = launch.or_else(|| chat.map(|chat| chat.launch.clone())).unwrap_or_default();
-        let known = chat.map(|chat| chat.transcripts.iter().cloned().collect::<Vec<_>>()).unwrap_or_default();
-        Subject {
-            cwd: directory(&id, &launch, chat.and_then(|chat| chat.digest.cwd.clone())),
-            digest: watch.digest_at_rest(&id),
-            flags: watch.flags_of(&id, &launch),
-            started: chat.and_then(|chat| chat.started.clone()),
-            launch,
-            crash: crash.or_else(|| watch.open_crashes.get(&id).copied()),
-            transcripts: known.into_iter().filter(|path| port(id.client()).is_there(path)).collect(),
-            stream: None,
-            dead: None,
-            died_at: None,
-        }
-    })?;
-    // Only now: bringing the journal up to date may have begun a new generation.
-    let stream = handle.home.store.read(|store| match subject.transcripts.as_slice() {
-        [only] => store.stream_at(&to_bytes(only)),
-        _ => store.main_stream(chat),
-    });
-    subject.stream = stream.map_err(views::store_error)?;
-    let crash = subject.crash.map(|id| handle.home.store.read(|store| store.crash(id))).transpose();
-    let crash = crash.map_err(views::store_error)?.flatten();
-    subject.died_at = crash.as_ref().map(|crash| crash.happened_at);
-    subject.dead = crash.map(|crash| crash.process.pid);
-    Ok(subject)
-}
-
-/// Where the chat works. A client without a registry was asked by nobody which directory it is: one that was resumed
-/// from elsewhere says it in its transcript only.
-fn directory(chat: &ChatId, launch: &shim_store::Launch, written: Option<String>) -> Option<String> {
-    if port(chat.client()).keeps_registry() {
-        launch.cwd.clone().or(written)
-    } else {
-        written.or_else(|| launch.cwd.clone())
-    }
-}
-
-/// Where the chat was cut: for a fork at its checkpoint, for a crash as its verdict says, else as it stands.
-fn where_cut(
-    handle: &Handle,
-    chat: &ChatId,
-    subject: &Subject,
-    checkpoint: Option<&CheckpointRow>,
-) -> Result<(InTurn, Vec<ToolCall>), ApiError> {
-    let store = &handle.home.store;
-    if let Some(row) = checkpoint {
-        let (mut reader, point) = (Reader::new(row.checkpoint.chat.client()), &row.checkpoint);
-        let read = store.read(|store| {
-            store.read_journal(point.stream, point.generation, 0, point.offset, |bytes| {
-                reader.feed(bytes);
-                true
-            })
-        });
-        read.map_err(views::store_error)?;
-        return Ok(reader.digest.where_open());
-    }
-    let crash = subject
-        .crash
-        .map(|id| store.read(|store| store.crash(id)))
-        .transpose()
-        .map_err(views::store_error)?;
-    match crash.flatten().filter(|crash| !crash.resolved) {
-        Some(crash) => Ok((crash.in_turn, crash.in_flight)),
-        None => match subject.digest.where_open() {
-            (InTurn::None, _) => unrecorded(handle, chat),
-            cut => Ok(cut),
-        },
-    }
-}
-
-/// Calls that nobody recorded and that still run.
-fn unrecorded(handle: &Handle, chat: &ChatId) -> Result<(InTurn, Vec<ToolCall>), ApiError> {
-    let asked = chat.clone();
-    let calls = handle.call(move |watch| watch.unfinished_calls(&asked, None))?;
-    let in_turn = if calls.is_empty() { InTurn::None } else { InTurn::Tool };
-    Ok((in_turn, calls))
 }
 
 fn no_processes() -> ApiError {
     ApiError::new(ErrorCode::Internal, "the system does not say which processes run")
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// Gives the restore its number, under which it can be found should the engine die.
+    fn begin(
+        handle: &'a Handle,
+        request: &RestoreRequest,
+        chat: &ChatId,
+        subject: Subject,
+        why_begun: Option<Step>,
+        begun: Instant,
+    ) -> Result<Self, ApiError> {
+        let store = &handle.home.store;
+        let checkpoint = match request.checkpoint {
+            Some(id) => store.read(|store| store.checkpoint(id)).map_err(views::store_error)?,
+            None => None,
+        };
+        let (for_row, crash, at) = (chat.clone(), subject.crash, now());
+        faults::boundary("restore.before");
+        let number = store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, crash, at));
+        faults::boundary("restore.numbered");
+        let number = number.map_err(views::store_error)?;
+        let cut = where_cut(handle, chat, &subject, checkpoint.as_ref())?;
+        Ok(Self {
+            handle,
+            job: job(handle, request, chat, cut),
+            subject,
+            checkpoint,
+            number,
+            program: None,
+            terminal: None,
+            file: None,
+            worker: None,
+            started: false,
+            orphans_found: false,
+            context: String::new(),
+            went_on: false,
+            appeared: None,
+            child_said: None,
+            begun,
+            client_wait: Duration::ZERO,
+            ending: Vec::new(),
+            why_begun,
+        })
+    }
+
     fn run(mut self, chat: &ChatId) -> Result<Receipt, ApiError> {
         let fork = self.job.fork.is_some();
         let asked = chat.clone();
@@ -548,12 +309,7 @@ impl Work<'_> {
             steps: vec![Step { step: "end_orphans".to_owned(), ok: false, detail }],
             ..empty_receipt(self.job.chat.clone(), false)
         };
-        let mut text = serde_json::to_value(&note).unwrap_or_default();
-        // Should the engine die, the next one sees by this that it is not the last word.
-        if let Some(fields) = text.as_object_mut() {
-            fields.insert("unfinished".to_owned(), serde_json::Value::Bool(true));
-        }
-        put_receipt(self.handle, note.id, text.to_string())?;
+        note_unfinished(self.handle, &note)?;
         faults::boundary("restore.end_orphans.noted");
         Ok(())
     }

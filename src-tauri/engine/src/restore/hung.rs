@@ -7,7 +7,7 @@ use shim_core::{
     restore::{Job, Outcome, Refusal, RefusalReason, StepFailed},
 };
 
-use super::{Work, empty_receipt, look_up, refused, store_receipt, where_cut};
+use super::{Work, empty_receipt, look_up, note_unfinished, refused, where_cut};
 use crate::stopping;
 
 impl Work<'_> {
@@ -23,7 +23,7 @@ impl Work<'_> {
             let step = Step { step: "ask_to_end".to_owned(), ok: false, detail: text.to_owned() };
             let note =
                 Receipt { id: number, crash, steps: vec![step], ..empty_receipt(chat.clone(), dry_run) };
-            store_receipt(handle, &note).map_err(|error| StepFailed(error.message))
+            note_unfinished(handle, &note).map_err(|error| StepFailed(error.message))
         };
         let stopped = stopping::end(handle, chat, ends, dry_run, note);
         if !stopped.ok {

@@ -52,7 +52,8 @@ mod tests {
 
     const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
       "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd"><busconfig><listen>unix:tmpdir=/tmp</listen>
-      <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow own="*"/></policy></busconfig>"#;
+      <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
+      </busconfig>"#;
 
     /// A bus of its own, ended with the test.
     struct Bus(Child, String);
@@ -112,9 +113,7 @@ mod tests {
         });
         assert_eq!(first, Some(true), "a stranger's word counts for nothing");
         runtime.block_on(say(&login, false));
-        let more: Vec<_> = std::iter::from_fn(|| hears.recv_timeout(Duration::from_secs(30)).ok())
-            .take_while(|goes_down| *goes_down)
-            .collect();
-        assert!(more.iter().all(|goes_down| *goes_down), "then that it was called off");
+        let mut later = std::iter::from_fn(|| hears.recv_timeout(Duration::from_secs(30)).ok());
+        assert!(later.any(|goes_down| !goes_down), "then that it was called off");
     }
 }
