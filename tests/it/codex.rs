@@ -367,6 +367,41 @@ fn codex_in_a_terminal_dies_and_ends() {
     assert_eq!(world.crashes_of(&id(&thread_id)).len(), 1, "its user closed it");
 }
 
+/// What happens to a chat at its prompt while no engine runs: the next one knows by the lock what it was.
+#[test]
+fn codex_that_went_from_its_prompt_while_the_engine_was_down_died_or_ended() {
+    let mut world = world();
+    let terminals = Terminals::new(&world.home);
+    let codex = world.home.codex().to_string_lossy().into_owned();
+    let mut chats = Vec::new();
+    for name in ["killed", "closed"] {
+        let cwd = world.home.codex_project(name).unwrap();
+        let thread_id = play(&world, &CodexStart::new(&cwd, format!("@@text {FIRST_ANSWER}")));
+        let words = [&codex, "--no-daemon", "resume", &thread_id].map(str::to_owned);
+        terminals.run(name, &cwd, &[], &words).unwrap();
+        let live = world.wait_for_state(&id(&thread_id), "idle");
+        chats.push((thread_id, u32::try_from(live["pid"].as_u64().unwrap()).unwrap()));
+    }
+    let [(killed, pid), (closed, _)] = chats.try_into().unwrap();
+    shows(&terminals, "closed", "Ask Codex");
+    world.kill_shim();
+    send(pid, Signal::KILL);
+    wait(WAIT, "the client to close", || {
+        terminals.press("closed", &["C-c"]).ok();
+        (world.home.codex_on(&closed).is_empty() && !is_alive(pid)).then_some(())
+    })
+    .unwrap();
+    world.start_shim();
+    let crash = world.wait_for_crash(&id(&killed));
+    assert_eq!((&crash["kind"], &crash["in_turn"]), (&json!("killed"), &json!("none")), "{crash}");
+    assert_eq!(crash["process"]["pid"], pid, "{crash}");
+    world.kill_shim();
+    world.start_shim();
+    world.wait_for_state(&id(&closed), "ended");
+    assert!(world.crashes_of(&id(&closed)).is_empty(), "its user closed it");
+    assert_eq!(world.crashes_of(&id(&killed)).len(), 1, "a death is judged once");
+}
+
 #[test]
 fn a_sub_agent_of_codex_is_no_chat_of_its_own() {
     let world = world();

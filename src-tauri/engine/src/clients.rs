@@ -215,6 +215,12 @@ pub trait Port: Sync {
         false
     }
 
+    /// Whether a process that was found to hold a chat is still what it was then. What a client is about to start
+    /// holds what the client holds, until it has become another program.
+    fn still_holds(&self, _mark: &Path, _pid: u32) -> bool {
+        true
+    }
+
     /// What a process that is gone said last, read again where it can be, and whether its mark is still there.
     fn last_words(&self, mark: &Path, last: &Registration) -> (Registration, Leave);
 

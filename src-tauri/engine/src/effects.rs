@@ -22,8 +22,17 @@ const UNRECORDED_MAX: usize = 1000;
 impl Watch {
     /// Asks the machine, and carries out what it decides.
     pub fn decide(&mut self, event: Event<'_>) {
+        let over = match &event {
+            Event::Gone { chat, process, .. } | Event::Left { chat, process } => {
+                Some(((*chat).clone(), (*process).clone()))
+            }
+            _ => None,
+        };
         for effect in self.supervisor.handle(event, now()) {
             self.carry_out(effect);
+        }
+        if let Some((chat, process)) = over {
+            self.drop_holder(&chat, &process);
         }
     }
 

@@ -12,6 +12,7 @@ mod fleet;
 mod git;
 mod half_done;
 mod hangs;
+mod holders;
 mod home;
 pub mod hooks;
 pub mod install;

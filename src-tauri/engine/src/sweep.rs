@@ -74,6 +74,7 @@ impl Watch {
         self.hear_hooks();
         if self.sweeps == 0 {
             self.judge_last_moments();
+            self.judge_lost_holders();
         }
         self.read_registries_with(&look);
         self.look_after_the_living();
@@ -401,7 +402,7 @@ impl Watch {
         }
     }
 
-    fn registered(&mut self, path: &Path, registration: &Registration) {
+    pub fn registered(&mut self, path: &Path, registration: &Registration) {
         let (chat, process) = (registration.chat(), &registration.process);
         if self.supervisor.was_judged(&chat, process) {
             return;
@@ -410,8 +411,7 @@ impl Watch {
             return self.decide(Event::Unknowable { chat: &chat, process });
         }
         match probe(process) {
-            Liveness::Alive => {
-                self.meet(&chat, registration, path);
+            Liveness::Alive if self.meet(&chat, registration, path) => {
                 self.decide(Event::Alive { chat: &chat, process, status: registration.status.clone() });
             }
             Liveness::Dead(gone) if !self.supervisor.is_watched(&chat, process) => {
@@ -420,16 +420,21 @@ impl Watch {
                 self.process_gone(&words, gone, leave, now());
             }
             // The exit watch is about to say so, and knows more.
-            Liveness::Dead(_) => {}
+            Liveness::Alive | Liveness::Dead(_) => {}
         }
     }
 
-    /// Learns how a chat's process was started, once.
-    fn meet(&mut self, id: &ChatId, registration: &Registration, registry_file: &Path) {
+    /// Learns how a chat's process was started, once. What has become another program meanwhile is not met: the client
+    /// was about to start it, and died.
+    fn meet(&mut self, id: &ChatId, registration: &Registration, registry_file: &Path) -> bool {
         if self.supervisor.is_watched(id, &registration.process) {
-            return;
+            return true;
         }
         let started = processes::started(registration.process.pid);
+        if !port(id.client()).still_holds(registry_file, registration.process.pid) {
+            return false;
+        }
+        self.keep_holder(registry_file, registration);
         let client_home = self.home_holding(registry_file).map(|home| home.folder.clone());
         let cwd = registration.cwd.clone();
         let mut launch = crate::launch::describe(port(id.client()), started.as_ref(), client_home, cwd);
@@ -455,6 +460,7 @@ impl Watch {
             }
         };
         self.home.store.submit(Urgency::Gathered, move |store| store.put_launch(&id, &launch), kept);
+        true
     }
 
     /// The settings of a restore are for that start alone; the flags before it are the user's.

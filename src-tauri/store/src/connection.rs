@@ -48,6 +48,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/2026-11-21-fingerprints.sql")),
     M::up(include_str!("migrations/2026-11-21-checkpoints.sql")),
     M::up(include_str!("migrations/2026-11-21-policy.sql")),
+    M::up(include_str!("migrations/2026-11-21-holders.sql")),
 ];
 
 /// The version that this program writes.

@@ -7,6 +7,7 @@ mod connection;
 mod crashes;
 pub mod faults;
 mod fingerprints;
+mod holders;
 mod homes;
 mod journal;
 mod opencode;

@@ -152,6 +152,11 @@ impl Port for Codex {
         true
     }
 
+    #[cfg(target_os = "linux")]
+    fn still_holds(&self, lock: &Path, pid: u32) -> bool {
+        open_files(pid).iter().any(|open| open == lock)
+    }
+
     /// A lock is taken away at a clean end and when the user stopped the turn; it stays after a kill, and after a
     /// polite request to end.
     fn last_words(&self, mark: &Path, last: &Registration) -> (Registration, Leave) {
