@@ -58,6 +58,8 @@ impl Batch<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use shim_core::{chats::Client, crashes::RegistryStatus};
 
     use super::*;
@@ -81,7 +83,7 @@ mod tests {
     #[test]
     fn the_last_holder_of_a_chat_is_kept_and_only_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("shim.db")).unwrap();
+        let store = Store::open(&folder.path().join("shim.db"), Duration::from_millis(2)).unwrap();
         let (before, after) = (holder("a", 1), holder("a", 2));
         for (at, holder) in [(1, before.clone()), (2, after.clone())] {
             let put = move |store: &Batch<'_>| store.put_holder(b"/l\xff", &holder, Timestamp::from_ms(at));
@@ -100,7 +102,7 @@ mod tests {
     #[test]
     fn the_oldest_beyond_the_limit_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("shim.db")).unwrap();
+        let store = Store::open(&folder.path().join("shim.db"), Duration::from_millis(2)).unwrap();
         let put_all = |store: &Batch<'_>| {
             (0..HOLDERS_MAX + 5).try_for_each(|n| {
                 store.put_holder(b"/l", &holder(&n.to_string(), n + 1), Timestamp::from_ms(i64::from(n)))
