@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shim_standin::client::{Codex, CodexStart, Headless, Signal, Start, Terminals, send, wait};
+use shim_standin::client::{Codex, CodexStart, Headless, MemoryGroup, Signal, Start, Terminals, send, wait};
 
 use crate::world::{WAIT, World, id};
 
@@ -242,36 +242,9 @@ fn a_usage_limit_is_shown_with_its_end_and_is_no_crash() {
     assert!(steps.iter().any(|step| step["step"] == "limit"), "{rehearsal}");
 }
 
-/// A memory group of its own in which the system ends what takes too much; `None` where none may be made.
-struct Group(std::path::PathBuf);
-
-impl Group {
-    fn make(bytes: u64) -> Option<Self> {
-        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-        let own = own.lines().find_map(|line| line.split_once(":memory:"))?.1.to_owned();
-        let folder = Path::new("/sys/fs/cgroup/memory")
-            .join(own.trim_start_matches('/'))
-            .join(format!("shim-it-{}", std::process::id()));
-        fs::create_dir(&folder).ok()?;
-        let group = Self(folder);
-        fs::write(group.0.join("memory.limit_in_bytes"), bytes.to_string()).ok()?;
-        Some(group)
-    }
-
-    fn take_in(&self, pid: u32) {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 fn a_client_that_the_system_starves_is_out_of_memory() {
-    let Some(group) = Group::make(1 << 30) else {
+    let Some(group) = MemoryGroup::make() else {
         eprintln!("no memory group may be made here: not tried");
         return;
     };
@@ -280,9 +253,7 @@ fn a_client_that_the_system_starves_is_out_of_memory() {
     let mut chat = answering(&world, &cwd, SLOW_ANSWER, 5);
     let session_id = chat.session_id.clone();
     world.wait_for_state(&session_id, "working");
-    group.take_in(chat.pid());
-    // What it holds stays charged where it was: what it takes from now on is what is short.
-    fs::write(group.0.join("memory.limit_in_bytes"), "65536").unwrap();
+    group.starve(chat.pid()).unwrap();
     chat.wait_for_exit(WAIT).unwrap();
     let crash = world.wait_for_crash(&session_id);
     assert_eq!((&crash["kind"], &crash["in_turn"]), (&json!("out_of_memory"), &json!("answer")), "{crash}");

@@ -6,6 +6,8 @@ mod desktop;
 mod gemini;
 mod headless;
 mod home;
+#[cfg(target_os = "linux")]
+mod memory;
 mod opencode;
 mod processes;
 mod terminal;
@@ -19,6 +21,8 @@ pub use desktop::Desktop;
 pub use gemini::{Gemini, GeminiStart};
 pub use headless::{Headless, Start};
 pub use home::{DUMMY_KEY, Home, Registry};
+#[cfg(target_os = "linux")]
+pub use memory::MemoryGroup;
 pub use opencode::{OWN_INSTRUCTIONS, Opencode, OpencodeStart};
 pub use processes::{Process, is_alive, send};
 pub use rustix::process::Signal;

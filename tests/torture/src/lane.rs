@@ -71,9 +71,10 @@ fn one(rig: &mut Rig, plan: &Plan) -> (Tally, Result<()>) {
 
 fn crash_and_restore(rig: &mut Rig, plan: &Plan, victim: &mut Victim, tally: &mut Tally) -> Result<()> {
     thread::sleep(Duration::from_millis(plan.blow.delay_ms));
-    strike(rig, &plan.blow, victim)?;
+    let kinds = strike(rig, &plan.blow, victim)?;
     tally.crashes += 1;
-    judge(rig, victim, tally, 1, &expected(&plan.blow), plan)?;
+    let expected = Expected { kinds, in_turn: in_turn(&plan.blow) };
+    judge(rig, victim, tally, 1, &expected, plan)?;
     restore(rig, victim, tally, plan.blow.in_terminal)?;
     if let Some(after) = plan.again_after_ms {
         victim.pid = *victim.processes(rig).first().context("the restored chat has no process")?;
@@ -93,33 +94,37 @@ fn crash_and_restore(rig: &mut Rig, plan: &Plan, victim: &mut Victim, tally: &mu
     Ok(())
 }
 
-fn strike(rig: &mut Rig, blow: &Blow, victim: &mut Victim) -> Result<()> {
+/// Crashes it, and gives what it must be taken for.
+fn strike(rig: &mut Rig, blow: &Blow, victim: &mut Victim) -> Result<&'static [CrashKind]> {
     match blow.form {
-        Form::Killed => victim.kill(),
+        Form::Killed => victim.kill()?,
         Form::Torn => {
             victim.kill()?;
             let chat = victim.id();
             // Torn while it is dead, not while it dies: the verdict is of the whole file.
             wait(WAIT, "the crash", || rig.crashes_of(&chat).ok().filter(|crashes| !crashes.is_empty()))?;
-            victim.tear(rig, blow.seed)
+            victim.tear(rig, blow.seed)?;
         }
         Form::TornDown => {
             rig.kill_engine()?;
             victim.kill()?;
             victim.tear(rig, blow.seed)?;
-            rig.start_engine()
+            rig.start_engine()?;
         }
         Form::Rebooted => {
             rig.kill_engine()?;
             victim.kill()?;
-            rig.start_engine()
+            rig.start_engine()?;
         }
         Form::Stopped => {
             victim.stop();
-            Ok(())
+            return Ok(&[CrashKind::Hung]);
         }
-        Form::Starved => victim.starve(),
+        Form::Starved if victim.starve()? => return Ok(&[CrashKind::OutOfMemory]),
+        // It got no memory, and was killed all the same.
+        Form::Starved => return Ok(&[CrashKind::Killed, CrashKind::OutOfMemory]),
     }
+    Ok(&[CrashKind::Killed])
 }
 
 /// What the verdict must be: known from what was done.
@@ -128,22 +133,14 @@ struct Expected {
     in_turn: &'static [InTurn],
 }
 
-fn expected(blow: &Blow) -> Expected {
-    let in_turn: &[InTurn] = match (blow.moment, blow.form) {
+fn in_turn(blow: &Blow) -> &'static [InTurn] {
+    match (blow.moment, blow.form) {
         // The record of the call may be what was torn: then nothing on disk tells it from an answer.
         (Moment::Tool, Form::TornDown) => &[InTurn::Tool, InTurn::Answer],
-        // One that wants memory dies when it wants it, in the tool or behind it.
-        (Moment::Tool, Form::Starved) => &[InTurn::Tool, InTurn::Answer],
         (Moment::Tool, _) => &[InTurn::Tool],
         (Moment::Answer, _) => &[InTurn::Answer],
         (Moment::BetweenTurns, _) => &[InTurn::None],
-    };
-    let kinds: &[CrashKind] = match blow.form {
-        Form::Killed | Form::Torn | Form::TornDown | Form::Rebooted => &[CrashKind::Killed],
-        Form::Stopped => &[CrashKind::Hung],
-        Form::Starved => &[CrashKind::Killed, CrashKind::Exited],
-    };
-    Expected { kinds, in_turn }
+    }
 }
 
 /// Holds the newest crash of the chat, which must be the so-many-th, against the truth.

@@ -40,6 +40,9 @@ mod run {
         tally::Tally,
     };
 
+    /// A stopped client is noticed soon; the healthy chats have the settings that everyone has.
+    const SOON_HUNG: &str = "hang = { stopped_seconds = 10, readings = 3 }\n";
+
     #[derive(Parser)]
     struct Args {
         /// SHIM's program.
@@ -51,7 +54,7 @@ mod run {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Which ways to crash a chat.
-        #[arg(long, value_enum, value_delimiter = ',', default_values_t = Form::USUAL)]
+        #[arg(long, value_enum, value_delimiter = ',', default_values_t = Form::ALL)]
         forms: Vec<Form>,
         /// Chats that are crashed at the same time, each with an engine of its own.
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=8))]
@@ -79,9 +82,9 @@ mod run {
 
     fn torture(args: &Args, plans: &[Plan]) -> Result<Tally> {
         let healthy =
-            Healthy::start(Rig::new(&args.shim)?).context("the healthy chats could not be started")?;
+            Healthy::start(Rig::new(&args.shim, "")?).context("the healthy chats could not be started")?;
         let lanes = usize::try_from(args.at_once)?;
-        let mut rigs = (0..lanes).map(|_| Rig::new(&args.shim)).collect::<Result<Vec<_>>>()?;
+        let mut rigs = (0..lanes).map(|_| Rig::new(&args.shim, SOON_HUNG)).collect::<Result<Vec<_>>>()?;
         let (at_work, since) = (AtomicUsize::new(lanes), Instant::now());
         let least = Duration::from_secs_f64(args.healthy_minutes.max(0.0) * 60.0);
         let tell = |what: &str| eprintln!("[{:>5.0} s] {what}", since.elapsed().as_secs_f64());

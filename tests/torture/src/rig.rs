@@ -29,8 +29,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// With an engine that runs.
-    pub fn new(shim: &Path) -> Result<Self> {
+    /// With an engine that runs, and more settings than where it looks.
+    pub fn new(shim: &Path, more: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("shim-torture-").tempdir()?;
         let root = folder.path().canonicalize()?;
         let standin = Standin::start(0)?;
@@ -41,7 +41,7 @@ impl Rig {
         let within = serde_json::to_string(&[&root])?;
         fs::write(
             data.join(shim_api::home::SETTINGS_FILE),
-            format!("watch.within = {within}\nterminal.command = {opener}\n"),
+            format!("watch.within = {within}\nterminal.command = {opener}\n{more}"),
         )?;
         let mut rig = Self { home, standin, shim: shim.to_owned(), data, engine: None, folder };
         rig.start_engine()?;

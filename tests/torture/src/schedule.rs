@@ -15,15 +15,15 @@ pub enum Form {
     TornDown,
     /// Its client and the engine are killed together; then the engine is started again.
     Rebooted,
-    /// Its client is stopped by a signal. Needs the hang detector.
+    /// Its client is stopped by a signal, and stays so.
     Stopped,
     /// Its client gets no more memory.
     Starved,
 }
 
 impl Form {
-    /// What is always done: forms whose detectors every build has.
-    pub const USUAL: [Self; 4] = [Self::Killed, Self::Torn, Self::TornDown, Self::Rebooted];
+    pub const ALL: [Self; 6] =
+        [Self::Killed, Self::Torn, Self::TornDown, Self::Rebooted, Self::Stopped, Self::Starved];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -94,8 +94,10 @@ fn plan(dice: &mut Dice, number: u64, forms: &[Form]) -> Plan {
     let client = dice.pick(&[Client::ClaudeCode, Client::ClaudeCode, Client::Codex], Client::ClaudeCode);
     let form = dice.pick(forms, Form::Killed);
     let moments: &[Moment] = match form {
-        // What is torn is the end of a turn that is open.
-        Form::Torn | Form::TornDown | Form::Starved | Form::Stopped => &[Moment::Answer, Moment::Tool],
+        // Memory is asked for by what works.
+        Form::Starved => &[Moment::Answer],
+        // What is torn is the end of a turn that is open; what waits for its user is not seen to hang.
+        Form::Torn | Form::TornDown | Form::Stopped => &[Moment::Answer, Moment::Tool],
         Form::Killed | Form::Rebooted => {
             &[Moment::Answer, Moment::Answer, Moment::Tool, Moment::Tool, Moment::BetweenTurns]
         }
@@ -121,17 +123,17 @@ mod tests {
     #[test]
     fn the_same_seed_plans_the_same_and_as_many_as_asked() {
         for crashes in [1, 7, 100] {
-            let plans = schedule(5, crashes, &Form::USUAL);
-            assert_eq!(plans, schedule(5, crashes, &Form::USUAL));
+            let plans = schedule(5, crashes, &Form::ALL);
+            assert_eq!(plans, schedule(5, crashes, &Form::ALL));
             assert_eq!(plans.iter().map(Plan::crashes).sum::<u64>(), crashes);
         }
-        assert_ne!(schedule(5, 20, &Form::USUAL), schedule(6, 20, &Form::USUAL));
+        assert_ne!(schedule(5, 20, &Form::ALL), schedule(6, 20, &Form::ALL));
     }
 
     #[test]
     fn a_hundred_crashes_hold_every_form_moment_and_client() {
-        let plans = schedule(1, 100, &Form::USUAL);
-        for form in Form::USUAL {
+        let plans = schedule(1, 100, &Form::ALL);
+        for form in Form::ALL {
             assert!(plans.iter().any(|plan| plan.blow.form == form), "{form:?}");
         }
         for moment in [Moment::Answer, Moment::Tool, Moment::BetweenTurns] {

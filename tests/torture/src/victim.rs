@@ -1,11 +1,13 @@
 //! One chat of a real client: played to the moment at which it is crashed, and what is true of it afterwards, found
 //! without SHIM's help.
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::{fs, io::Write as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use shim_core::chats::{ChatId, Client};
-use shim_standin::client::{Codex, CodexStart, Headless, Signal, Start, Terminals, is_alive, send, wait};
+use shim_standin::client::{
+    Codex, CodexStart, Headless, MemoryGroup, Signal, Start, Terminals, is_alive, send, wait,
+};
 
 use crate::{
     dice::Dice,
@@ -13,6 +15,8 @@ use crate::{
     schedule::{Moment, Plan},
 };
 
+/// One that gets no more memory asks for some within this time.
+const STARVES_WITHIN: Duration = Duration::from_secs(10);
 /// Slow once: a client that asks again is answered at once.
 const SLOW_ANSWER: &str = "@@slow 2000 0.05 1";
 
@@ -144,23 +148,17 @@ impl Victim {
         send(self.pid, Signal::STOP);
     }
 
-    /// Caps its memory where it is: what it asks for next it does not get. One that bears it is killed.
-    pub fn starve(&mut self) -> Result<()> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmData:")).context("no VmData")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        let limit = format!("--data={}", kib * 1024);
-        let pid = self.pid.to_string();
-        std::process::Command::new("prlimit").args(["--pid", &pid, &limit]).status()?;
-        let starved =
-            wait(std::time::Duration::from_secs(10), "it to starve", || (!is_alive(self.pid)).then_some(()));
-        if starved.is_err() {
-            return self.kill();
+    /// Gives it no more memory: what it asks for next, the system kills it for. One that asks for none, or where
+    /// none may be withheld, is killed; says whether it starved.
+    pub fn starve(&mut self) -> Result<bool> {
+        let group = MemoryGroup::make();
+        if let Some(group) = &group {
+            group.starve(self.pid)?;
         }
-        if let Some(mut headless) = self.headless.take() {
-            headless.wait_for_exit(WAIT)?;
-        }
-        Ok(())
+        let dies = || (!is_alive(self.pid)).then_some(());
+        let starved = group.is_some() && wait(STARVES_WITHIN, "it to starve", dies).is_ok();
+        self.kill()?;
+        Ok(starved)
     }
 
     pub fn file(&self, rig: &Rig) -> Option<PathBuf> {
