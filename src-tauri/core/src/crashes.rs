@@ -209,7 +209,7 @@ pub struct Death<'a> {
 /// What the last reading before a death told of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryAtDeath {
-    /// Resident memory of the process, in bytes.
+    /// Resident memory of the process, in bytes; 0 of one that went before its first reading.
     pub rss_bytes: u64,
     /// What its heap may hold, where that is known, in bytes.
     pub heap_bytes: Option<u64>,
@@ -217,6 +217,8 @@ pub struct MemoryAtDeath {
     pub ended_by_system: u64,
     /// The largest of the processes that went since that reading: the one that the system picks.
     pub was_largest: bool,
+    /// Whether the system's log names it among those that it ended; `None` where that is not to be read.
+    pub named: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -276,10 +278,14 @@ fn out_of_memory(death: &Death<'_>) -> Option<String> {
         (Gone::Exited(_) | Gone::Absent, _) => false,
     };
     let held = memory.rss_bytes / MIB;
-    if memory.ended_by_system > 0 && memory.was_largest && !aborted {
-        return Some(format!(
-            "the system ended a process for lack of memory as this one went; it held {held} MiB"
-        ));
+    let whom = match memory.named {
+        _ if memory.ended_by_system == 0 || aborted => None,
+        Some(named) => named.then_some("it"),
+        None => memory.was_largest.then_some("a process, as this one went,"),
+    };
+    if let Some(whom) = whom {
+        let held = if held > 0 { format!("; it held {held} MiB") } else { String::new() };
+        return Some(format!("the system ended {whom} for lack of memory{held}"));
     }
     let heap = memory.heap_bytes.filter(|heap| *heap > 0)?;
     let full = if aborted { HEAP_FULL_ABORTED } else { HEAP_FULL };

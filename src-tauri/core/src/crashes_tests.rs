@@ -334,8 +334,9 @@ fn memory_that_ran_out_is_told_only_where_something_says_so() {
         }
     };
     let held = |rss, heap, ended_by_system, was_largest| {
-        Some(MemoryAtDeath { rss_bytes: rss, heap_bytes: heap, ended_by_system, was_largest })
+        Some(MemoryAtDeath { rss_bytes: rss, heap_bytes: heap, ended_by_system, was_largest, named: None })
     };
+    let named = |memory: Option<MemoryAtDeath>, named| memory.map(|memory| MemoryAtDeath { named, ..memory });
     let signal = |number| Gone::Exited(Some(ExitStatus::Signal(number)));
     let code = |number| Gone::Exited(Some(ExitStatus::Code(number)));
     let unknown = Gone::Exited(None);
@@ -348,6 +349,9 @@ fn memory_that_ran_out_is_told_only_where_something_says_so() {
         (signal(9), Leave::LeftBehind, held(GIB, None, 1, true), oom),
         (code(137), Leave::LeftBehind, held(GIB, None, 1, true), oom),
         (unknown, Leave::LeftBehind, held(GIB, None, 1, false), killed),
+        (unknown, Leave::LeftBehind, named(held(GIB, None, 1, true), Some(false)), killed),
+        (unknown, Leave::LeftBehind, named(held(0, None, 1, false), Some(true)), oom),
+        (signal(15), Leave::LeftBehind, named(held(GIB, None, 1, true), Some(true)), killed),
         (signal(15), Leave::LeftBehind, held(GIB, None, 1, true), killed),
         (unknown, Leave::Orderly, held(GIB, None, 1, true), CrashKind::Exited),
         (Gone::BeforeBoot, Leave::LeftBehind, held(GIB, None, 1, true), CrashKind::Shutdown),

@@ -1,6 +1,6 @@
 //! Memory that runs out: a word ahead of it, with a checkpoint, and what is known of it when a process goes.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use shim_api::events::Event as Told;
 use shim_core::{
@@ -16,14 +16,23 @@ const MIB: u64 = 1024 * 1024;
 /// Largest share of the machine's memory that programs may take before it is short.
 const HOST_SHARE_MAX: f64 = 0.97;
 
+/// A process that the system ended was ended so long ago at most, when its death is judged.
+const ENDED_WITHIN: Duration = Duration::from_secs(60);
+
 /// What is remembered of memory between two readings.
-#[derive(Default)]
 pub struct Memories {
     host: Memory,
     chats: HashMap<ChatId, Heap>,
     /// Processes that the system ended for lack of memory, at the last reading and at the one before: a death may be
     /// told after the reading that follows it.
     ended_by_system: [u64; 2],
+}
+
+impl Default for Memories {
+    fn default() -> Self {
+        let ended_by_system = [processes::ended_for_lack_of_memory(); 2];
+        Self { host: Memory::default(), chats: HashMap::new(), ended_by_system }
+    }
 }
 
 struct Heap {
@@ -100,19 +109,24 @@ impl Watch {
     }
 
     /// What is known of the memory of a process that just went.
-    pub fn memory_at_death(&self, chat: &ChatId, process: &ProcessKey) -> Option<MemoryAtDeath> {
+    pub fn memory_at_death(&self, chat: &ChatId, process: &ProcessKey) -> MemoryAtDeath {
         let all = &self.hangs.memories.chats;
-        let heap = all.get(chat).filter(|heap| heap.process == *process)?;
+        let heap = all.get(chat).filter(|heap| heap.process == *process);
         let (ended, [_, before]) =
             (processes::ended_for_lack_of_memory(), self.hangs.memories.ended_by_system);
         let gone = |heap: &&Heap| processes::probe(&heap.process) != processes::Liveness::Alive;
         let largest = all.values().filter(gone).map(|heap| heap.rss_bytes).max();
-        Some(MemoryAtDeath {
-            rss_bytes: heap.rss_bytes,
-            heap_bytes: heap.limit,
-            ended_by_system: ended.saturating_sub(before),
-            was_largest: largest.is_none_or(|largest| largest <= heap.rss_bytes),
-        })
+        let (rss_bytes, ended_by_system) =
+            (heap.map_or(0, |heap| heap.rss_bytes), ended.saturating_sub(before));
+        MemoryAtDeath {
+            rss_bytes,
+            heap_bytes: heap.and_then(|heap| heap.limit),
+            ended_by_system,
+            was_largest: largest.is_none_or(|largest| largest <= rss_bytes),
+            named: (ended_by_system > 0)
+                .then(|| processes::is_named_as_ended(process.pid, ENDED_WITHIN))
+                .flatten(),
+        }
     }
 }
 

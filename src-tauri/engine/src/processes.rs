@@ -2,6 +2,8 @@
 //! pid and start mark, never the pid alone.
 
 #[cfg(target_os = "linux")]
+mod kernel_log;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as system;
@@ -34,6 +36,8 @@ use shim_core::{
 };
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
+#[cfg(target_os = "linux")]
+pub use kernel_log::is_named_as_ended;
 #[cfg(target_os = "linux")]
 pub use linux::is_suspended;
 pub use system::{exited, is_our_pid_domain, start_mark, step_back};
@@ -384,6 +388,13 @@ pub fn ended_for_lack_of_memory() -> u64 {
     let counts = counts.unwrap_or_default();
     let count = counts.lines().find_map(|line| line.strip_prefix("oom_kill "));
     count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Whether the system's log names this process as ended for lack of memory within that time until now; `None` where
+/// it is not to be read.
+#[cfg(not(target_os = "linux"))]
+pub fn is_named_as_ended(_pid: u32, _within: Duration) -> Option<bool> {
+    None
 }
 
 /// Whether a stopped process was stopped in its terminal, as Ctrl-Z does, and can be gone on with there. Where the

@@ -536,9 +536,8 @@ impl Watch {
             updated_at: if keeps_registry { registration.updated_at } else { digest.last_at },
             leave,
         };
-        if let Some(memory) = self.memory_at_death(chat, &registration.process) {
-            self.decide(Event::MemoryAtDeath { chat, process: &registration.process, memory });
-        }
+        let memory = self.memory_at_death(chat, &registration.process);
+        self.decide(Event::MemoryAtDeath { chat, process: &registration.process, memory });
         let host_updating = self.is_host_updating(chat, at);
         self.decide(Event::Gone {
             chat,

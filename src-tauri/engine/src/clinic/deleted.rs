@@ -100,8 +100,16 @@ impl Watch {
     }
 
     fn file_gone(&mut self, id: &ChatId, kept_for: Option<std::time::Duration>) {
-        let Ok(Some(stream)) = self.home.store.read(|store| store.main_stream(id)) else { return };
-        let why = judge(modified(&stream), kept_for, now());
+        let Ok(Some(mut stream)) = self.home.store.read(|store| store.main_stream(id)) else { return };
+        // What was seen of it last may not be written down yet.
+        if let Some(tracked) = self.files.get(&from_bytes(&stream.path)) {
+            stream.known.clone_from(&tracked.stream.known);
+        }
+        let why = if stream.known.modified_ns == 0 {
+            Gone::ByUserMaybe
+        } else {
+            judge(modified(&stream), kept_for, now())
+        };
         self.ailing.gone.insert(id.clone(), why);
         let alive = self.supervisor.state(id).is_live();
         if why != Gone::ByRetention || alive || self.open_ailment(id) == Some(CrashKind::Deleted) {
