@@ -10,7 +10,10 @@ use std::{
 use serde_json::{Value, json};
 use shim_standin::client::{Codex, CodexStart, Headless, MemoryGroup, Signal, Start, Terminals, send, wait};
 
-use crate::world::{WAIT, World, id};
+use crate::{
+    receipts::shows,
+    world::{WAIT, World, id},
+};
 
 const SHORT: &str = "hang = { spin_seconds = 20, silent_seconds = 20, stopped_seconds = 10, readings = 3, after_wake_seconds = 0 }\n\
     prompt.notice_minutes = 1";
@@ -149,6 +152,41 @@ fn a_stopped_codex_hangs_until_it_goes_on() {
     send(chat.pid, Signal::CONT);
     world.wait_for_state(&shim_id, "working");
     assert_eq!(world.crashes_of(&shim_id)[0]["resolved"], true);
+}
+
+/// Nothing outside of it tells that it asks: a call in flight that nothing runs for is left alone.
+#[test]
+fn a_codex_that_asks_its_user_does_not_hang() {
+    let mut world = World::furnished(|home, api| home.with_codex(api).unwrap());
+    world.settings(SHORT);
+    world.start_shim();
+    let cwd = world.home.codex_project("asks").unwrap();
+    let terminals = Terminals::new(&world.home);
+    let codex = world.home.codex().to_string_lossy().into_owned();
+    let call =
+        json!({"cmd": "touch made", "sandbox_permissions": "require_escalated", "justification": "it must"});
+    let prompt = format!("@@tool exec_command {call}\n@@text done");
+    let words =
+        [&codex, "--no-daemon", "-a", "on-request", "-s", "workspace-write", &prompt].map(str::to_owned);
+    terminals.run("asks", &cwd, &[], &words).unwrap();
+    shows(&terminals, "asks", "Would you like to run");
+    let asking = wait(WAIT, "the chat to be known", || {
+        let chats = world.json(&["chats"]);
+        chats.as_array()?.first().cloned()
+    })
+    .unwrap();
+    let asking = asking["id"].as_str().unwrap().to_owned();
+    let cwd = world.home.codex_project("silent").unwrap();
+    let silent =
+        Codex::start(&world.home, &CodexStart::new(&cwd, "@@slow 3 0.1\n@@stall 3600"), WAIT).unwrap();
+    let crash = hang(&world, &format!("codex:{}", silent.thread_id), "silent", 1);
+    assert!(says(&crash, "network").contains("took nothing over its connections"), "{crash}");
+    let chat = world.chat(&asking);
+    assert_eq!((&chat["state"], &chat["suspicion"]), (&json!("working"), &Value::Null), "{chat}");
+    assert_eq!(world.crashes_of(&asking), Vec::<Value>::new());
+    assert!(!cwd.join("made").exists());
+    terminals.press("asks", &["y"]).unwrap();
+    world.wait_for_state(&asking, "idle");
 }
 
 /// No real client can be made to spin: a shell that does stands for one, with the files a client would have.

@@ -132,6 +132,33 @@ fn a_stop_ends_the_whole_tree_and_is_shown_before_it_is_done() {
     assert_eq!(world.crashes_of(&chat.session_id), Vec::<Value>::new());
 }
 
+/// The restore ends what hangs, which takes its grace; its user says stop meanwhile.
+#[test]
+fn a_stop_is_worth_more_than_a_restore_that_is_under_way() {
+    let world = world("hang = { stopped_seconds = 5, readings = 2, after_wake_seconds = 0 }");
+    let chat = answering(&world, "p");
+    let target = id(&chat.session_id);
+    chat.signal(Signal::STOP);
+    world.wait_for_state(&chat.session_id, "hung");
+    std::thread::scope(|scope| {
+        let restoring = scope.spawn(|| world.restore(&target, &["--headless", "--continue"]));
+        wait(WAIT, "the restore to be under way", || {
+            let refused = &world.restore(&target, &["--headless", "--dry-run"])["refused"];
+            (refused["reason"] == "under_way").then_some(())
+        })
+        .unwrap();
+        let stopped = world.json(&["stop", &target, "--yes"]);
+        assert_eq!(stopped["ok"], true, "{stopped}");
+        let receipt = restoring.join().unwrap();
+        let steps = receipt["steps"].to_string();
+        assert_eq!(receipt["ok"], false, "{receipt}");
+        assert!(steps.contains("its user stopped the chat while it was being restored"), "{receipt}");
+    });
+    assert_eq!(world.home.clients_on(&chat.session_id), Vec::<u32>::new());
+    world.wait_for_state(&chat.session_id, "ended");
+    assert!(world.crashes_of(&chat.session_id).iter().all(|crash| crash["resolved"] == true));
+}
+
 #[test]
 fn a_rehearsal_of_the_policy_says_what_it_would_do_and_does_nothing() {
     let world = world(&format!("{ONCE}\npolicy.dry_run = true"));

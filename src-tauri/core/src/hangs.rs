@@ -19,6 +19,11 @@ const UNTOLD_NETWORK: f64 = 4.0;
 /// Patience with a silent process that has no connection: it may wait between two tries to reach its model.
 const NO_CONNECTION: f64 = 2.0;
 
+/// A closer look costs a look at all processes: it is taken so often within a threshold, and after that as seldom.
+const CLOSER_LOOKS: f64 = 20.0;
+/// Longest time between two of them, in seconds.
+const CLOSER_SECONDS_MAX: f64 = 30.0;
+
 /// How a process hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +129,8 @@ pub enum Tools {
     None,
     /// A tool's process runs, or a call is with somebody else.
     Working,
+    /// Nothing runs, and the client may have asked its user without a trace.
+    MaybeAsked,
     Unknown,
 }
 
@@ -176,11 +183,13 @@ pub struct Hanging {
     last: Option<Look>,
     /// When the machine was found to have slept, in its time awake.
     woke: Option<f64>,
+    /// The last closer look, in the same.
+    looked_closer: Option<f64>,
 }
 
 impl Default for Hanging {
     fn default() -> Self {
-        Self { state: State::Moves, last: None, woke: None }
+        Self { state: State::Moves, last: None, woke: None, looked_closer: None }
     }
 }
 
@@ -200,14 +209,16 @@ impl Hanging {
 
     /// Whether tools and connections should be looked at, which costs more than a reading.
     pub fn wants_a_closer_look(&self, awake_seconds: f64, thresholds: &Thresholds) -> bool {
-        match &self.state {
-            State::Moves => false,
-            State::Hung(_) => true,
+        let (form, is_due) = match &self.state {
+            State::Moves => return false,
+            State::Hung(form) => (form.unwrap_or(Form::Silent), true),
             State::Suspect(suspicion) => {
                 let half = thresholds.of(suspicion.form).as_secs_f64() / 2.0;
-                awake_seconds - suspicion.since_awake >= half
+                (suspicion.form, awake_seconds - suspicion.since_awake >= half)
             }
-        }
+        };
+        let pause = (thresholds.of(form).as_secs_f64() / CLOSER_LOOKS).min(CLOSER_SECONDS_MAX);
+        is_due && self.looked_closer.is_none_or(|at| awake_seconds - at >= pause)
     }
 
     /// Takes one look in. Nothing follows from a single one.
@@ -217,11 +228,19 @@ impl Hanging {
         if passed <= 0.0 {
             return Vec::new();
         }
+        let unlooked = self.looked_closer.map_or(passed, |at| look.awake_seconds - at);
+        if look.closer.is_some() {
+            self.looked_closer = Some(look.awake_seconds);
+        }
         if slept(&last, &look, passed) {
             self.woke = Some(look.awake_seconds);
         }
         if let State::Hung(form) = self.state {
-            return if moves(form, &last, &look, passed) { self.rest(vec![Effect::Unhung]) } else { vec![] };
+            return if moves(form, &last, &look, unlooked) {
+                self.rest(vec![Effect::Unhung])
+            } else {
+                vec![]
+            };
         }
         let wakes = self.woke.is_some_and(|at| look.awake_seconds - at < thresholds.after_wake.as_secs_f64());
         if wakes || passed > GAP_SECONDS_MAX || is_excused(&last, &look) {
@@ -276,11 +295,11 @@ fn is_excused(last: &Look, look: &Look) -> bool {
     look.doing != Doing::Working || look.limited || look.progress != last.progress
 }
 
-/// Whether a process that hung does something for its chat again.
-fn moves(form: Option<Form>, last: &Look, look: &Look, passed: f64) -> bool {
+/// Whether a process that hung does something for its chat again. It was not looked at closely for `unlooked` seconds.
+fn moves(form: Option<Form>, last: &Look, look: &Look, unlooked: f64) -> bool {
     let runs_again = form == Some(Form::Stopped) && !look.reading.stopped;
     let hears = look.closer.is_some_and(|closer| {
-        let heard = matches!(closer.network, Network::QuietFor(quiet) if quiet.as_secs_f64() < passed);
+        let heard = matches!(closer.network, Network::QuietFor(quiet) if quiet.as_secs_f64() < unlooked);
         !look.reading.stopped && (heard || closer.tools == Tools::Working)
     });
     runs_again || hears || is_excused(last, look)
@@ -331,8 +350,12 @@ fn speaks_for_it(form: Form, closer: Closer, span: f64) -> Option<Life> {
     }
     match (closer.tools, closer.network) {
         (Tools::Working | Tools::Unknown, _) => Some(Life::Now),
-        (Tools::None, Network::QuietFor(quiet)) if quiet.as_secs_f64() < span => Some(Life::Before(quiet)),
-        (Tools::None, _) => None,
+        // One that waits for its user does not spin.
+        (Tools::MaybeAsked, _) if form == Form::Silent => Some(Life::Now),
+        (Tools::None | Tools::MaybeAsked, Network::QuietFor(quiet)) if quiet.as_secs_f64() < span => {
+            Some(Life::Before(quiet))
+        }
+        (Tools::None | Tools::MaybeAsked, _) => None,
     }
 }
 

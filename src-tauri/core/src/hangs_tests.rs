@@ -205,6 +205,25 @@ fn nothing_hangs_while_a_tool_works_or_it_is_not_known() {
 }
 
 #[test]
+fn what_may_have_asked_its_user_is_never_silent_and_may_spin() {
+    never(|now| now.tools = Tools::MaybeAsked);
+    let mut desk = Desk::with(|now| (now.tools, now.share) = (Tools::MaybeAsked, 1.0));
+    assert_eq!(desk.verdicts(DAY), [(300, Form::Spin)]);
+}
+
+#[test]
+fn closer_looks_are_few() {
+    let mut desk = Desk::new();
+    let mut wanted = 0;
+    for _ in 0..3600 / EVERY {
+        let next = (desk.awake + EVERY) as f64;
+        wanted += u32::from(desk.hanging.wants_a_closer_look(next, &desk.thresholds));
+        desk.go_on(EVERY);
+    }
+    assert!((100..=110).contains(&wanted), "one in 30 s from half the time on: {wanted}");
+}
+
+#[test]
 fn a_tool_that_ended_gives_the_client_its_whole_time() {
     let mut desk = Desk::with(|now| now.tools = Tools::Working);
     desk.go_on(3600);
@@ -316,7 +335,8 @@ fn each_form_is_over_when_it_moves() {
         let mut desk = hung(share, false);
         desk.awake += EVERY;
         desk.now.heard = Some(desk.awake);
-        assert_eq!(desk.look(), [Effect::Unhung], "a byte came");
+        let verdicts: Vec<_> = desk.go_on(30).into_iter().map(|(_, effect)| effect).collect();
+        assert_eq!(verdicts, [Effect::Unhung], "a byte came");
     }
     let mut desk = hung(0.0, true);
     desk.now.stopped = false;

@@ -314,7 +314,12 @@ impl Policy {
 
     /// Whether the user ended the chat, or closed its window, and has not come back to it.
     pub fn is_closed(&self, chat: &ChatId) -> bool {
-        self.chats.get(chat).is_some_and(|memory| memory.closed_at.is_some())
+        self.closed_at(chat).is_some()
+    }
+
+    /// When they did.
+    pub fn closed_at(&self, chat: &ChatId) -> Option<Timestamp> {
+        self.chats.get(chat)?.closed_at
     }
 
     pub fn is_frozen(&self) -> bool {

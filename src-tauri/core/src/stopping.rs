@@ -31,6 +31,8 @@ pub enum Event {
     },
     /// SHIM itself runs below the client: ending it would end this.
     RunsBelow,
+    /// It cannot be told what else is there.
+    Unlooked(String),
     Noted(Result<(), StepFailed>),
     /// The clients that did not end in time.
     Asked {
@@ -100,13 +102,13 @@ impl Stop {
                 self.step("ask_to_end", false, why.to_owned());
                 self.finish(false)
             }
+            Event::Unlooked(why) => {
+                self.step("ask_to_end", false, format!("nothing was ended: {why}"));
+                self.finish(false)
+            }
             Event::Found { clients, below } => self.found(clients, below),
             Event::Noted(Err(StepFailed(why))) => {
-                self.step(
-                    "ask_to_end",
-                    false,
-                    format!("nothing was ended, since that could not be recorded: {why}"),
-                );
+                self.step("ask_to_end", false, format!("nothing was ended: {why}"));
                 self.finish(false)
             }
             Event::Noted(Ok(())) => Effect::Ask { clients: self.clients.clone(), grace: self.job.grace },

@@ -263,6 +263,11 @@ impl Supervisor {
         seats.flat_map(|(chat, live)| live.into_iter().map(|process| (chat.clone(), process))).collect()
     }
 
+    /// Whether a restore of the chat is under way.
+    pub fn is_under_way(&self, chat: &ChatId) -> bool {
+        self.seats.get(chat).is_some_and(|seat| seat.under_way)
+    }
+
     pub fn is_watched(&self, chat: &ChatId, process: &ProcessKey) -> bool {
         self.seats
             .get(chat)

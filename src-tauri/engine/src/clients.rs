@@ -21,6 +21,7 @@ use shim_core::{
     chats::{ChatId, Client},
     clients::Registration,
     crashes::{Leave, ToolCall},
+    digest::Digest,
     restore::{Orphan, Then},
     settings::Settings,
     time::Timestamp,
@@ -213,6 +214,12 @@ pub trait Port: Sync {
     /// Whether the client itself lets only one process write a chat.
     fn locks_its_chats(&self) -> bool {
         false
+    }
+
+    /// Whether the client's user may be asked something of which nothing can be seen from outside, its chat standing so:
+    /// a permission for a call, where no registry tells of it.
+    fn may_ask_unseen(&self, digest: &Digest) -> bool {
+        !self.keeps_registry() && !digest.in_flight().is_empty()
     }
 
     /// Whether a process that was found to hold a chat is still what it was then. What a client is about to start

@@ -20,6 +20,7 @@ use shim_core::{
 };
 
 use crate::{
+    clients::port,
     memory::Memories,
     processes,
     run::{Watch, now},
@@ -126,12 +127,14 @@ impl Watch {
             RegistryStatus::Waiting => Doing::Waiting,
             RegistryStatus::Idle | RegistryStatus::Other(_) => Doing::Idle,
         };
-        let digest = &self.chats.get(chat)?.digest;
+        let known = self.chats.get(chat)?;
+        let digest = &known.digest;
+        let may_ask = !known.launch.headless && port(chat.client()).may_ask_unseen(digest);
         let limited = digest.limit(now()).is_some();
         let (live, awake) = (self.hangs.chats.get_mut(chat)?, self.host.awake_seconds);
         live.follow(progress, digest, reading.at);
         let wanted = live.hanging.wants_a_closer_look(awake, &self.home.settings.hang);
-        let closer = wanted.then(|| live.look_closer(digest, &reading));
+        let closer = wanted.then(|| live.look_closer(digest, &reading, may_ask));
         let waited_seconds = waited_seconds(process.pid);
         Some(Look { reading, waited_seconds, awake_seconds: awake, doing, progress, limited, closer })
     }
@@ -233,13 +236,18 @@ impl Live {
         }
     }
 
-    fn look_closer(&self, digest: &Digest, reading: &Reading) -> Closer {
+    fn look_closer(&self, digest: &Digest, reading: &Reading, may_ask: bool) -> Closer {
         let pid = self.process.pid;
-        Closer {
-            tools: self.tools(digest, reading),
-            network: network_of(pid),
-            suspended: reading.stopped && processes::is_suspended(pid),
+        if reading.stopped {
+            // One that is stopped runs no tool and takes no byte.
+            let suspended = processes::is_suspended(pid);
+            return Closer { tools: Tools::Unknown, network: Network::Unknown, suspended };
         }
+        let tools = match self.tools(digest, reading) {
+            Tools::None if may_ask => Tools::MaybeAsked,
+            tools => tools,
+        };
+        Closer { tools, network: network_of(pid), suspended: false }
     }
 
     fn tools(&self, digest: &Digest, reading: &Reading) -> Tools {

@@ -33,6 +33,7 @@ use shim_core::{
         Then,
     },
     supervisor,
+    time::Timestamp,
 };
 use shim_store::{CheckpointRow, Urgency, faults};
 
@@ -88,6 +89,7 @@ struct Work<'a> {
     appeared: Option<u32>,
     child_said: Option<PathBuf>,
     begun: Instant,
+    begun_at: Timestamp,
     client_wait: Duration,
     /// Processes that hang and are ended before the start.
     ending: Vec<u32>,
@@ -192,6 +194,7 @@ impl<'a> Work<'a> {
             appeared: None,
             child_said: None,
             begun,
+            begun_at: at,
             client_wait: Duration::ZERO,
             ending: Vec::new(),
             why_begun,

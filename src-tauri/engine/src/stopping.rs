@@ -25,6 +25,8 @@ use crate::{
     views,
 };
 
+/// A restore that is under way sees its user's stop before it starts a client, or is over when that shows.
+const RESTORE_WAIT: Duration = Duration::from_secs(120);
 /// How long the watch may take to know of a death.
 const CONFIRM_WAIT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -66,7 +68,10 @@ fn look_around(handle: &Handle, chat: &ChatId, processes: &[ProcessKey]) -> Even
         let living = watch.supervisor.living().into_iter().filter(|(other, _)| *other != asked);
         living.map(|(_, process)| process.pid).collect::<Vec<_>>()
     });
-    let others = others.unwrap_or_default();
+    let others = match others {
+        Ok(others) => others,
+        Err(error) => return Event::Unlooked(error.message),
+    };
     let (mut clients, mut below) = (Vec::new(), Vec::<Orphan>::new());
     for process in alive {
         for member in processes::tree_without(process.pid, &others) {
@@ -112,7 +117,11 @@ pub fn stop(handle: &Handle, request: &StopRequest) -> Result<Receipt, ApiError>
         let message = "the app is quit from its own menu; `shim stop` ends chats of the command line";
         return Err(ApiError::new(ErrorCode::BadRequest, message));
     }
-    let (asked, dry_run) = (chat.clone(), request.dry_run);
+    let dry_run = request.dry_run;
+    if !dry_run {
+        halt_restore(handle, &chat)?;
+    }
+    let asked = chat.clone();
     let processes = handle.call(move |watch| {
         watch.read_registries_of(asked.client());
         watch.supervisor.live_processes(&asked)
@@ -149,7 +158,8 @@ pub fn stop(handle: &Handle, request: &StopRequest) -> Result<Receipt, ApiError>
     if !processes.is_empty() {
         let noted = |text: &str| {
             let note = Receipt { ok: false, steps: vec![step("ask_to_end", false, text)], ..receipt.clone() };
-            keep(handle, &note).map_err(|error| StepFailed(error.message))
+            keep(handle, &note)
+                .map_err(|error| StepFailed(format!("it could not be recorded: {}", error.message)))
         };
         let stopped = end(handle, &chat, &processes, dry_run, noted);
         (receipt.ok, receipt.pids, receipt.steps) = (stopped.ok, stopped.pids, stopped.steps);
@@ -161,6 +171,31 @@ pub fn stop(handle: &Handle, request: &StopRequest) -> Result<Receipt, ApiError>
         keep(handle, &receipt)?;
     }
     Ok(receipt)
+}
+
+/// Waits for the end of a restore that is under way, which starts nothing any more if it did not yet.
+fn halt_restore(handle: &Handle, chat: &ChatId) -> Result<(), ApiError> {
+    let until = Instant::now() + RESTORE_WAIT;
+    let mut told = false;
+    loop {
+        let (asked, tell) = (chat.clone(), !told);
+        let under_way = handle.call(move |watch| {
+            let under_way = watch.supervisor.is_under_way(&asked);
+            if under_way && tell {
+                watch.decide_policy(policy::Event::UserStopped { chat: asked });
+            }
+            under_way
+        })?;
+        if !under_way {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            let message = "a restore of this chat is under way and does not end; look at it, then try again";
+            return Err(ApiError::new(ErrorCode::Refused, message));
+        }
+        told = true;
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 impl Watch {

@@ -20,6 +20,7 @@ use shim_core::{
         gemini::{is_message, note, read_header},
     },
     crashes::{Leave, RegistryStatus, ToolCall},
+    digest::Digest,
     restore::{Orphan, Then},
     time::Timestamp,
 };
@@ -172,6 +173,11 @@ impl Port for Gemini {
 
     fn last_words(&self, _mark: &Path, last: &Registration) -> (Registration, Leave) {
         (last.clone(), Leave::Unsaid)
+    }
+
+    /// A call is written down when it is over.
+    fn may_ask_unseen(&self, _digest: &Digest) -> bool {
+        true
     }
 
     fn tool_marks(&self, _session_id: &str, _dead: &[u32]) -> Vec<String> {

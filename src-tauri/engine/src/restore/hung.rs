@@ -8,7 +8,10 @@ use shim_core::{
 };
 
 use super::{Work, empty_receipt, look_up, note_unfinished, refused, where_cut};
-use crate::stopping;
+use crate::{
+    processes::{Liveness, probe},
+    stopping,
+};
 
 impl Work<'_> {
     pub(super) fn end_hung_and_carry_out(&mut self, chat: &ChatId, ends: &[ProcessKey]) -> Outcome {
@@ -20,10 +23,12 @@ impl Work<'_> {
         let (handle, number, crash, dry_run) =
             (self.handle, self.number, self.subject.crash, self.job.dry_run);
         let note = |text: &str| {
+            self.still_hang(chat, ends)?;
             let step = Step { step: "ask_to_end".to_owned(), ok: false, detail: text.to_owned() };
             let note =
                 Receipt { id: number, crash, steps: vec![step], ..empty_receipt(chat.clone(), dry_run) };
-            note_unfinished(handle, &note).map_err(|error| StepFailed(error.message))
+            note_unfinished(handle, &note)
+                .map_err(|error| StepFailed(format!("it could not be recorded: {}", error.message)))
         };
         let stopped = stopping::end(handle, chat, ends, dry_run, note);
         if !stopped.ok {
@@ -34,6 +39,21 @@ impl Work<'_> {
         let mut outcome = if dry_run { rehearsed } else { self.carry_out_anew(chat) };
         outcome.steps.splice(0..0, stopped.steps);
         outcome
+    }
+
+    /// It was looked whether the restore would go through, which takes seconds: enough for one to move again.
+    fn still_hang(&self, chat: &ChatId, ends: &[ProcessKey]) -> Result<(), StepFailed> {
+        let (asked, keys) = (chat.clone(), ends.to_vec());
+        let moved = self.handle.call(move |watch| {
+            keys.into_iter().find(|process| {
+                probe(process) == Liveness::Alive && !watch.supervisor.is_hung(&asked, process)
+            })
+        });
+        match moved {
+            Ok(None) => Ok(()),
+            Ok(Some(process)) => Err(StepFailed(format!("process {} moves again", process.pid))),
+            Err(error) => Err(StepFailed(error.message)),
+        }
     }
 
     /// A client that is asked to end may write until it has.

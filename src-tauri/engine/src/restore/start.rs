@@ -29,14 +29,17 @@ impl Work<'_> {
             return Ok(());
         }
         let chat = self.job.chat.clone();
-        let digest = self.handle.call(move |watch| {
+        let seen = self.handle.call(move |watch| {
             for transcript in watch.transcripts_of(&chat) {
                 watch.catch_up_wholly(&transcript);
             }
-            watch.digest_at_rest(&chat)
+            (watch.digest_at_rest(&chat), watch.policy.closed_at(&chat))
         });
-        match digest {
-            Ok(digest) if self.is_same(&digest) => Ok(()),
+        match seen {
+            Ok((_, Some(at))) if at >= self.begun_at => {
+                Err(StepFailed("its user stopped the chat while it was being restored".to_owned()))
+            }
+            Ok((digest, _)) if self.is_same(&digest) => Ok(()),
             Ok(_) => Err(StepFailed(
                 "the chat changed while it was being restored: look at it, then restore again".to_owned(),
             )),
