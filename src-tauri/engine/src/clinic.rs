@@ -34,7 +34,7 @@ use crate::{
     processes,
     restore::find_chat,
     run::{Handle, now},
-    views,
+    seat, views,
 };
 
 /// Earlier generations of a file that are looked into for what it lost.
@@ -166,12 +166,20 @@ pub fn repair(handle: &Handle, request: &RepairRequest) -> Result<RepairReport, 
         }
     };
     report.changes.clone_from(&repaired.changes);
-    let done = if request.in_place {
+    report.ok = if !request.in_place {
+        write_copy(handle, &chart, &repaired, &mut report)
+    } else if request.dry_run {
         write_in_place(handle, &chart, &repaired, &mut report)
     } else {
-        write_copy(handle, &chart, &repaired, &mut report)
+        let written = seat::taken(handle, &chat, false, || {
+            (write_in_place(handle, &chart, &repaired, &mut report), false)
+        })?;
+        written.unwrap_or_else(|refusal| {
+            let message = refusal.message.clone();
+            report.refused = Some(refusal);
+            step(&mut report, "prove_dead", false, message)
+        })
     };
-    report.ok = done;
     Ok(report)
 }
 

@@ -43,7 +43,11 @@ impl Watch {
 
 /// Notes it, with what the journal's end adds.
 pub fn note(store: &Batch<'_>, id: i64, crash: &NewCrash, mut noted: Noted) -> Result<(), StoreError> {
-    let (tool, error) = said_last(store, crash)?;
+    // A journal that cannot be read takes nothing from the crash.
+    let (tool, error) = said_last(store, crash).unwrap_or_else(|error| {
+        tracing::warn!(chat = %crash.chat, "what the chat said last could not be read: {error}");
+        (None, None)
+    });
     noted.last_tool = noted.last_tool.or(tool);
     noted.message = noted.message.or(error);
     store.note_crash(id, &noted)

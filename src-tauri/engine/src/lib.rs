@@ -29,6 +29,7 @@ mod retention;
 mod rows;
 mod run;
 mod search;
+mod seat;
 mod serve;
 mod shutdown;
 mod signals;

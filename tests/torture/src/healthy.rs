@@ -16,6 +16,7 @@ const BUSY: &str = "@@slow 100000 2";
 const CALLS: usize = 60;
 const CALL: &str = "@@tool Bash {\"command\": \"echo begin; sleep 300; echo end\", \"timeout\": 600000}\n";
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+const HEALTHY: usize = 4;
 
 /// Two that wait for their users, one that answers, one whose tool works.
 pub struct Healthy {
@@ -44,7 +45,7 @@ impl Healthy {
         wait(WAIT, "the healthy chats to live", || {
             let live =
                 rig.api().ok()?.chats(None, None).ok()?.iter().filter(|chat| chat.state.is_live()).count();
-            (live >= 4).then_some(())
+            (live >= HEALTHY).then_some(())
         })?;
         Ok(Self { rig, _busy: busy })
     }
@@ -61,6 +62,7 @@ impl Healthy {
         let mut tally = Tally {
             false_crashes: crashes.len() as u64,
             healthy_minutes: since.elapsed().as_secs_f64() / 60.0,
+            given_up: HEALTHY.saturating_sub(live) as u64,
             ..Tally::default()
         };
         for crash in crashes {
@@ -71,8 +73,8 @@ impl Healthy {
                 crash.evidence
             ));
         }
-        if live < 4 {
-            tally.complaints.push(format!("only {live} of 4 healthy chats live still"));
+        if live < HEALTHY {
+            tally.complaints.push(format!("only {live} of {HEALTHY} healthy chats live still"));
         }
         Ok(tally)
     }

@@ -44,6 +44,7 @@ pub fn run(rig: &mut Rig, plans: &[Plan], told: &dyn Fn(&str)) -> Tally {
     for plan in plans {
         let (mut of_chat, result) = one(rig, plan);
         if let Err(error) = result {
+            of_chat.given_up += 1;
             of_chat.complaints.push(format!("chat {}: {error:#}", plan.number));
         }
         let name = format!("{} {} {:?}", plan.client.name(), plan.blow.form.name(), plan.blow.moment);

@@ -22,6 +22,8 @@ pub struct Tally {
     pub replays: u64,
     /// Crashes that nobody caused.
     pub false_crashes: u64,
+    /// Chats that were given up, and healthy ones that did not live to the end.
+    pub given_up: u64,
     pub healthy_minutes: f64,
     pub restore_seconds: Vec<f64>,
     /// What went wrong, each with the chat's number.
@@ -39,6 +41,7 @@ impl Tally {
         self.twins += other.twins;
         self.replays += other.replays;
         self.false_crashes += other.false_crashes;
+        self.given_up += other.given_up;
         self.healthy_minutes += other.healthy_minutes;
         self.restore_seconds.extend(other.restore_seconds);
         self.complaints.extend(other.complaints);
@@ -71,6 +74,7 @@ impl Tally {
             (self.twins, "twins were seen"),
             (self.replays, "tool calls ran again"),
             (self.false_crashes, "crashes that nobody caused were recorded"),
+            (self.given_up, "chats were given up"),
         ] {
             if count > 0 {
                 missed.push(format!("{count} {what}"));
@@ -91,6 +95,7 @@ impl Tally {
         println!("turns lost       {}", self.lost);
         println!("twins            {}", self.twins);
         println!("replays          {}", self.replays);
+        println!("given up         {}", self.given_up);
         println!(
             "false crashes    {} in {:.1} minutes of healthy chats",
             self.false_crashes, self.healthy_minutes
@@ -108,7 +113,7 @@ impl Tally {
             "seed": seed, "asked": asked, "crashes": self.crashes,
             "verdicts_right": self.right, "verdicts_wrong": self.wrong,
             "restored": self.restored, "not_restored": self.not_restored,
-            "turns_lost": self.lost, "twins": self.twins, "replays": self.replays,
+            "turns_lost": self.lost, "twins": self.twins, "replays": self.replays, "given_up": self.given_up,
             "false_crashes": self.false_crashes, "healthy_minutes": self.healthy_minutes,
             "restore_seconds_p50": self.seconds(0.5), "restore_seconds_p99": self.seconds(0.99),
             "seconds": took.as_secs_f64(), "missed": self.missed(asked), "complaints": self.complaints,
@@ -131,6 +136,7 @@ mod tests {
             (Tally { replays: 1, ..good() }, "again"),
             (Tally { false_crashes: 1, ..good() }, "nobody caused"),
             (Tally { not_restored: 1, ..good() }, "not restored"),
+            (Tally { given_up: 1, ..good() }, "given up"),
             (Tally { crashes: 199, ..good() }, "199 of 200"),
         ] {
             let missed = bad.missed(200);

@@ -40,6 +40,8 @@ use crate::{
 
 /// A client's own settings are read up to this size, in bytes.
 const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+/// Files found gone at one look; the next finds more. A client may delete a thousand at once.
+const GONE_MAX: usize = 32;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// The day that was announced last, in SHIM's data folder.
 const ANNOUNCED_FILE: &str = "announced-deletions";
@@ -94,7 +96,7 @@ impl Watch {
                 self.ailment_over(&id);
             }
         }
-        for (id, kept_for) in gone {
+        for (id, kept_for) in gone.into_iter().take(GONE_MAX) {
             self.file_gone(&id, kept_for);
         }
     }

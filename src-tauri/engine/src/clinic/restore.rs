@@ -12,7 +12,7 @@ use super::{chart, repair};
 use crate::{
     restore::{self, empty_receipt, keep_receipt},
     run::{Handle, now},
-    views,
+    seat, views,
 };
 
 /// The open crash, where it is of a kind that only a repaired copy brings back.
@@ -40,6 +40,28 @@ pub fn ailment(handle: &Handle, crash: Option<i64>) -> Result<Option<CrashRow>, 
 
 /// Makes the copy, starts it, and gives one receipt of both.
 pub fn restore(handle: &Handle, crash: &CrashRow, request: &RestoreRequest) -> Result<Receipt, ApiError> {
+    if request.dry_run {
+        return repair_and_start(handle, crash, request);
+    }
+    let done = seat::taken(handle, &crash.chat, true, || {
+        let receipt = repair_and_start(handle, crash, request);
+        let started = receipt.as_ref().is_ok_and(|receipt| receipt.ok);
+        (receipt, started)
+    })?;
+    match done {
+        Ok(receipt) => receipt,
+        Err(refusal) => {
+            let refused = Step { step: "allowed".to_owned(), ok: false, detail: refusal.message.clone() };
+            alone(handle, crash, request, vec![refused], |receipt| receipt.refused = Some(refusal))
+        }
+    }
+}
+
+fn repair_and_start(
+    handle: &Handle,
+    crash: &CrashRow,
+    request: &RestoreRequest,
+) -> Result<Receipt, ApiError> {
     let asked = RepairRequest { target: crash.chat.to_string(), dry_run: request.dry_run, in_place: false };
     let repaired = repair(handle, &asked)?;
     let mut steps: Vec<Step> = repaired

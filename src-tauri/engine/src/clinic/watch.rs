@@ -24,8 +24,6 @@ use crate::{
 
 /// A file that was written to a shorter time ago may yet become whole.
 const QUIET: Duration = Duration::from_secs(3);
-/// Files examined after one sweep; the rest waits for the next.
-const EXAMINED_MAX: usize = 4;
 /// Chats that wait to be examined.
 const SUSPECTS_MAX: usize = 1000;
 /// A share of the context below which a chat may be warned of again.
@@ -39,6 +37,8 @@ pub struct Ailing {
     /// Chats with an open crash of a kind that ails, not ends, them.
     open: BTreeMap<ChatId, CrashKind>,
     suspects: BTreeSet<ChatId>,
+    /// One is being examined: with its journal it may take hundreds of megabytes.
+    examining: bool,
     /// Chats whose full context was told.
     warned: HashSet<ChatId>,
     /// Chats whose file is gone, with why.
@@ -142,20 +142,19 @@ impl Watch {
         }
     }
 
-    /// Examines files that gave cause, once they are at rest.
+    /// Examines files that gave cause, once they are at rest, one after the other.
     pub fn look_after_suspects(&mut self) {
         let at = now();
-        let mut ready = Vec::new();
-        for chat in &self.ailing.suspects {
-            let Some(known) = self.chats.get(chat) else { continue };
-            let quiet = known.transcripts.iter().all(|path| at.since(crate::paths::modified(path)) >= QUIET);
-            if quiet && !self.supervisor.state(chat).is_live() {
-                ready.push((chat.clone(), known.digest.last_at));
-            }
-        }
-        ready.truncate(EXAMINED_MAX);
-        for (chat, last_at) in ready {
+        while !self.ailing.examining {
+            let is_ready = |chat: &&ChatId| {
+                let quiet = self.chats.get(*chat).is_some_and(|known| {
+                    known.transcripts.iter().all(|path| at.since(crate::paths::modified(path)) >= QUIET)
+                });
+                quiet && !self.supervisor.state(chat).is_live()
+            };
+            let Some(chat) = self.ailing.suspects.iter().find(is_ready).cloned() else { return };
             self.ailing.suspects.remove(&chat);
+            let last_at = self.chats.get(&chat).and_then(|known| known.digest.last_at);
             if self.is_since_shim(last_at) {
                 self.examine_apart(chat);
             }
@@ -164,16 +163,19 @@ impl Watch {
 
     fn examine_apart(&mut self, chat: ChatId) {
         let handle = self.handle.clone();
+        self.ailing.examining = true;
         self.on_a_thread(move || {
             let examined = chart(&handle, &chat).map(|chart| (examine(&chart.patient()), chart.file.len()));
-            match examined {
-                Ok((findings, bytes)) => {
-                    let noted = handle.call(move |watch| watch.examined(&chat, &findings, bytes));
-                    // The engine is ending: the next one looks again.
-                    drop(noted);
+            let noted = handle.call(move |watch| {
+                watch.ailing.examining = false;
+                match examined {
+                    Ok((findings, bytes)) => watch.examined(&chat, &findings, bytes),
+                    Err(error) => tracing::warn!(%chat, "the chat could not be examined: {error}"),
                 }
-                Err(error) => tracing::warn!(%chat, "the chat could not be examined: {error}"),
-            }
+                watch.look_after_suspects();
+            });
+            // The engine is ending: the next one looks again.
+            drop(noted);
         });
     }
 

@@ -35,7 +35,7 @@ pub struct Stage {
     pub run: fn(&Sandbox) -> Result<Vec<String>>,
 }
 
-pub const STAGES: [Stage; 13] = [
+pub const STAGES: [Stage; 14] = [
     Stage { name: "setup", about: "packages, toolchain components, Node", needs: &[], run: setup },
     Stage { name: "format", about: "rustfmt", needs: &["setup"], run: format },
     Stage { name: "tidy", about: "the rules of the house", needs: &["setup"], run: tidy },
@@ -51,6 +51,7 @@ pub const STAGES: [Stage; 13] = [
     },
     Stage { name: "client", about: "the real client, pinned, from npm", needs: &["build"], run: client },
     Stage { name: "rust", about: "every Rust test but the desktop's", needs: &["client"], run: rust },
+    Stage { name: "torture", about: "a hundred crashes of real chats", needs: &["client"], run: torture },
     Stage {
         name: "desktop",
         about: "tray, notification and window, end to end",
@@ -177,6 +178,13 @@ fn real_clients(sandbox: &Sandbox) -> Result<Vec<String>> {
 /// The name in `test NAME ... FAILED`.
 fn failed_test(line: &str) -> Option<&str> {
     line.trim().strip_prefix("test ")?.strip_suffix(" ... FAILED")
+}
+
+fn torture(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let mut torture = sandbox.command(repository::built("shim-torture", false)?);
+    torture.arg("--shim").arg(repository::built("shim", false)?);
+    torture.args(["--crashes", "100", "--seed", "1", "--at-once", "3"]);
+    process::run_within(&mut torture, LIMIT, |line| !line.starts_with('['))
 }
 
 fn desktop(sandbox: &Sandbox) -> Result<Vec<String>> {
