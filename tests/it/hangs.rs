@@ -154,6 +154,28 @@ fn a_stopped_codex_hangs_until_it_goes_on() {
     assert_eq!(world.crashes_of(&shim_id)[0]["resolved"], true);
 }
 
+/// A model that cannot be reached is asked again and again, with longer and longer pauses: longer altogether than
+/// silence may last.
+#[test]
+fn a_client_that_tries_its_model_again_does_not_hang() {
+    let mut world = World::alone();
+    world.settings(
+        "hang = { spin_seconds = 20, silent_seconds = 45, stopped_seconds = 10, readings = 3, after_wake_seconds = 0 }",
+    );
+    world.start_shim();
+    let cwd = world.home.project("again").unwrap();
+    let chat = Headless::start(&world.home, &Start::new(&cwd, "@@error 529 8\n@@text there it is")).unwrap();
+    let session_id = chat.session_id.clone();
+    wait(WAIT * 4, "nine tries", || {
+        let shown = world.chat(&session_id);
+        assert_ne!(shown["state"], "hung", "{shown}");
+        (world.standin.requests_of(&session_id).len() >= 9).then_some(())
+    })
+    .unwrap();
+    world.wait_for_state(&session_id, "idle");
+    assert_eq!(world.crashes_of(&session_id), Vec::<Value>::new());
+}
+
 /// Nothing outside of it tells that it asks: a call in flight that nothing runs for is left alone.
 #[test]
 fn a_codex_that_asks_its_user_does_not_hang() {
