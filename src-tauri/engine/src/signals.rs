@@ -57,8 +57,10 @@ impl Watch {
             if before != level {
                 self.handle.tell(Told::ChatChanged { chat: id.clone() });
             }
-            if before < level {
-                self.risk_rose(id, level);
+            match level {
+                Level::Danger if before < level => drop(self.act_on_danger(id, at)),
+                Level::Warning if before < level => self.risk_rose(id, level),
+                Level::Safe | Level::Warning | Level::Danger => {}
             }
         }
         rows.extend(self.leave_the_dead(living));
