@@ -129,6 +129,7 @@ impl Watch {
     pub fn signals_of(&self, id: &ChatId, now: Timestamp) -> Option<Signals> {
         let (followed, chat) = (self.followed.get(id)?, self.chats.get(id)?);
         let moment = Moment {
+            client: id.client(),
             now,
             since: followed.since,
             working: self.supervisor.state(id) == ChatState::Working,
