@@ -205,10 +205,10 @@ fn a_live_chat_is_foretold_and_no_figure_is_made_up() {
     let pid = world.register(&client);
     let told = wait("a prediction", || engine.prediction().unwrap().into_iter().next());
     assert_eq!((told.source, told.model, told.last_training), (Source::Zones, None, None));
-    assert!(told.predictions >= 1);
-    assert_eq!(told.score, None);
-    assert_eq!(told.not_enough.map(|missing| (missing.windows, missing.crashes)), Some((0, 0)));
-    assert_eq!((told.alarms.false_alarms_a_day, told.alarms.held_out), (None, None));
+    assert!(told.worth.predictions >= 1);
+    assert_eq!((told.worth.score, told.before), (None, Vec::new()));
+    assert_eq!(told.worth.not_enough.map(|missing| (missing.windows, missing.crashes)), Some((0, 0)));
+    assert_eq!((told.worth.alarms.false_alarms_a_day, told.worth.alarms.held_out), (None, None));
     let chat = engine.chats(None, None).unwrap().into_iter().find(|chat| chat.pid == Some(pid)).unwrap();
     assert_eq!(chat.risk.map(|risk| risk.source), Some(Source::Zones));
     let output = world.shim(&["prediction"]).output().unwrap();

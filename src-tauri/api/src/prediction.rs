@@ -27,13 +27,33 @@ pub struct Prediction {
     /// Crashes of this client's chats that could be learned from, and how many it takes to begin.
     pub crashes: u64,
     pub crashes_needed: u64,
-    /// Predictions that are kept, one a minute and chat.
+    /// What is in use was worth, by its own predictions and no others.
+    pub worth: Worth,
+    /// The same of each that was in use before and of which predictions are kept; the zones first, then models in
+    /// the order they were learned.
+    pub before: Vec<Before>,
+}
+
+/// What the zones or one model was worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "api.ts")]
+pub struct Worth {
+    /// Its predictions that are kept, one a minute and chat.
     pub predictions: u64,
-    /// What they were worth; null when it is not enough yet.
+    /// Null when it is not enough yet.
     pub score: Option<Score>,
     /// How far it is to a first figure; null when there are figures.
     pub not_enough: Option<NotEnough>,
+    /// A crash counts for what predicted last before it.
     pub alarms: AlarmScore,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "api.ts")]
+pub struct Before {
+    /// The model's version; null for the zones.
+    pub version: Option<i64>,
+    pub worth: Worth,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

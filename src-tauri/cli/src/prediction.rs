@@ -1,6 +1,9 @@
 //! `shim prediction`: what foretells crashes, and what it was worth.
 
-use shim_api::{Engine, prediction::Prediction};
+use shim_api::{
+    Engine,
+    prediction::{Prediction, Worth},
+};
 use shim_core::prediction::{
     scoring::{AlarmScore, Score, Share},
     training::Verdict,
@@ -23,8 +26,11 @@ pub fn prediction(engine: &Engine, json: bool) -> anyhow::Result<()> {
             say!("");
         }
         lines(one).iter().for_each(|line| say!("{line}"));
-        if let Some(score) = &one.score {
+        if let Some(score) = &one.worth.score {
             calibration(score);
+        }
+        for before in &one.before {
+            earlier(before.version, &before.worth).iter().for_each(|line| say!("{line}"));
         }
     }
     Ok(())
@@ -35,7 +41,22 @@ fn lines(one: &Prediction) -> Vec<String> {
     lines.extend(one.last_training.as_ref().map(|training| {
         format!("  last training {}: {}", print::time(training.at), verdict(&training.outcome))
     }));
-    match (&one.score, &one.not_enough) {
+    lines.push(format!("  what is in use, on its {} predictions:", one.worth.predictions));
+    lines.extend(worth(&one.worth));
+    lines
+}
+
+/// Of what was in use before, by its own predictions.
+fn earlier(version: Option<i64>, its: &Worth) -> Vec<String> {
+    let name = version.map_or("the zones".to_owned(), |version| format!("model {version}"));
+    let mut lines = vec![format!("  before, {name}, on {} predictions:", its.predictions)];
+    lines.extend(worth(its).into_iter().map(|line| format!("  {line}")));
+    lines
+}
+
+fn worth(worth: &Worth) -> Vec<String> {
+    let mut lines = alarms(&worth.alarms).to_vec();
+    match (&worth.score, &worth.not_enough) {
         (Some(score), _) => lines.extend(figures(score)),
         (None, Some(missing)) => lines.push(format!(
             "  worth: {NOT_YET} ({} of {} hours and {} of {} crashes within them)",
@@ -43,7 +64,6 @@ fn lines(one: &Prediction) -> Vec<String> {
         )),
         (None, None) => lines.push(format!("  worth: {NOT_YET}")),
     }
-    lines.extend(alarms(&one.alarms));
     lines
 }
 
@@ -81,7 +101,7 @@ fn verdict(verdict: &Verdict) -> String {
     }
 }
 
-fn figures(score: &Score) -> [String; 3] {
+fn figures(score: &Score) -> [String; 2] {
     [
         format!(
             "  worth: Brier skill {:+.3}, average precision {:.3} (base rate {:.3}), over {} hours with {} crashes",
@@ -92,7 +112,6 @@ fn figures(score: &Score) -> [String; 3] {
             percent(score.crash_prediction_accuracy),
             percent(score.accuracy_of_never)
         ),
-        "  what was said against what happened:".to_owned(),
     ]
 }
 
@@ -115,6 +134,7 @@ fn alarms(alarms: &AlarmScore) -> [String; 2] {
 }
 
 fn calibration(score: &Score) {
+    say!("  what was said against what happened:");
     let rows: Vec<_> = score
         .calibration
         .iter()
@@ -141,7 +161,7 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shim_api::prediction::{Prediction, Training};
+    use shim_api::prediction::{Prediction, Training, Worth};
     use shim_core::{
         chats::Client,
         prediction::{
@@ -152,7 +172,7 @@ mod tests {
         time::Timestamp,
     };
 
-    use super::lines;
+    use super::{earlier, lines};
 
     #[test]
     fn with_little_history_no_figure_is_printed() {
@@ -168,10 +188,18 @@ mod tests {
             last_training: Some(training),
             crashes: 21,
             crashes_needed: 20,
-            predictions: 40,
-            score: None,
-            not_enough: Some(NotEnough { windows: 7, windows_needed: 100, crashes: 1, crashes_needed: 5 }),
-            alarms: score_alarms(&[], &[], 40),
+            worth: Worth {
+                predictions: 40,
+                score: None,
+                not_enough: Some(NotEnough {
+                    windows: 7,
+                    windows_needed: 100,
+                    crashes: 1,
+                    crashes_needed: 5,
+                }),
+                alarms: score_alarms(&[], &[], 40),
+            },
+            before: Vec::new(),
         };
         assert_eq!(
             lines(&little),
@@ -179,10 +207,12 @@ mod tests {
                 "Codex: the zones, by rule of thumb (21 crashes so far; learning begins at 20)",
                 "  last training 1970-01-01 00:00:00: not taken into use: not better than the mere rate of crashes \
                  on later history (by chance 80.0 %)",
-                "  worth: not enough yet (7 of 100 hours and 1 of 5 crashes within them)",
+                "  what is in use, on its 40 predictions:",
                 "  alarms: 0 in 0.0 days, false ones not enough yet; crashes foretold not enough yet, lead -",
                 "  alarms that came true: not enough yet acted on, not enough yet left alone by chance",
+                "  worth: not enough yet (7 of 100 hours and 1 of 5 crashes within them)",
             ]
         );
+        assert_eq!(earlier(Some(2), &little.worth)[0], "  before, model 2, on 40 predictions:");
     }
 }

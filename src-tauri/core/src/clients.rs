@@ -71,6 +71,15 @@ pub fn read_line(client: Client, line: &[u8], each: impl FnMut(Record<'_>)) -> U
     }
 }
 
+/// The context window, in tokens, of a model whose client writes none down; `None` where it is not known.
+pub fn context_window(client: Client, model: Option<&str>, used: u64) -> Option<u64> {
+    match client {
+        Client::ClaudeCode | Client::ClaudeDesktop => Some(claude_code::context_window(model, used)),
+        Client::Gemini => Some(gemini::context_window(model)),
+        Client::Codex | Client::Opencode => None,
+    }
+}
+
 /// Cuts `text` to `max` characters, marking the cut.
 pub fn shorten(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {

@@ -11,7 +11,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What kind of death. The other kinds of the restore contract join with their detectors.
+/// What befell a chat. Its process died, or hangs; or its file or its client's list is what ails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export, export_to = "core.ts")]

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     chats::Client,
     checkpoints::{Todo, planner::News},
-    clients::{Unreadable, read_line, shorten},
+    clients::{Unreadable, context_window, read_line, shorten},
     clinic::errors::Refusals,
     crashes::{InTurn, ToolCall},
     limits::Limit,
@@ -25,10 +25,6 @@ const TODOS_MAX: usize = 200;
 const TOUCHED_MAX: usize = 200;
 /// Titles are one line of at most this many characters.
 const TITLE_CHARS_MAX: usize = 80;
-/// Context window of the models in use, in tokens; the larger one is taken once the smaller is exceeded.
-const CONTEXT_TOKENS: u64 = 200_000;
-const CONTEXT_TOKENS_LARGE: u64 = 1_000_000;
-
 /// The last turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Turn {
@@ -98,6 +94,9 @@ pub struct Digest {
     calls: Vec<OpenCall>,
     recent: Vec<(String, u64)>,
     context_tokens: u64,
+    /// The model's context window in tokens, as the client told it last.
+    #[serde(default)]
+    context_window: Option<u64>,
 }
 
 impl Digest {
@@ -126,11 +125,10 @@ impl Digest {
         }
     }
 
-    /// Share of the model's context that the last answer used, 0 to 1.
-    pub fn context_used(&self) -> Option<f64> {
-        let large =
-            self.context_tokens > CONTEXT_TOKENS || self.model.as_deref().is_some_and(|m| m.contains("[1m]"));
-        let window = if large { CONTEXT_TOKENS_LARGE } else { CONTEXT_TOKENS };
+    /// Share of the model's context that the last answer used, 0 to 1; `None` where its window is not known.
+    pub fn context_used(&self, client: Client) -> Option<f64> {
+        let told = self.context_window.filter(|window| *window > 0);
+        let window = told.or_else(|| context_window(client, self.model.as_deref(), self.context_tokens))?;
         (self.context_tokens > 0).then(|| (self.context_tokens as f64 / window as f64).min(1.0))
     }
 
@@ -148,6 +146,7 @@ impl Digest {
         keep(&mut self.branch, observed.branch);
         keep(&mut self.permission_mode, observed.permission_mode);
         keep(&mut self.provider, observed.provider);
+        self.context_window = observed.context_window.or(self.context_window);
         self.fold_limit(observed.limit, observed.quota_resets_at, &observed.what);
         let turns = self.turns;
         match observed.what {

@@ -280,9 +280,9 @@ fn the_context_is_a_share_of_the_models_window() {
         let mut record = answer("a", json!("end_turn"), text("x"));
         record["message"]["model"] = json!(model);
         record["message"]["usage"] = json!({ "input_tokens": input });
-        fold(&[record]).context_used()
+        fold(&[record]).context_used(Client::ClaudeCode)
     };
-    assert_eq!(fold(&[prompt("hi")]).context_used(), None);
+    assert_eq!(fold(&[prompt("hi")]).context_used(Client::ClaudeCode), None);
     for (model, input, share) in [
         ("m", 50_000, 0.25),
         ("m", 200_000, 1.0),
@@ -292,6 +292,35 @@ fn the_context_is_a_share_of_the_models_window() {
     ] {
         assert_eq!(used(model, input), Some(share), "{model} {input}");
     }
+}
+
+#[test]
+fn each_client_has_its_own_windows_and_none_is_made_up() {
+    let digest = |model: &str, window: Option<u64>| Digest {
+        model: Some(model.to_owned()),
+        context_tokens: 150_000,
+        context_window: window,
+        ..Digest::default()
+    };
+    for (client, model, told, share) in [
+        (Client::ClaudeCode, "claude-opus-5-5", None, Some(0.75)),
+        (Client::ClaudeCode, "claude-opus-5-5[1m]", None, Some(0.15)),
+        (Client::Gemini, "gemini-2.5-pro", None, Some(150_000.0 / 1_048_576.0)),
+        (Client::Gemini, "gemma-4-31b-it", None, Some(150_000.0 / 256_000.0)),
+        (Client::Codex, "gpt-5-codex", Some(258_400), Some(150_000.0 / 258_400.0)),
+        // The rollout says nothing of a window, or nonsense.
+        (Client::Codex, "gpt-5-codex", None, None),
+        (Client::Codex, "gpt-5-codex", Some(0), None),
+        (Client::Opencode, "anthropic/claude-opus-5-5", None, None),
+    ] {
+        assert_eq!(digest(model, told).context_used(client), share, "{client:?} {model} {told:?}");
+    }
+    // A digest that an older version stored knows of no window.
+    let stored = serde_json::to_value(digest("m", Some(258_400))).unwrap();
+    let mut older = stored.clone();
+    older.as_object_mut().unwrap().remove("context_window");
+    assert_eq!(serde_json::from_value::<Digest>(stored).unwrap(), digest("m", Some(258_400)));
+    assert_eq!(serde_json::from_value::<Digest>(older).unwrap(), digest("m", None));
 }
 
 #[test]

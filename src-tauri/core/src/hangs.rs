@@ -8,8 +8,10 @@ use ts_rs::TS;
 
 use crate::{crashes::Evidence, readings::Reading, time::Timestamp};
 
-/// Readings further apart than this were not one watch: SHIM itself was stopped or paused between them.
-const GAP_SECONDS_MAX: f64 = 60.0;
+/// Readings further apart than this, and than so many times what they are meant to be, were not one watch: SHIM itself
+/// was stopped or paused between them.
+const GAP_SECONDS_MIN: f64 = 60.0;
+const GAP_READINGS: f64 = 3.0;
 /// The clock on the wall went on by so much more than the machine was awake: it slept.
 const SLEPT_SECONDS_MIN: f64 = 5.0;
 /// A process that waits for a core as long as it does is starved, not spinning: it must have used this share of one.
@@ -62,6 +64,8 @@ pub struct Thresholds {
     pub after_wake: Duration,
     /// Readings in a row that must say the same.
     pub readings: u32,
+    /// Time between two readings.
+    pub apart: Duration,
 }
 
 impl Default for Thresholds {
@@ -73,6 +77,7 @@ impl Default for Thresholds {
             cpu_share: 0.9,
             after_wake: Duration::from_secs(120),
             readings: 6,
+            apart: Duration::from_secs(5),
         }
     }
 }
@@ -84,6 +89,10 @@ impl Thresholds {
             Form::Silent => self.silent,
             Form::Stopped => self.stopped,
         }
+    }
+
+    fn gap_seconds(&self) -> f64 {
+        (self.apart.as_secs_f64() * GAP_READINGS).max(GAP_SECONDS_MIN)
     }
 }
 
@@ -243,7 +252,7 @@ impl Hanging {
             };
         }
         let wakes = self.woke.is_some_and(|at| look.awake_seconds - at < thresholds.after_wake.as_secs_f64());
-        if wakes || passed > GAP_SECONDS_MAX || is_excused(&last, &look) {
+        if wakes || passed > thresholds.gap_seconds() || is_excused(&last, &look) {
             return self.rest(Vec::new());
         }
         self.suspect(&last, &look, passed, thresholds)

@@ -19,6 +19,8 @@ fn secs(seconds: u64) -> Duration {
 struct Desk {
     hanging: Hanging,
     thresholds: Thresholds,
+    /// Seconds between two readings.
+    every: u64,
     /// Seconds by the machine's time awake, and those it slept besides.
     awake: u64,
     slept: u64,
@@ -61,6 +63,7 @@ impl Desk {
         let mut desk = Self {
             hanging: Hanging::default(),
             thresholds: Thresholds::default(),
+            every: EVERY,
             awake: 0,
             slept: 0,
             cpu: 0.0,
@@ -104,10 +107,10 @@ impl Desk {
     /// Reads on for so long; gives what followed, each with the second.
     fn go_on(&mut self, seconds: u64) -> Vec<(u64, Effect)> {
         let mut effects = Vec::new();
-        for _ in 0..seconds / EVERY {
-            self.awake += EVERY;
-            self.cpu += self.now.share * EVERY as f64;
-            self.waited += self.now.waits * EVERY as f64;
+        for _ in 0..seconds / self.every {
+            self.awake += self.every;
+            self.cpu += self.now.share * self.every as f64;
+            self.waited += self.now.waits * self.every as f64;
             let at = self.awake;
             effects.extend(self.look().into_iter().map(|effect| (at, effect)));
         }
@@ -140,6 +143,22 @@ fn each_form_is_told_once_after_its_time() {
     ] {
         let mut desk = Desk::with(|now| (now.share, now.stopped) = (share, stopped));
         assert_eq!(desk.verdicts(DAY), [expected]);
+    }
+}
+
+#[test]
+fn each_form_is_told_with_readings_as_far_apart_as_they_may_be() {
+    let settings = crate::settings::parse("signals.sample_seconds = 60").unwrap();
+    // A reading is never on the dot, and two may be a while late.
+    for (every, gap) in [(61, false), (75, false), (180, false), (181, true)] {
+        for (share, stopped, form) in
+            [(0.01, false, Form::Silent), (0.99, false, Form::Spin), (0.0, true, Form::Stopped)]
+        {
+            let mut desk = Desk::with(|now| (now.share, now.stopped) = (share, stopped));
+            (desk.thresholds, desk.every) = (settings.hang, every);
+            let told: Vec<_> = desk.verdicts(DAY).into_iter().map(|(_, form)| form).collect();
+            assert_eq!(told, if gap { vec![] } else { vec![form] }, "{every} {form:?}");
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Observed {
     pub permission_mode: Option<String>,
     /// Who serves the model, where the client has several.
     pub provider: Option<String>,
+    /// The model's context window in tokens, where the client writes it down.
+    pub context_window: Option<u64>,
     /// Belongs to a sub-agent's own conversation.
     pub sidechain: bool,
     /// The usage limit that it tells of.

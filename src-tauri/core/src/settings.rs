@@ -40,7 +40,6 @@ pub struct Settings {
     pub restore_window: RestoreWindow,
     pub restore_start_timeout: Duration,
     pub restore_orphans: OrphanPolicy,
-    pub signals_sample: Duration,
     pub signals_keep: Duration,
     pub zones: Zones,
     /// Days before a client deletes a chat that this is announced; 0: never.
@@ -106,7 +105,6 @@ impl Default for Settings {
             restore_window: RestoreWindow::default(),
             restore_start_timeout: Duration::from_secs(60),
             restore_orphans: OrphanPolicy::End,
-            signals_sample: Duration::from_secs(5),
             signals_keep: Duration::from_secs(90 * DAY),
             zones: Zones::default(),
             clinic_announce_days: 3,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{digest::Digest, readings::HostReading, time::Timestamp};
+use crate::{chats::Client, digest::Digest, readings::HostReading, time::Timestamp};
 
 /// Span over which rates and slopes are taken.
 pub const WINDOW: Duration = Duration::from_secs(600);
@@ -78,6 +78,7 @@ pub struct Signals {
 /// What is known of a chat at one moment beside its records.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
+    pub client: Client,
     pub now: Timestamp,
     /// When the process that holds the chat was started.
     pub since: Option<Timestamp>,
@@ -96,7 +97,7 @@ pub fn signals(digest: &Digest, moment: &Moment<'_>) -> Signals {
         at: now,
         client_version: digest.version.clone(),
         tokens: digest.tokens,
-        context_used: digest.context_used(),
+        context_used: digest.context_used(moment.client),
         tokens_per_message: (tally.prompts > 0).then(|| digest.tokens as f64 / tally.prompts as f64),
         messages: tally.messages,
         tool_calls: tally.calls,

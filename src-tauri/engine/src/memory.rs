@@ -1,6 +1,9 @@
 //! Memory that runs out: a word ahead of it, with a checkpoint, and what is known of it when a process goes.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use shim_api::events::Event as Told;
 use shim_core::{
@@ -10,7 +13,10 @@ use shim_core::{
     risk,
 };
 
-use crate::{processes, run::Watch};
+use crate::{
+    processes::{self, MemoryGroup, memory_group},
+    run::Watch,
+};
 
 const MIB: u64 = 1024 * 1024;
 /// Largest share of the machine's memory that programs may take before it is short.
@@ -23,6 +29,8 @@ const ENDED_WITHIN: Duration = Duration::from_secs(60);
 pub struct Memories {
     host: Memory,
     chats: HashMap<ChatId, Heap>,
+    /// Groups of processes with a limit that chats run in, by their own reckoning.
+    groups: BTreeMap<MemoryGroup, Memory>,
     /// Processes that the system ended for lack of memory, at the last reading and at the one before: a death may be
     /// told after the reading that follows it.
     ended_by_system: [u64; 2],
@@ -31,7 +39,7 @@ pub struct Memories {
 impl Default for Memories {
     fn default() -> Self {
         let ended_by_system = [processes::ended_for_lack_of_memory(); 2];
-        Self { host: Memory::default(), chats: HashMap::new(), ended_by_system }
+        Self { host: Memory::default(), chats: HashMap::new(), groups: BTreeMap::new(), ended_by_system }
     }
 }
 
@@ -40,11 +48,13 @@ struct Heap {
     memory: Memory,
     /// What its heap may hold, in bytes; `None` of a program that has no such limit.
     limit: Option<u64>,
+    /// The group it runs in, where that may take less than the machine has.
+    group: Option<MemoryGroup>,
     rss_bytes: u64,
 }
 
 impl Watch {
-    /// Looks whether a chat's own heap or the machine's memory runs out.
+    /// Looks whether a chat's own heap, its group's memory or the machine's runs out.
     pub fn look_at_memory(&mut self) {
         let (awake, thresholds) = (self.host.awake_seconds, self.home.settings.memory);
         let [last, _] = self.hangs.memories.ended_by_system;
@@ -54,7 +64,8 @@ impl Watch {
             let Some(reading) = self.readings.get(&chat).copied() else { continue };
             if self.hangs.memories.chats.get(&chat).is_none_or(|heap| heap.process != process) {
                 let limit = self.heap_limit(&chat);
-                let heap = Heap { process, memory: Memory::default(), limit, rss_bytes: 0 };
+                let group = memory_group(process.pid, self.host.memory_total);
+                let heap = Heap { process, memory: Memory::default(), limit, group, rss_bytes: 0 };
                 self.hangs.memories.chats.insert(chat.clone(), heap);
             }
             let Some(heap) = self.hangs.memories.chats.get_mut(&chat) else { continue };
@@ -68,8 +79,47 @@ impl Watch {
             self.notice(&chat, "runs out of memory", &said(&word, held));
             self.risk_rose(&chat, risk::Level::Danger);
         }
+        self.look_at_groups(awake);
         self.look_at_the_machine(awake);
         self.forget_the_gone();
+    }
+
+    /// Such as a container, or a service that may take only so much: what runs in one has one memory.
+    fn look_at_groups(&mut self, awake: f64) {
+        let (thresholds, living) = (self.home.settings.memory, self.supervisor.living());
+        let Memories { chats, groups, .. } = &mut self.hangs.memories;
+        let mut inside: BTreeMap<&MemoryGroup, Vec<ChatId>> = BTreeMap::new();
+        for (chat, process) in living {
+            let heap = chats.get(&chat).filter(|heap| heap.process == process);
+            if let Some(group) = heap.and_then(|heap| heap.group.as_ref()) {
+                inside.entry(group).or_default().push(chat);
+            }
+        }
+        groups.retain(|group, _| inside.contains_key(group));
+        let mut words = Vec::new();
+        for (group, chats) in inside {
+            let Some(now) = group.read() else { continue };
+            let memory = groups.entry(group.clone()).or_default();
+            let word = memory.look(awake, now.used, now.limit, &thresholds);
+            words.extend(word.filter(is_news).map(|word| (chats, said(&word, now.used / MIB))));
+        }
+        for (chats, body) in words {
+            self.say_of_group(&chats, body);
+        }
+    }
+
+    fn say_of_group(&mut self, chats: &[ChatId], body: String) {
+        match chats {
+            [chat] => self.notice(chat, "runs out of the memory that its group of processes may take", &body),
+            _ => {
+                let title = format!("The memory that {} chats may take together runs out", chats.len());
+                tracing::info!("{title}: {body}");
+                self.handle.tell(Told::Notice { title, body });
+            }
+        }
+        for chat in chats {
+            self.risk_rose(chat, risk::Level::Danger);
+        }
     }
 
     fn look_at_the_machine(&mut self, awake: f64) {
@@ -78,8 +128,7 @@ impl Watch {
         let thresholds = self.home.settings.memory;
         let Some(word) = self.hangs.memories.host.look(awake, used, limit, &thresholds) else { return };
         let living = self.supervisor.living();
-        // Much of a machine's memory is in use for days; that alone is no news.
-        if living.is_empty() || word.level < Level::Critical && word.left.is_none() {
+        if living.is_empty() || !is_news(&word) {
             return;
         }
         let body = said(&word, used / MIB);
@@ -128,6 +177,11 @@ impl Watch {
                 .flatten(),
         }
     }
+}
+
+/// Much of a machine's memory is in use for days; that alone is no news.
+fn is_news(word: &Word) -> bool {
+    word.level >= Level::Critical || word.left.is_some()
 }
 
 fn said(word: &Word, held: u64) -> String {

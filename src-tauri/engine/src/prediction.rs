@@ -1,6 +1,8 @@
 //! Prediction at work: every minute each live chat's risk is foretold and kept, alarms are said and acted on, and
 //! what came of older predictions is told. Learning is done in the background, by `training`.
 
+#[cfg(test)]
+mod alarm_tests;
 mod report;
 mod settle;
 #[cfg(test)]
@@ -16,7 +18,7 @@ use shim_api::events::Event as Told;
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
     prediction::{
-        alarms::{Alarm, is_held_out},
+        alarms::Alarm,
         features::Numbers,
         model::{HORIZON, Standing, cold_start, level, within},
     },
@@ -59,7 +61,7 @@ impl Foresight {
         Ok(Self {
             models: models(store)?,
             cold_start: cold_start(),
-            alarms: HashMap::new(),
+            alarms: recalled(store, now())?,
             salt: store.write(Urgency::AtOnce, move |store| store.prediction_salt(&new))?,
             since: now(),
             next: Instant::now() + FIRST_AFTER,
@@ -77,6 +79,13 @@ impl Foresight {
             None => (None, &self.cold_start),
         }
     }
+}
+
+/// Alarms that may still come true: whether they are acted on was drawn by the engine that said them.
+fn recalled(store: &Store, at: Timestamp) -> Result<HashMap<ChatId, Alarm>, StoreError> {
+    let since = i64::try_from(HORIZON.as_millis()).unwrap_or(0);
+    let said = store.read(|store| store.alarms_since(Timestamp::from_ms(at.ms().saturating_sub(since))))?;
+    Ok(said.into_iter().map(|(chat, at, acted)| (chat, Alarm::recalled(at, !acted))).collect())
 }
 
 /// A model that was learned from other numbers than this version takes is not used.
@@ -100,23 +109,24 @@ impl Watch {
             return;
         }
         self.foresight.next = Instant::now() + EVERY;
-        self.predict(now());
+        let living = self.supervisor.living();
+        self.predict(living, now());
         let handle = self.handle.clone();
         self.foresight.trainer.begin_when_due(handle);
     }
 
     /// Foretells for each live chat, keeps it, and says the alarms.
-    pub fn predict(&mut self, at: Timestamp) {
-        let living = self.supervisor.living();
+    pub fn predict(&mut self, living: Vec<(ChatId, ProcessKey)>, at: Timestamp) {
         self.foresight.alarms.retain(|chat, _| living.iter().any(|(living, _)| living == chat));
         let mut rows = Vec::new();
         for (chat, process) in &living {
+            // What hangs has crashed: there is nothing left to foretell until it moves again.
+            if self.supervisor.is_hung(chat, process) {
+                continue;
+            }
             let Some((model, probability)) = self.foretold(chat, at) else { continue };
             let alarm = self.foresight.alarms.entry(chat.clone()).or_default().handle(probability, at);
-            let acted = alarm && !is_held_out(&self.foresight.salt, chat, at);
-            if acted {
-                self.act_on_alarm(chat);
-            }
+            let acted = alarm && self.act_on_danger(chat, at);
             if alarm {
                 self.handle.tell(Told::ChatChanged { chat: chat.clone() });
             }
@@ -126,9 +136,17 @@ impl Watch {
         self.keep_predictions(rows, living, at);
     }
 
-    fn act_on_alarm(&mut self, chat: &ChatId) {
+    /// A chat is in danger, as the zones or a model tell it: a checkpoint is taken, unless the alarm is one of those
+    /// that are held out. Says whether it is acted on.
+    pub fn act_on_danger(&mut self, chat: &ChatId, at: Timestamp) -> bool {
+        let alarm = self.foresight.alarms.entry(chat.clone()).or_default();
+        if alarm.is_held_out(&self.foresight.salt, chat, at) {
+            tracing::debug!(%chat, "a crash is likely: by chance nothing is done, to tell what alarms are worth");
+            return false;
+        }
         tracing::info!(%chat, "a crash is likely: a checkpoint is taken");
         self.risk_rose(chat, Level::Danger);
+        true
     }
 
     /// In one commit with what came of older ones.

@@ -1,6 +1,7 @@
 //! Processes: whether one is alive, when it exits, how it was started, what it left running. Identity is
 //! pid and start mark, never the pid alone.
 
+mod groups;
 #[cfg(target_os = "linux")]
 mod kernel_log;
 #[cfg(target_os = "linux")]
@@ -36,6 +37,7 @@ use shim_core::{
 };
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
+pub use groups::{MemoryGroup, memory_group};
 #[cfg(target_os = "linux")]
 pub use kernel_log::is_named_as_ended;
 #[cfg(target_os = "linux")]

@@ -352,7 +352,7 @@ impl Watch {
             if Instant::now() >= next_sample {
                 self.sample();
                 self.look_for_hangs();
-                next_sample = Instant::now() + self.home.settings.signals_sample;
+                next_sample = Instant::now() + self.home.settings.hang.apart;
             }
             self.predict_when_due();
             if Instant::now() >= next_persist {

@@ -57,8 +57,10 @@ impl Watch {
             if before != level {
                 self.handle.tell(Told::ChatChanged { chat: id.clone() });
             }
-            if before < level {
-                self.risk_rose(id, level);
+            match level {
+                Level::Danger if before < level => drop(self.act_on_danger(id, at)),
+                Level::Warning if before < level => self.risk_rose(id, level),
+                Level::Safe | Level::Warning | Level::Danger => {}
             }
         }
         rows.extend(self.leave_the_dead(living));
@@ -127,6 +129,7 @@ impl Watch {
     pub fn signals_of(&self, id: &ChatId, now: Timestamp) -> Option<Signals> {
         let (followed, chat) = (self.followed.get(id)?, self.chats.get(id)?);
         let moment = Moment {
+            client: id.client(),
             now,
             since: followed.since,
             working: self.supervisor.state(id) == ChatState::Working,

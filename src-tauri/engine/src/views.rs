@@ -45,7 +45,7 @@ impl Watch {
             last_activity: chat.last_activity,
             turns: chat.digest.turns,
             tokens: chat.digest.tokens,
-            context_used: chat.digest.context_used(),
+            context_used: chat.digest.context_used(id.client()),
             risk: self.risk_of(id, now()),
             journal: JournalLag { bytes: chat.durable, lag_ms: chat.lag_ms },
             model: chat.digest.model.clone(),

@@ -25,7 +25,7 @@ pub use connection::{DATABASE_VERSION, StoreError};
 pub use crashes::CrashRow;
 pub use journal::{CHUNK_BYTES_MAX, Damage, Generation, Piece, Stream, StreamId, Verified};
 pub use opencode::{Opencode, OpencodeError, Session as OpencodeSession, Stamp as OpencodeStamp};
-pub use predictions::{NewPrediction, PREDICTIONS_MAX, PredictionRow, TrainingRow, Unsettled};
+pub use predictions::{CrashMoment, NewPrediction, PREDICTIONS_MAX, PredictionRow, TrainingRow, Unsettled};
 pub use restores::RestoreRow;
 pub use retention::Dropped;
 pub use signals::SignalCaps;

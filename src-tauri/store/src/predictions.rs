@@ -58,6 +58,15 @@ pub struct PredictionRow {
     pub outcome: Option<Outcome>,
 }
 
+/// A crash as predictions are held against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrashMoment {
+    pub kind: CrashKind,
+    pub happened_at: Timestamp,
+    /// A hang is noticed long after it began.
+    pub detected_at: Timestamp,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingRow {
     /// The model's version.
@@ -146,46 +155,37 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// One process's crashes, oldest first.
-    pub fn crashes_of(
-        &self,
-        chat: &ChatId,
-        process: &ProcessKey,
-    ) -> Result<Vec<(CrashKind, Timestamp)>, StoreError> {
+    /// One process's crashes, oldest first: hangs that it came out of, and its end.
+    pub fn crashes_of(&self, chat: &ChatId, process: &ProcessKey) -> Result<Vec<CrashMoment>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT kind, happened_at FROM crash WHERE chat_id = ?1 AND pid = ?2 AND start = ?3 ORDER BY happened_at",
+            "SELECT kind, happened_at, detected_at FROM crash WHERE chat_id = ?1 AND pid = ?2 AND start = ?3
+             ORDER BY happened_at",
         )?;
-        let rows = statement.query_map(params![chat.as_str(), process.pid, process.start], |row| {
-            Ok((read_kind(row, 0)?, Timestamp::from_ms(row.get(1)?)))
-        })?;
+        let key = params![chat.as_str(), process.pid, process.start];
+        let rows = statement.query_map(key, |row| read_moment(row, 0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// All crashes of one client's chats, oldest first.
-    pub fn crashes_of_client(
-        &self,
-        client: Client,
-    ) -> Result<Vec<(ChatId, CrashKind, Timestamp)>, StoreError> {
+    pub fn crashes_of_client(&self, client: Client) -> Result<Vec<(ChatId, CrashMoment)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT chat_id, kind, happened_at FROM crash WHERE substr(chat_id, 1, length(?1)) = ?1
+            "SELECT chat_id, kind, happened_at, detected_at FROM crash WHERE substr(chat_id, 1, length(?1)) = ?1
              ORDER BY happened_at",
         )?;
         let rows = statement.query_map([format!("{}:", client.name())], |row| {
-            Ok((read_chat_id(row, 0)?, read_kind(row, 1)?, Timestamp::from_ms(row.get(2)?)))
+            Ok((read_chat_id(row, 0)?, read_moment(row, 1)?))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The crashes of predicted processes of one client, by the process's number.
-    pub fn predicted_crashes(&self, client: Client) -> Result<Vec<(i64, CrashKind, Timestamp)>, StoreError> {
+    pub fn predicted_crashes(&self, client: Client) -> Result<Vec<(i64, CrashMoment)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT k.id, c.kind, c.happened_at FROM prediction_process k
+            "SELECT k.id, c.kind, c.happened_at, c.detected_at FROM prediction_process k
              JOIN crash c ON c.chat_id = k.chat_id AND c.pid = k.pid AND c.start = k.start
              WHERE k.client = ?1 ORDER BY c.happened_at",
         )?;
-        let rows = statement.query_map([client.name()], |row| {
-            Ok((row.get(0)?, read_kind(row, 1)?, Timestamp::from_ms(row.get(2)?)))
-        })?;
+        let rows = statement.query_map([client.name()], |row| Ok((row.get(0)?, read_moment(row, 1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -206,6 +206,18 @@ impl Batch<'_> {
                 model: (model != 0).then_some(model),
                 outcome: outcome.and_then(|name| Outcome::from_name(&name)),
             })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Alarms said from then on, the oldest first: when, and whether they were acted on.
+    pub fn alarms_since(&self, since: Timestamp) -> Result<Vec<(ChatId, Timestamp, bool)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT k.chat_id, p.at, p.acted FROM prediction p JOIN prediction_process k ON k.id = p.process
+             WHERE p.outcome IS NULL AND p.at >= ?1 AND p.alarm ORDER BY p.at",
+        )?;
+        let rows = statement.query_map([since.ms()], |row| {
+            Ok((read_chat_id(row, 0)?, Timestamp::from_ms(row.get(1)?), row.get(2)?))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -274,9 +286,14 @@ impl Batch<'_> {
     }
 }
 
-fn read_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<CrashKind> {
+/// Three columns, from this one on.
+fn read_moment(row: &Row<'_>, column: usize) -> rusqlite::Result<CrashMoment> {
     let kind: String = row.get(column)?;
-    Ok(CrashKind::from_name(&kind).unwrap_or(CrashKind::Killed))
+    Ok(CrashMoment {
+        kind: CrashKind::from_name(&kind).unwrap_or(CrashKind::Killed),
+        happened_at: Timestamp::from_ms(row.get(column + 1)?),
+        detected_at: Timestamp::from_ms(row.get(column + 2)?),
+    })
 }
 
 /// A model in words of another version is none; its training stays.

@@ -14,7 +14,7 @@ use shim_core::{
     time::Timestamp,
 };
 
-use super::{NewPrediction, PREDICTIONS_MAX, TRAININGS_MAX};
+use super::{CrashMoment, NewPrediction, PREDICTIONS_MAX, TRAININGS_MAX};
 use crate::{Store, StoreError, Urgency, writer::Batch};
 
 fn open(folder: &Path) -> Store {
@@ -116,12 +116,27 @@ fn the_oldest_predictions_go_and_their_processes_with_them() {
     write(&store, move |store| store.record_crash(&crash(Client::Codex, 1, CrashKind::Killed, 3), minute(3)));
     write(&store, move |store| store.record_crash(&crash(Client::Codex, 4, CrashKind::Exited, 4), minute(4)));
     let crashes = store.read(|store| store.predicted_crashes(Client::Codex)).unwrap();
-    assert_eq!(crashes, [(processes[2], CrashKind::Exited, minute(4))]);
+    let moment = |kind, at| CrashMoment { kind, happened_at: minute(at), detected_at: minute(at) };
+    assert_eq!(crashes, [(processes[2], moment(CrashKind::Exited, 4))]);
     let all = store.read(|store| store.crashes_of_client(Client::Codex)).unwrap();
     assert_eq!(all.len(), 2);
     assert_eq!(store.read(|store| store.crashes_of_client(Client::ClaudeCode)).unwrap(), []);
     let own = store.read(|store| store.crashes_of(&chat(Client::Codex, 1), &process(1))).unwrap();
-    assert_eq!(own, [(CrashKind::Killed, minute(3))]);
+    assert_eq!(own, [moment(CrashKind::Killed, 3)]);
+}
+
+#[test]
+fn alarms_that_may_still_come_true_are_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let rows: Vec<_> = [(1, 2), (1, 4), (2, 6), (2, 7)]
+        .into_iter()
+        .map(|(pid, at)| NewPrediction { acted: at != 4, ..prediction(Client::Codex, pid, at) })
+        .collect();
+    write(&store, move |store| store.put_predictions(&rows, PREDICTIONS_MAX));
+    let one = |number| chat(Client::Codex, number);
+    let said = store.read(|store| store.alarms_since(minute(3))).unwrap();
+    assert_eq!(said, [(one(1), minute(4), false), (one(2), minute(6), true)]);
 }
 
 #[test]

@@ -6,6 +6,12 @@ import type { Ailment, AlarmScore, ChatId, ChatState, Client, CrashKind, Evidenc
  */
 export type ApiError = { code: ErrorCode, message: string, details: unknown, };
 
+export type Before = { 
+/**
+ * The model's version; null for the zones.
+ */
+version: number | null, worth: Worth, };
+
 export type Change = "appears" | "changes" | "removed";
 
 /**
@@ -330,17 +336,14 @@ last_training: Training | null,
  */
 crashes: number, crashes_needed: number, 
 /**
- * Predictions that are kept, one a minute and chat.
+ * What is in use was worth, by its own predictions and no others.
  */
-predictions: number, 
+worth: Worth, 
 /**
- * What they were worth; null when it is not enough yet.
+ * The same of each that was in use before and of which predictions are kept; the zones first, then models in
+ * the order they were learned.
  */
-score: Score | null, 
-/**
- * How far it is to a first figure; null when there are figures.
- */
-not_enough: NotEnough | null, alarms: AlarmScore, };
+before: Array<Before>, };
 
 /**
  * What was done, or would be.
@@ -493,3 +496,24 @@ export type WorkspaceRequest = { checkpoint: number, into: Destination,
  * Say what would be done; change nothing in the working tree.
  */
 dry_run: boolean, };
+
+/**
+ * What the zones or one model was worth.
+ */
+export type Worth = { 
+/**
+ * Its predictions that are kept, one a minute and chat.
+ */
+predictions: number, 
+/**
+ * Null when it is not enough yet.
+ */
+score: Score | null, 
+/**
+ * How far it is to a first figure; null when there are figures.
+ */
+not_enough: NotEnough | null, 
+/**
+ * A crash counts for what predicted last before it.
+ */
+alarms: AlarmScore, };

@@ -70,7 +70,7 @@ export type Client = "claude-code" | "codex" | "gemini" | "opencode" | "claude-d
 export type Coefficient = { name: string, value: number, };
 
 /**
- * What kind of death. The other kinds of the restore contract join with their detectors.
+ * What befell a chat. Its process died, or hangs; or its file or its client's list is what ails.
  */
 export type CrashKind = "killed" | "exited" | "shutdown" | "client_update" | "hung" | "out_of_memory" | "index_lost" | "torn" | "poisoned" | "compaction_deadlock" | "deleted";
 

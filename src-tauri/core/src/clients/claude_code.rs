@@ -16,6 +16,16 @@ use crate::{
     time::Timestamp,
 };
 
+/// Context windows of its models, in tokens; the larger one is taken once the smaller is exceeded.
+const CONTEXT_TOKENS: u64 = 200_000;
+const CONTEXT_TOKENS_LARGE: u64 = 1_000_000;
+
+/// The client writes no window down, but for the larger one in the name of a model that was asked for with it.
+pub fn context_window(model: Option<&str>, used: u64) -> u64 {
+    let large = used > CONTEXT_TOKENS || model.is_some_and(|model| model.contains("[1m]"));
+    if large { CONTEXT_TOKENS_LARGE } else { CONTEXT_TOKENS }
+}
+
 /// Reads a registry file, `sessions/<pid>.json`; `None` when it is not (yet) whole.
 pub fn read_registration(bytes: &[u8]) -> Option<Registration> {
     #[derive(Deserialize)]
@@ -208,6 +218,7 @@ fn understand(raw: Raw<'_>) -> Record<'_> {
             version: own(raw.version),
             permission_mode: own(raw.permission_mode),
             provider: None,
+            context_window: None,
             sidechain: raw.is_sidechain,
             limit,
             quota_resets_at: None,

@@ -254,6 +254,10 @@ struct Event<'a> {
     thread_settings: Option<&'a RawValue>,
     #[serde(borrow, default)]
     rate_limits: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    info: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    model_context_window: Option<&'a RawValue>,
 }
 
 /// Where turns begin and end.
@@ -264,6 +268,7 @@ fn event(payload: &RawValue, observed: &mut Observed) {
     observed.what = match &*kind {
         "task_started" | "turn_started" => {
             observed.uuid = turn();
+            observed.context_window = event.model_context_window.and_then(payload_of);
             What::TurnBegun
         }
         "task_complete" | "turn_complete" => {
@@ -282,6 +287,7 @@ fn event(payload: &RawValue, observed: &mut Observed) {
         },
         "token_count" => {
             observed.quota_resets_at = event.rate_limits.and_then(quota_resets_at);
+            observed.context_window = event.info.and_then(context_window);
             What::Other
         }
         "thread_settings_applied" => {
@@ -310,6 +316,14 @@ fn turn_end(event: &Event<'_>, observed: &mut Observed) -> What {
     }
     // What was said last stands in a record of its own.
     What::Answer(Answer { end: AnswerEnd::Done, ..Answer::default() })
+}
+
+fn context_window(info: &RawValue) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Info {
+        model_context_window: u64,
+    }
+    payload_of::<Info>(info).map(|info| info.model_context_window)
 }
 
 /// A quota of which so much is used has nothing left.

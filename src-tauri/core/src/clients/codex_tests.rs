@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{permission_mode, policies, read_line, root_of, thread_id};
 use crate::{
+    chats::Client,
     clients::Unreadable,
     crashes::ToolCall,
     digest::{Digest, Turn},
@@ -69,6 +70,22 @@ fn a_whole_turn_is_one_turn() {
         )
     );
     assert_eq!(digest.last_at, Timestamp::parse("2026-11-21T00:54:01.514Z"));
+}
+
+#[test]
+fn the_context_window_is_the_one_that_the_rollout_names() {
+    // 10,081 tokens of the last answer.
+    let used = fold(SAMPLES[0]).context_used(Client::Codex).unwrap();
+    assert!((used - 10_081.0 / 258_400.0).abs() < 1e-9, "{used}");
+    let window =
+        |payload: Value| observed(&json!({ "type": "event_msg", "payload": payload })).context_window;
+    let counted = json!({ "type": "token_count", "info": { "model_context_window": 272_000 } });
+    assert_eq!(window(counted), Some(272_000));
+    assert_eq!(window(json!({ "type": "task_started", "turn_id": "t", "model_context_window": 9 })), Some(9));
+    for info in [json!(null), json!({ "model_context_window": null }), json!({ "model_context_window": -1 })]
+    {
+        assert_eq!(window(json!({ "type": "token_count", "info": info })), None, "{info}");
+    }
 }
 
 #[test]

@@ -23,6 +23,15 @@ const NOT_THE_USERS: [&str; 4] =
 const QUOTA_WORDS: [&str; 3] = ["exceeded your current quota", "Usage limit reached", "QUOTA_EXHAUSTED"];
 const NOTE_BEGIN: &str = "<shim_context>";
 
+/// Context windows in tokens, as the client's own `tokenLimit` has them: Gemma's, and that of every other model.
+const CONTEXT_TOKENS_GEMMA: u64 = 256_000;
+const CONTEXT_TOKENS: u64 = 1_048_576;
+
+pub fn context_window(model: Option<&str>) -> u64 {
+    let is_gemma = model.is_some_and(|model| model.starts_with("gemma-4-"));
+    if is_gemma { CONTEXT_TOKENS_GEMMA } else { CONTEXT_TOKENS }
+}
+
 /// One line, read as loosely as its fields allow.
 type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 

@@ -1,12 +1,16 @@
 //! When a chat's risk is worth acting on: an alarm that goes up at the danger, comes down only well below it, and
-//! rests between two times it is said. One in twenty is left without action, so that what alarms are worth can be
-//! told from what acting on them did.
+//! rests between two times it is said. One in twenty is left without action for as long as it may come true, so that
+//! what alarms are worth can be told from what acting on them did.
 
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::{chats::ChatId, prediction::model::DANGER_AT, time::Timestamp};
+use crate::{
+    chats::ChatId,
+    prediction::model::{DANGER_AT, HORIZON},
+    time::Timestamp,
+};
 
 /// An alarm that is up comes down below this: half of what raised it.
 const CLEARED_BELOW: f64 = DANGER_AT / 2.0;
@@ -20,9 +24,22 @@ const HELD_OUT_OF_10_000: u64 = 500;
 pub struct Alarm {
     is_up: bool,
     said: Option<Timestamp>,
+    drawn: Option<Drawn>,
+}
+
+/// What was drawn for an alarm, and when it was asked for last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Drawn {
+    held_out: bool,
+    asked: Timestamp,
 }
 
 impl Alarm {
+    /// As an engine before this one left it.
+    pub fn recalled(said: Timestamp, held_out: bool) -> Self {
+        Self { is_up: true, said: Some(said), drawn: Some(Drawn { held_out, asked: said }) }
+    }
+
     /// Whether the alarm is said at this moment.
     pub fn handle(&mut self, probability: f64, now: Timestamp) -> bool {
         self.is_up = probability >= if self.is_up { CLEARED_BELOW } else { DANGER_AT };
@@ -35,14 +52,23 @@ impl Alarm {
         say
     }
 
+    /// Whether what the alarm causes is left undone. To be asked before each such action: it is drawn once, and holds
+    /// until a horizon has passed in which nothing asked. Else a later action would fall among what is to show how an
+    /// alarm ends that nobody acted on.
+    pub fn is_held_out(&mut self, salt: &str, chat: &ChatId, now: Timestamp) -> bool {
+        let lasts = self.drawn.filter(|drawn| now >= drawn.asked && now.since(drawn.asked) < HORIZON);
+        let held_out = lasts.map_or_else(|| draw(salt, chat, now), |drawn| drawn.held_out);
+        self.drawn = Some(Drawn { held_out, asked: now });
+        held_out
+    }
+
     pub fn is_up(&self) -> bool {
         self.is_up
     }
 }
 
-/// Whether this alarm takes no action: by chance over alarms, and the same each time it is asked of one. `salt`
-/// is this machine's own, so that nobody else can tell which.
-pub fn is_held_out(salt: &str, chat: &ChatId, at: Timestamp) -> bool {
+/// By chance over alarms. `salt` is this machine's own, so that nobody else can tell what is drawn.
+fn draw(salt: &str, chat: &ChatId, at: Timestamp) -> bool {
     let mut hash = Sha256::new();
     for part in [salt, chat.as_str(), &at.ms().to_string()] {
         hash.update((part.len() as u64).to_be_bytes());
@@ -54,7 +80,7 @@ pub fn is_held_out(salt: &str, chat: &ChatId, at: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Alarm, is_held_out};
+    use super::{Alarm, draw};
     use crate::{
         chats::{ChatId, Client},
         time::Timestamp,
@@ -97,11 +123,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_drawn_holds_until_a_horizon_passed_without_an_alarm() {
+        let chat = ChatId::new(Client::ClaudeCode, "x");
+        let held_out_at = |at: i64, wanted: bool| {
+            (0..).map(|n| n.to_string()).find(|salt| draw(salt, &chat, minute(at)) == wanted).unwrap()
+        };
+        for wanted in [true, false] {
+            let (mut alarm, salt) = (Alarm::default(), held_out_at(0, wanted));
+            // An alarm that stays up for hours is said again and again, and one that flutters is one.
+            for at in [0, 0, 15, 30, 74, 133, 190, 249] {
+                assert_eq!(alarm.is_held_out(&salt, &chat, minute(at)), wanted, "minute {at}");
+            }
+            let other = held_out_at(309, !wanted);
+            assert_eq!(alarm.is_held_out(&other, &chat, minute(309)), !wanted);
+            let other = held_out_at(300, wanted);
+            assert_eq!(alarm.is_held_out(&other, &chat, minute(300)), wanted, "the clock was set back");
+            let mut recalled = Alarm::recalled(minute(0), wanted);
+            assert_eq!(recalled.is_held_out(&held_out_at(59, !wanted), &chat, minute(59)), wanted);
+        }
+    }
+
+    #[test]
     fn one_in_twenty_is_held_out_and_always_the_same() {
         let held_out = |salt: &str| -> Vec<bool> {
             let drawn = (0..20_000).map(|n| {
                 let chat = ChatId::new(Client::ClaudeCode, &format!("{}", n % 7));
-                is_held_out(salt, &chat, minute(n))
+                draw(salt, &chat, minute(n))
             });
             drawn.collect()
         };

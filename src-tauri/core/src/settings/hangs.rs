@@ -38,7 +38,7 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "hang.readings",
-        about: "Readings in a row, 5 s apart, that must say that a chat hangs, 2 to 100. Default 6.",
+        about: "Readings in a row, `signals.sample_seconds` apart, that must say that a chat hangs, 2 to 100. Default 6.",
         kind: Kind::Whole {
             min: 2,
             max: 100,

@@ -11,7 +11,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "signals.sample_seconds",
         about: "Seconds between two readings of the live chats' processes and of the machine, 1 to 60. Default 5.",
-        kind: Kind::Whole { min: 1, max: 60, set: |s, n| s.signals_sample = Duration::from_secs(n) },
+        kind: Kind::Whole { min: 1, max: 60, set: |s, n| s.hang.apart = Duration::from_secs(n) },
     },
     Key {
         name: "signals.keep_days",

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::{Gauge, Moment, Signals, Tally, is_worth_keeping, signals};
 use crate::{
+    chats::Client,
     crashes::ToolCall,
     digest::Digest,
     observations::{Answer, Call, Observed, ToolResult, Usage, What},
@@ -61,9 +62,11 @@ fn go_on(mut digest: Digest, records: impl IntoIterator<Item = Observed>) -> Dig
 
 fn at(digest: &Digest, now: Timestamp) -> Signals {
     let (gauge, host) = (Gauge::default(), HostReading::default());
+    let client = Client::ClaudeCode;
+    let since = Some(START);
     signals(
         digest,
-        &Moment { now, since: Some(START), working: true, transcript_bytes: 0, gauge: &gauge, host: &host },
+        &Moment { client, now, since, working: true, transcript_bytes: 0, gauge: &gauge, host: &host },
     )
 }
 

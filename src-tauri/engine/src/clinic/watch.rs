@@ -112,7 +112,7 @@ impl Watch {
     fn look_at_context(&mut self, id: &ChatId) {
         let share = self.home.settings.clinic_context_warning;
         let Some(chat) = self.chats.get(id).filter(|_| share > 0.0) else { return };
-        let Some(used) = chat.digest.context_used() else { return };
+        let Some(used) = chat.digest.context_used(id.client()) else { return };
         if used < WARNED_AGAIN_BELOW {
             self.ailing.warned.remove(id);
         }

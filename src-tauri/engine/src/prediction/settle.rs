@@ -6,11 +6,11 @@ use shim_core::{
     chats::{ChatId, ProcessKey},
     prediction::{
         model::{HORIZON, is_foretold},
-        scoring::outcome,
+        scoring::{Outcome, outcome},
     },
     time::Timestamp,
 };
-use shim_store::{Batch, StoreError, Unsettled};
+use shim_store::{Batch, CrashMoment, StoreError, Unsettled};
 
 /// A death is judged, at the latest, so long after it.
 const GRACE: Duration = Duration::from_secs(120);
@@ -18,8 +18,6 @@ const GRACE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_secs(90);
 /// Predictions settled at once; the rest waits a minute.
 const SETTLED_MAX: u32 = 2000;
-
-type Crashes = Vec<(bool, Timestamp)>;
 
 /// Says what came of each prediction that is old enough. `since` is when this engine began to watch.
 pub fn settle(
@@ -29,27 +27,33 @@ pub fn settle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let over = Timestamp::from_ms(now.ms().saturating_sub(ms(HORIZON + GRACE)));
-    let mut known: HashMap<(ChatId, ProcessKey), Crashes> = HashMap::new();
+    let mut known: HashMap<(ChatId, ProcessKey), Vec<CrashMoment>> = HashMap::new();
     for row in store.unsettled_predictions(over, SETTLED_MAX)? {
         let key = (row.chat.clone(), row.process.clone());
         if !known.contains_key(&key) {
-            let crashes = store.crashes_of(&row.chat, &row.process)?;
-            known
-                .insert(key.clone(), crashes.into_iter().map(|(kind, at)| (is_foretold(kind), at)).collect());
+            known.insert(key.clone(), store.crashes_of(&row.chat, &row.process)?);
         }
         let crashes = known.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let crashed = crashes.iter().find(|(foretold, _)| *foretold).map(|(_, at)| *at);
-        let lives = living.contains(&key);
-        let watched = lives || was_watched(&row, crashes, since);
-        store.settle_prediction(row.id, outcome(row.at, crashed, watched))?;
+        let watched = living.contains(&key) || was_watched(&row, crashes, since);
+        store.settle_prediction(row.id, came_of(&row, crashes, watched))?;
     }
     Ok(())
 }
 
+/// A process may hang, go on, and crash again: what counts is the first crash that was still to come.
+fn came_of(row: &Unsettled, crashes: &[CrashMoment], watched: bool) -> Outcome {
+    // It hung already, and nobody knew.
+    if crashes.iter().any(|crash| crash.happened_at <= row.at && row.at <= crash.detected_at) {
+        return Outcome::Censored;
+    }
+    let to_come = crashes.iter().find(|crash| is_foretold(crash.kind) && crash.happened_at > row.at);
+    outcome(row.at, to_come.map(|crash| crash.happened_at), watched)
+}
+
 /// Whether its process was seen to live to the horizon's end, or to leave before while this engine watched.
-fn was_watched(row: &Unsettled, crashes: &[(bool, Timestamp)], since: Timestamp) -> bool {
+fn was_watched(row: &Unsettled, crashes: &[CrashMoment], since: Timestamp) -> bool {
     let lived = row.seen.since(row.at) + LOOK >= HORIZON;
-    let was_taken = crashes.iter().any(|(foretold, _)| !foretold);
+    let was_taken = crashes.iter().any(|crash| !is_foretold(crash.kind));
     lived || (row.seen >= since && !was_taken)
 }
 

@@ -15,9 +15,18 @@ use shim_core::{
     supervisor::NewCrash,
     time::Timestamp,
 };
-use shim_store::{Batch, NewPrediction, PREDICTIONS_MAX, SignalCaps, Store, StoreError, Urgency};
+use shim_store::{
+    Batch, CrashMoment, NewPrediction, PREDICTIONS_MAX, SignalCaps, Store, StoreError, Urgency,
+};
 
-use super::{models, report::report, settle::settle, training::train_when_due};
+use super::{
+    models,
+    report::report,
+    settle::settle,
+    training::{Limits, TRAIN_TIME_MAX, train_when_due, until_crashes},
+};
+
+const LIMITS: Limits<'_> = Limits { time: TRAIN_TIME_MAX, stopped: &|| false };
 
 const DAY_MINUTES: i64 = 24 * 60;
 
@@ -111,7 +120,7 @@ fn a_history_with_a_reason_in_it_gives_a_model_that_is_taken_into_use() {
     let store = open(folder.path());
     let end = live_through(&store, 120, true);
     let train =
-        |at| train_when_due(&store, Client::ClaudeCode, &Zones::default(), minute(at), &|| true).unwrap();
+        |at| train_when_due(&store, Client::ClaudeCode, &Zones::default(), minute(at), LIMITS).unwrap();
     assert!(train(end));
     let rows = store.read(|store| store.trainings(Client::ClaudeCode)).unwrap();
     assert_eq!(rows[0].verdict, Verdict::Taken);
@@ -126,7 +135,7 @@ fn a_history_with_a_reason_in_it_gives_a_model_that_is_taken_into_use() {
     assert_eq!(report.len(), 1);
     assert_eq!((report[0].client, report[0].source), (Client::ClaudeCode, Source::Model));
     assert_eq!(report[0].model.as_ref().map(|in_use| in_use.version), Some(rows[0].id));
-    assert!(report[0].score.is_none(), "nothing was foretold yet");
+    assert!(report[0].worth.score.is_none(), "nothing was foretold yet");
 }
 
 #[test]
@@ -135,7 +144,7 @@ fn a_history_without_a_reason_leaves_the_zones_in_use_and_says_so() {
     let store = open(folder.path());
     let end = live_through(&store, 80, false);
     let zones = Zones::default();
-    assert!(train_when_due(&store, Client::ClaudeCode, &zones, minute(end), &|| true).unwrap());
+    assert!(train_when_due(&store, Client::ClaudeCode, &zones, minute(end), LIMITS).unwrap());
     let report = report(&store).unwrap().remove(0);
     assert_eq!((report.source, report.model), (Source::Zones, None));
     let outcome = report.last_training.unwrap().outcome;
@@ -149,25 +158,89 @@ fn little_history_is_not_learned_from() {
     let store = open(folder.path());
     let end = live_through(&store, 6, true);
     let zones = Zones::default();
-    assert!(!train_when_due(&store, Client::ClaudeCode, &zones, minute(end), &|| true).unwrap());
+    assert!(!train_when_due(&store, Client::ClaudeCode, &zones, minute(end), LIMITS).unwrap());
     // Deaths that say nothing of the chat do not count.
     for pid in 1000..1040 {
         let shutdown = crash(pid, CrashKind::Shutdown, minute(end));
         write(&store, move |store| store.record_crash(&shutdown, shutdown.happened_at));
     }
-    assert!(!train_when_due(&store, Client::ClaudeCode, &zones, minute(end), &|| true).unwrap());
+    assert!(!train_when_due(&store, Client::ClaudeCode, &zones, minute(end), LIMITS).unwrap());
     let crashes = report(&store).unwrap().remove(0).crashes;
     assert!(crashes < CRASHES_NEEDED, "{crashes}");
 }
 
 #[test]
-fn a_training_that_is_cut_short_leaves_nothing_behind() {
+fn a_training_that_the_engines_end_cuts_short_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let end = live_through(&store, 80, true);
-    let zones = Zones::default();
-    assert!(!train_when_due(&store, Client::ClaudeCode, &zones, minute(end), &|| false).unwrap());
+    let limits = Limits { stopped: &|| true, ..LIMITS };
+    assert!(!train_when_due(&store, Client::ClaudeCode, &Zones::default(), minute(end), limits).unwrap());
     assert_eq!(store.read(|store| store.trainings(Client::ClaudeCode)).unwrap(), []);
+}
+
+#[test]
+fn a_training_that_takes_too_long_is_given_up_said_and_left_for_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let end = live_through(&store, 120, true);
+    let train = |at, time| {
+        let limits = Limits { time, ..LIMITS };
+        train_when_due(&store, Client::ClaudeCode, &Zones::default(), minute(at), limits).unwrap()
+    };
+    assert!(train(end, Duration::ZERO));
+    let rows = store.read(|store| store.trainings(Client::ClaudeCode)).unwrap();
+    let why = "it took longer than 0 s".to_owned();
+    assert_eq!((rows.len(), &rows[0].verdict), (1, &Verdict::Failed { why: why.clone() }));
+    assert_eq!(report(&store).unwrap()[0].last_training.as_ref().unwrap().outcome, Verdict::Failed { why });
+    assert!(!train(end + 60, TRAIN_TIME_MAX), "an hour later");
+    // A model in use is not set aside for that.
+    let again = tempfile::tempdir().unwrap();
+    let store = open(again.path());
+    let end = live_through(&store, 120, true);
+    let zones = Zones::default();
+    assert!(train_when_due(&store, Client::ClaudeCode, &zones, minute(end), LIMITS).unwrap());
+    for pid in 1000..1010 {
+        let late = crash(pid, CrashKind::Killed, minute(end + 10));
+        write(&store, move |store| store.record_crash(&late, late.happened_at));
+    }
+    let limits = Limits { time: Duration::ZERO, ..LIMITS };
+    let later = minute(end + 2 * DAY_MINUTES);
+    assert!(train_when_due(&store, Client::ClaudeCode, &zones, later, limits).unwrap());
+    let rows = store.read(|store| store.trainings(Client::ClaudeCode)).unwrap();
+    assert_eq!(
+        rows.iter().map(|row| row.standing).collect::<Vec<_>>(),
+        [Standing::NotTaken, Standing::InUse]
+    );
+}
+
+#[test]
+fn a_process_that_hung_and_went_on_is_learned_from_again() {
+    let row = |age: i64, bytes| Signals {
+        at: minute(age),
+        age_seconds: Some(age as f64 * 60.0),
+        transcript_bytes: bytes,
+        ..Signals::default()
+    };
+    // It hangs from minute 3, which is noticed at 8; from minute 11 on it moves, and at 13 it is killed.
+    let life: Vec<_> =
+        (0..13).map(|age| row(age, if age < 3 { age } else { 3.max(age - 7) } as u64)).collect();
+    let moment = |kind, at, detected| CrashMoment {
+        kind,
+        happened_at: minute(at).plus(Duration::from_secs(30)),
+        detected_at: minute(detected).plus(Duration::from_secs(30)),
+    };
+    let crashes = [moment(CrashKind::Hung, 3, 8), moment(CrashKind::Killed, 12, 12)];
+    let parted: Vec<_> = until_crashes(vec![life], &crashes)
+        .into_iter()
+        .map(|(life, crashed)| (life.iter().map(|row| row.at.ms() / 60_000).collect::<Vec<_>>(), crashed))
+        .collect();
+    let wanted = [
+        (vec![0, 1, 2, 3], Some(crashes[0].happened_at)),
+        (vec![11, 12], Some(crashes[1].happened_at)),
+        (vec![], None),
+    ];
+    assert_eq!(parted, wanted);
 }
 
 #[test]
@@ -215,8 +288,82 @@ fn what_came_of_predictions_is_told_once_it_can_be() {
         None,
     ];
     assert_eq!(outcomes(&store), wanted);
-    let alarms = report(&store).unwrap().remove(0).alarms;
+    let alarms = report(&store).unwrap().remove(0).worth.alarms;
     assert_eq!((alarms.alarms, alarms.false_alarms, alarms.lead_seconds), (8, 4, Some(30.0 * 60.0)));
+}
+
+fn said(pid: u32, at: i64, probability: f64, model: Option<i64>) -> NewPrediction {
+    NewPrediction {
+        chat: chat(pid),
+        process: process(pid),
+        at: minute(at),
+        probability,
+        alarm: probability > 0.1,
+        acted: true,
+        model,
+    }
+}
+
+#[test]
+fn a_crash_is_credited_to_what_was_said_before_it_though_the_process_hung_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    // It hangs from minute 30, which is noticed at 45; it moves again, and is killed at 120.
+    let rows =
+        vec![said(1, 10, 0.2, None), said(1, 40, 0.2, None), said(1, 50, 0.2, None), said(1, 90, 0.2, None)];
+    write(&store, move |store| {
+        store.put_predictions(&rows, PREDICTIONS_MAX)?;
+        store.record_crash(&crash(1, CrashKind::Hung, minute(30)), minute(45))?;
+        store.record_crash(&crash(1, CrashKind::Killed, minute(120)), minute(120))?;
+        settle(store, &[], minute(0), minute(200))
+    });
+    let rows = store.read(|store| store.predictions(Client::ClaudeCode)).unwrap();
+    let outcomes: Vec<_> = rows.iter().filter_map(|row| row.outcome).collect();
+    let wanted = [Outcome::Crashed, Outcome::Censored, Outcome::Survived, Outcome::Crashed];
+    assert_eq!(outcomes, wanted);
+    let alarms = report(&store).unwrap().remove(0).worth.alarms;
+    assert_eq!((alarms.false_alarms, alarms.lead_seconds), (1, Some((20.0 + 30.0) / 2.0 * 60.0)));
+}
+
+#[test]
+fn what_is_in_use_is_scored_on_its_own_predictions() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let end = live_through(&store, 120, true);
+    assert!(train_when_due(&store, Client::ClaudeCode, &Zones::default(), minute(end), LIMITS).unwrap());
+    let version = store.read(|store| store.trainings(Client::ClaudeCode)).unwrap()[0].id;
+    // The zones are wrong each time, the model is right each time; every twentieth process dies.
+    let mut rows = Vec::new();
+    let mut crashes = Vec::new();
+    for pid in 2000..2120 {
+        let (dies, at) = (pid % 20 == 0, end + i64::from(pid));
+        rows.push(said(pid, at, if dies { 0.01 } else { 0.2 }, None));
+        rows.push(said(pid, at + 1, if dies { 0.9 } else { 0.01 }, Some(version)));
+        rows.push(said(pid, at + 100, 0.01, Some(version)));
+        if dies {
+            rows.pop();
+            crashes.push(crash(pid, CrashKind::Killed, minute(at + 30)));
+        }
+    }
+    write(&store, move |store| {
+        store.put_predictions(&rows, PREDICTIONS_MAX)?;
+        for crash in crashes {
+            store.record_crash(&crash, crash.happened_at)?;
+        }
+        settle(store, &[], minute(0), minute(end + 5000))
+    });
+    let report = report(&store).unwrap().remove(0);
+    let own = report.worth.score.unwrap();
+    assert_eq!((report.worth.predictions, own.windows, own.crashes), (234, 234, 6));
+    assert!(own.brier_skill > 0.9 && own.crash_prediction_accuracy == 1.0, "{own:?}");
+    let alarms = report.worth.alarms;
+    assert_eq!((alarms.alarms, alarms.false_alarms), (6, 0));
+    assert_eq!(alarms.foretold.map(|share| (share.count, share.of)), Some((6, 6)));
+    let [zones] = report.before.try_into().unwrap();
+    assert_eq!((zones.version, zones.worth.predictions), (None, 120));
+    let score = zones.worth.score.unwrap();
+    assert!(score.brier_skill < 0.0 && score.crash_prediction_accuracy == 0.0, "{score:?}");
+    assert_eq!((zones.worth.alarms.false_alarms, zones.worth.alarms.foretold), (114, None));
 }
 
 #[test]

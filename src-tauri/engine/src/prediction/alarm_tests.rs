@@ -1,0 +1,119 @@
+//! What an alarm causes: a watch with a chat in danger, and the checkpoints on its disk.
+
+use std::{path::Path, sync::Arc};
+
+use shim_core::{
+    chats::{ChatId, Client, ProcessKey},
+    checkpoints::Trigger,
+    time::Timestamp,
+};
+use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clients::Transcript,
+    home::Home,
+    run::{Changes, Handle, Tasks, Watch},
+};
+
+const SESSION: &str = "11111111-1111-4111-8111-111111111111";
+const TRANSCRIPT: &str = include_str!("../../../../tests/data/claude/clean.jsonl");
+/// One answer of the transcript is danger already.
+const SETTINGS: &str = "risk.danger.messages = 1\nrisk.danger.context_percent = 1\n";
+
+fn minute(minute: i64) -> Timestamp {
+    Timestamp::from_ms(minute * 60_000)
+}
+
+fn chat() -> ChatId {
+    ChatId::new(Client::ClaudeCode, SESSION)
+}
+
+/// The chat, and a process that no system has.
+fn living() -> Vec<(ChatId, ProcessKey)> {
+    vec![(chat(), ProcessKey { pid: 0x7fff_fff0, start: "77".to_owned() })]
+}
+
+/// A watch that nobody runs, whose draw at this moment is as wanted.
+fn watch(runtime: &tokio::runtime::Runtime, folder: &Path, held_out: bool, at: Timestamp) -> Watch {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("config.toml"), SETTINGS).unwrap();
+    let home = Arc::new(Home::open(folder).unwrap());
+    let (inputs, _) = std::sync::mpsc::channel();
+    let (events, _) = broadcast::channel(64);
+    let handle = Handle { changes: Changes::new(inputs.clone()), inputs, home: Arc::clone(&home), events };
+    let tasks = Tasks {
+        runtime: runtime.handle().clone(),
+        tracker: TaskTracker::new(),
+        stop: CancellationToken::new(),
+    };
+    let mut watch = Watch::open(home, handle, tasks, true).unwrap();
+    watch.foresight.salt = salt(held_out, at);
+    let path = folder.join(format!("{SESSION}.jsonl"));
+    std::fs::write(&path, TRANSCRIPT).unwrap();
+    watch.catch_up_wholly(&Transcript { path, chat: chat(), sub_agent: String::new() });
+    watch
+}
+
+fn salt(held_out: bool, at: Timestamp) -> String {
+    let drawn = |salt: &String| super::Alarm::default().is_held_out(salt, &chat(), at);
+    (0..).map(|number| number.to_string()).find(|salt| drawn(salt) == held_out).unwrap()
+}
+
+/// Checkpoints on disk that danger is a reason of.
+fn of_danger(watch: &mut Watch) -> usize {
+    watch.take_what_waits();
+    watch.settle();
+    let rows = watch.home.store.read(|store| store.checkpoints(&chat())).unwrap();
+    let is_of_danger = |row: &&shim_store::CheckpointRow| {
+        row.checkpoint.trigger == Trigger::DangerRisk || row.checkpoint.also.contains(&Trigger::DangerRisk)
+    };
+    rows.iter().filter(is_of_danger).count()
+}
+
+/// Of each alarm that was said, when, and whether it was acted on.
+fn said(watch: &mut Watch) -> Vec<(i64, bool)> {
+    watch.settle();
+    let rows = watch.home.store.read(|store| store.predictions(Client::ClaudeCode)).unwrap();
+    let alarms = rows.into_iter().filter(|row| row.alarm);
+    alarms.map(|row| (row.at.ms() / 60_000, row.acted)).collect()
+}
+
+#[test]
+fn a_danger_that_is_held_out_takes_no_checkpoint_and_any_other_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for (name, held_out) in [("held-out", true), ("acted-on", false)] {
+        let at = minute(10);
+        let mut watch = watch(&runtime, &folder.path().join(name), held_out, at);
+        assert_eq!(of_danger(&mut watch), 0);
+        // The zones see it first, with a reading.
+        watch.follow(&living(), at);
+        assert_eq!(of_danger(&mut watch), usize::from(!held_out), "{name}");
+        // The alarm is said a moment later and again while it stays up. It was drawn once for all of these.
+        for minute_of in 11..60 {
+            watch.foresight.salt = salt(!held_out, minute(minute_of));
+            watch.predict(living(), minute(minute_of));
+        }
+        let wanted = [11, 26, 41, 56].map(|minute| (minute, !held_out));
+        assert_eq!(said(&mut watch), wanted, "{name}");
+        assert_eq!(of_danger(&mut watch) > 0, !held_out, "{name}");
+    }
+}
+
+#[test]
+fn an_engine_that_begins_anew_leaves_a_held_out_danger_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let at = crate::run::now();
+    let mut first = watch(&runtime, folder.path(), true, at);
+    first.predict(living(), at);
+    first.follow(&living(), at);
+    first.predict(living(), at);
+    assert_eq!(said(&mut first).len(), 1);
+    drop(first);
+    let later = at.plus(std::time::Duration::from_secs(600));
+    let mut second = watch(&runtime, folder.path(), false, later);
+    second.follow(&living(), later);
+    assert_eq!(of_danger(&mut second), 0);
+}
