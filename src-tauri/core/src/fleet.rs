@@ -83,8 +83,7 @@ pub struct Fleet {
 pub enum State {
     Running,
     WaitingForMemory {
-        /// In bytes.
-        available: u64,
+        /// In bytes. What is free differs with each look, and is no part of the state.
         needed: u64,
         #[ts(type = "string")]
         since: Timestamp,
@@ -254,7 +253,7 @@ impl Fleet {
                 ),
             }
         } else {
-            State::WaitingForMemory { available, needed, since }
+            State::WaitingForMemory { needed, since }
         };
     }
 
