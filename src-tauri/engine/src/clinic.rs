@@ -26,7 +26,7 @@ use shim_store::{Stream, Urgency};
 
 pub use deleted::{doctor, undelete};
 pub use restore::{ailment, restore};
-pub use watch::{Ailing, ails};
+pub use watch::{Ailing, ails, damage};
 
 use crate::{
     clients::{Look, Transcript, port},

@@ -18,7 +18,7 @@ use shim_core::{
 
 use super::{chart, deleted::Announced};
 use crate::{
-    run::{Watch, now},
+    run::{Handle, Watch, now},
     views,
 };
 
@@ -32,6 +32,16 @@ const SUSPECTS_MAX: usize = 1000;
 const WARNED_AGAIN_BELOW: f64 = 0.5;
 /// Findings told in the evidence of a crash.
 const TOLD_MAX: usize = 8;
+
+/// What damage of a chat's file its client does not cope with, in words; `None` too where it cannot be examined.
+pub fn damage(handle: &Handle, chat: &ChatId) -> Option<String> {
+    if !is_of_lines(chat.client()) {
+        return None;
+    }
+    let findings = examine(&chart(handle, chat).ok()?.patient());
+    let harms = |finding: &Finding| finding.kind == CrashKind::Torn && finding.cure == Cure::Repair;
+    findings.into_iter().find(harms).map(|finding| finding.says)
+}
 
 /// What the watch knows of ailing chats.
 #[derive(Default)]
@@ -47,7 +57,7 @@ pub struct Ailing {
 }
 
 pub fn ails(kind: CrashKind) -> bool {
-    matches!(kind, CrashKind::Torn | CrashKind::Poisoned | CrashKind::CompactionDeadlock | CrashKind::Deleted)
+    kind.ails()
 }
 
 impl Watch {
@@ -58,7 +68,7 @@ impl Watch {
         }
     }
 
-    pub(super) fn open_ailment(&self, chat: &ChatId) -> Option<CrashKind> {
+    pub fn open_ailment(&self, chat: &ChatId) -> Option<CrashKind> {
         self.ailing.open.get(chat).copied()
     }
 
