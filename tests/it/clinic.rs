@@ -3,6 +3,7 @@
 
 mod chance;
 mod deleted;
+mod full;
 mod other_clients;
 mod refused;
 mod torn;

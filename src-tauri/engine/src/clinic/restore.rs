@@ -5,7 +5,11 @@ use shim_api::{
     clinic::RepairRequest,
     restore::{Receipt, RestoreRequest, Step},
 };
-use shim_core::{chats::ChatId, clinic::Cure, crashes::CrashKind};
+use shim_core::{
+    chats::ChatId,
+    clinic::{Change, Cure},
+    crashes::CrashKind,
+};
 use shim_store::{CrashRow, Urgency};
 
 use super::{chart, repair};
@@ -39,14 +43,16 @@ pub fn ailment(handle: &Handle, crash: Option<i64>) -> Result<Option<CrashRow>, 
 }
 
 /// Makes the copy, starts it, and gives one receipt of both.
-pub fn restore(handle: &Handle, crash: &CrashRow, request: &RestoreRequest) -> Result<Receipt, ApiError> {
+pub fn restore(
+    handle: &Handle,
+    crash: &CrashRow,
+    request: &RestoreRequest,
+    why_begun: Option<Step>,
+) -> Result<Receipt, ApiError> {
     let asked = RepairRequest { target: crash.chat.to_string(), dry_run: request.dry_run, in_place: false };
     let repaired = repair(handle, &asked)?;
-    let mut steps: Vec<Step> = repaired
-        .changes
-        .iter()
-        .map(|change| Step { step: "repair".to_owned(), ok: true, detail: change.did.clone() })
-        .collect();
+    let mended = |change: &Change| Step { step: "repair".to_owned(), ok: true, detail: change.did.clone() };
+    let mut steps: Vec<Step> = why_begun.into_iter().chain(repaired.changes.iter().map(mended)).collect();
     steps.extend(repaired.steps);
     let Some(copy) = repaired.copy.filter(|_| repaired.ok && !request.dry_run) else {
         let refused = repaired.refused;

@@ -28,8 +28,8 @@ const QUIET: Duration = Duration::from_secs(3);
 const EXAMINED_MAX: usize = 4;
 /// Chats that wait to be examined.
 const SUSPECTS_MAX: usize = 1000;
-/// A share of the context below which a chat may be warned of again.
-const WARNED_AGAIN_BELOW: f64 = 0.5;
+/// The part of the share that is warned at below which a chat may be warned of again: half the context, at 75 %.
+const WARNED_AGAIN_BELOW: f64 = 2.0 / 3.0;
 /// Findings told in the evidence of a crash.
 const TOLD_MAX: usize = 8;
 
@@ -123,7 +123,7 @@ impl Watch {
         let share = self.home.settings.clinic_context_warning;
         let Some(chat) = self.chats.get(id).filter(|_| share > 0.0) else { return };
         let Some(used) = chat.digest.context_used() else { return };
-        if used < WARNED_AGAIN_BELOW {
+        if used < share * WARNED_AGAIN_BELOW {
             self.ailing.warned.remove(id);
         }
         let live = self.supervisor.state(id).is_live();
