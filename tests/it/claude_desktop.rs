@@ -229,8 +229,10 @@ fn an_entry_that_was_lost_is_put_back_while_the_app_is_closed() {
     let rehearsal = world.restore(&id(SESSION), &["--dry-run"]);
     assert_eq!(rehearsal["ok"], true, "{rehearsal}");
     assert!(!path.exists(), "a rehearsal writes nothing");
-    let receipt = world.restore(&id(SESSION), &[]);
-    assert_eq!(receipt["ok"], true, "{receipt}\n{}", world.log());
+    let receipts = world.restore("--all", &[]);
+    let receipt = &receipts[0];
+    assert_eq!(receipt["ok"], true, "{receipts}\n{}", world.log());
+    assert_eq!(receipt["steps"][0]["step"], "fleet", "{receipt}");
     assert_eq!(fs::read(&path).unwrap(), entry, "byte for byte");
     let backups: Vec<_> = fs::read_dir(world.shim_home.join("backups")).unwrap().flatten().collect();
     assert_eq!(backups.len(), 1, "the folder was copied aside");

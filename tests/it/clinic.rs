@@ -1,7 +1,9 @@
 //! Ailing chats: what the clinic makes of them is opened by the real client, and the API, which holds every
 //! request to its rules, takes it.
 
+mod chance;
 mod deleted;
+mod full;
 mod other_clients;
 mod refused;
 mod torn;

@@ -389,7 +389,7 @@ fn codex_that_went_from_its_prompt_while_the_engine_was_down_died_or_ended() {
     let terminals = Terminals::new(&world.home);
     send(pid, Signal::KILL);
     wait(WAIT, "the client to close", || {
-        terminals.press("closed", &["C-c"]).ok();
+        Terminals::new(&world.home).press("closed", &["C-c"]).ok();
         (world.home.codex_on(&closed).is_empty() && !is_alive(pid)).then_some(())
     })
     .unwrap();

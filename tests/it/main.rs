@@ -28,6 +28,7 @@ mod opencode;
 mod policy;
 mod receipts;
 mod refusals;
+mod shutdown;
 mod signals;
 mod states;
 mod workspace;

@@ -1,5 +1,7 @@
 //! What SHIM does by itself after a real client's death, and what its user's word is worth against it.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use shim_standin::client::{Headless, Signal, Start, is_alive, send, wait};
 
@@ -80,6 +82,47 @@ fn an_engine_that_dies_forgets_nothing_of_it() {
     world.start_shim();
     says(&world, "It is not restored by itself: it crashed again");
     assert_eq!(world.home.clients_on(&session_id), Vec::<u32>::new());
+}
+
+#[test]
+fn why_a_restore_was_begun_is_told_even_when_the_engine_died_under_it() {
+    let mut world = world(ONCE);
+    let mut chat = answering(&world, "p");
+    fs::write(world.die_at(), "restore.allowed").unwrap();
+    chat.kill().unwrap();
+    world.shim_dies();
+    fs::remove_file(world.die_at()).unwrap();
+    world.start_shim();
+    let crash = world.wait_for_crash(&chat.session_id);
+    let steps = crash["restore"]["steps"].as_array().unwrap();
+    let names: Vec<_> = steps.iter().map(|step| &step["step"]).collect();
+    assert_eq!(names, ["policy", "engine"], "{crash}");
+}
+
+#[test]
+fn a_damaged_chat_is_not_restored_by_itself_and_its_user_is_asked() {
+    let world = world("policy.auto_restore = \"once\"\npolicy.delay_seconds = 2");
+    let cwd = world.home.project("p").unwrap();
+    let session_id = world.finished_chat(&cwd, "@@text ALPHA");
+    let mut start = Start::new(&cwd, SLOW_ANSWER);
+    start.session_id.clone_from(&session_id);
+    start.resume = true;
+    let mut chat = Headless::start(&world.home, &start).unwrap();
+    chat.wait_for_words(WAIT, 3).unwrap();
+    world.wait_for_state(&session_id, "working");
+    // What a power loss leaves in the middle of a file.
+    let path = world.home.transcript(&session_id).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|words| words == b"ALPHA").unwrap();
+    bytes[at..at + 300].fill(0);
+    chat.kill().unwrap();
+    fs::write(&path, bytes).unwrap();
+    says(&world, "only a repaired copy of it would come back");
+    assert_eq!(world.home.clients_on(&session_id), Vec::<u32>::new());
+    assert_eq!(
+        world.crashes_of(&session_id).iter().filter(|crash| crash["restore"]["ok"] == true).count(),
+        0
+    );
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl World {
     /// SHIM, as a user would call it in this world.
     pub fn shim_command(&self, args: &[&str]) -> Command {
         let mut command = self.home.command(&self.program, self.home.folder());
-        command.env("SHIM_HOME", &self.shim_home).args(args);
+        command.env("SHIM_HOME", &self.shim_home).env("SHIM_TEST_BOOT", self.boot()).args(args);
         command
     }
 
@@ -124,6 +124,9 @@ impl World {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.shim_command(&["run"]);
         command.env("SHIM_TEST_DIE_AT", self.die_at());
+        if let Ok(bus) = fs::read_to_string(self.bus()) {
+            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus);
+        }
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         command.spawn().unwrap()
     }
@@ -150,6 +153,16 @@ impl World {
     /// The file that says at which boundary the engine is to die.
     pub fn die_at(&self) -> PathBuf {
         self.folder.path().join("die-at")
+    }
+
+    /// The file that says, once it is there, what this life of the machine is called.
+    pub fn boot(&self) -> PathBuf {
+        self.folder.path().join("boot")
+    }
+
+    /// The file that holds, once it is there, the address of the system's bus.
+    pub fn bus(&self) -> PathBuf {
+        self.folder.path().join("bus")
     }
 
     /// Waits until SHIM has died by itself.

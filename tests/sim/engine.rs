@@ -72,7 +72,7 @@ impl Engine {
         };
         for row in &hands.store.crashes {
             let (chat, process) = (row.crash.chat.clone(), row.crash.process.clone());
-            engine.supervisor.recall_crash(chat, process, row.resolved, false);
+            engine.supervisor.recall_crash(chat, process, row.crash.kind, row.resolved, false);
         }
         for row in hands.store.restores.iter().filter(|row| row.started) {
             engine.supervisor.recall_restore(id(&row.chat), row.at);

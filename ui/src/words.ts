@@ -79,7 +79,7 @@ export const KIND_MEANINGS: Record<CrashKind, string> = {
   torn: 'Its file is damaged, as by a power loss; a restore makes a repaired copy',
   poisoned: 'The model refuses it, turn after turn; a restore makes a copy that goes on',
   compaction_deadlock: 'It is too long for the model and for a summary; a restore makes a shorter copy',
-  deleted: 'Its client deleted its file; SHIM has it and puts it back',
+  deleted: 'Its client deleted its file; SHIM has it, and `shim undelete` puts it back',
 };
 
 export const IN_TURN_WORDS: Record<InTurn, string> = {

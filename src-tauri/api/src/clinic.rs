@@ -17,6 +17,8 @@ pub struct Examined {
     pub file: String,
     /// It is there.
     pub there: bool,
+    /// Why it was not examined; null when it was.
+    pub unexamined: Option<String>,
     pub findings: Vec<Finding>,
     /// What a repair would do; empty when there is none.
     pub repair: Vec<Change>,

@@ -17,16 +17,19 @@ pub struct How {
     pub yes: bool,
 }
 
-/// Fails when the chat is ailing, for scripts.
+/// Fails when the chat is ailing or could not be examined, for scripts.
 pub fn examine(engine: &Engine, target: &str, json: bool) -> anyhow::Result<ExitCode> {
     let examined = engine.examine(target)?;
-    let ailing = examined.findings.iter().any(|finding| finding.cure != Cure::Client) || !examined.there;
+    let ailing = examined.findings.iter().any(|finding| finding.cure != Cure::Client);
+    let is_well = !ailing && examined.there && examined.unexamined.is_none();
     if json {
         print::json(&examined)?;
     } else {
         say!("{}", examined.file);
         if !examined.there {
             say!("  The file is gone; `shim undelete {target}` puts it back from SHIM's journal.");
+        } else if let Some(why) = &examined.unexamined {
+            say!("  It was not examined: {why}.");
         } else if examined.findings.is_empty() {
             say!("  Nothing ails it.");
         }
@@ -39,7 +42,7 @@ pub fn examine(engine: &Engine, target: &str, json: bool) -> anyhow::Result<Exit
             say!("It cannot be repaired: {refused}.");
         }
     }
-    Ok(if ailing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_finding(finding: &Finding) {

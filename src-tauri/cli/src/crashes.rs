@@ -28,11 +28,17 @@ pub fn fingerprints(engine: &Engine, json: bool) -> anyhow::Result<()> {
         say!("No crashes.");
         return Ok(());
     }
-    let rows = groups.iter().map(|group| {
-        let last = print::time(group.last_seen);
-        vec![group.id.clone(), group.count.to_string(), last, group.words.clone(), group.shared.clone()]
-    });
-    print::table(&["id", "times", "last (UTC)", "what", "shared"], &rows.collect::<Vec<_>>());
+    let row = |id: &str, count: u64, last, what: &str| {
+        vec![id.to_owned(), count.to_string(), print::time(last), what.to_owned()]
+    };
+    let mut rows = Vec::new();
+    for group in &groups {
+        rows.push(row(&group.id, group.count, group.last_seen, &group.words));
+        for part in group.parts.iter().filter(|part| !part.shared.is_empty()) {
+            rows.push(row(&part.id, part.count, part.last_seen, &format!("  {}", part.shared)));
+        }
+    }
+    print::table(&["id", "times", "last (UTC)", "what"], &rows);
     Ok(())
 }
 

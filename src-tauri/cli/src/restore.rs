@@ -72,12 +72,11 @@ pub fn restore_all(engine: &Engine, options: Options, json: bool) -> anyhow::Res
 
 /// Once for each wait.
 fn tell_of_a_wait(state: &State, said: &mut Option<Timestamp>) {
-    if let State::WaitingForMemory { available, needed, since } = state
+    if let State::WaitingForMemory { needed, since } = state
         && *said != Some(*since)
     {
         *said = Some(*since);
-        let mib = |bytes: u64| bytes / (1024 * 1024);
-        eprintln!("shim: waiting for memory: {} MiB free, {} needed", mib(*available), mib(*needed));
+        eprintln!("shim: waiting for memory: {} MiB must be free", needed / (1024 * 1024));
     }
 }
 

@@ -154,6 +154,16 @@ pub fn is_of_lines(client: Client) -> bool {
     matches!(client, Client::ClaudeCode | Client::Codex | Client::Gemini)
 }
 
+/// Why a chat of this client, or a file of this size, is not examined.
+pub fn unexamined(client: Client, too_large: bool) -> Option<String> {
+    let most = TRANSCRIPT_BYTES_MAX / 1024 / 1024;
+    match (is_of_lines(client), too_large) {
+        (false, _) => Some(format!("{} keeps its chats where SHIM examines nothing", client.title())),
+        (true, true) => Some(format!("the file is larger than {most} MiB, the most that SHIM examines")),
+        (true, false) => None,
+    }
+}
+
 /// All that ails a transcript, in the order of its lines.
 pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     if !is_of_lines(patient.client) || patient.file.len() > TRANSCRIPT_BYTES_MAX {

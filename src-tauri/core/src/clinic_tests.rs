@@ -310,9 +310,9 @@ fn a_poisoned_chat_of_unknown_cause_goes_back_to_its_last_good_answer() {
     assert_eq!(repaired.unwrap().bytes, file(&lines[..13]));
     let never = [
         says("u1", None, "first"),
-        refused("x1", "u1", "API Error: 400 x"),
+        refused("x1", "u1", "API Error: 400 messages: roles must alternate"),
         says("u2", Some("x1"), "?"),
-        refused("x2", "u2", "API Error: 400 x"),
+        refused("x2", "u2", "API Error: 400 messages: roles must alternate"),
     ];
     assert_eq!(ill(&file(&never), &[]).1, Err(Refused::NeverAnswered));
 }

@@ -71,6 +71,20 @@ impl CrashKind {
         }
     }
 
+    /// Whether it ails the chat's file: no process died of it, and one may be there.
+    pub fn ails(self) -> bool {
+        match self {
+            Self::Torn | Self::Poisoned | Self::CompactionDeadlock | Self::Deleted => true,
+            Self::Killed
+            | Self::Exited
+            | Self::Shutdown
+            | Self::ClientUpdate
+            | Self::Hung
+            | Self::OutOfMemory
+            | Self::IndexLost => false,
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }

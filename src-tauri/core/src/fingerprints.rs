@@ -15,6 +15,8 @@ const MESSAGE_CHARS_MAX: usize = 160;
 const ID_BYTES: usize = 6;
 /// Groups given at most, those seen last first.
 pub const GROUPS_MAX: usize = 50;
+/// Parts of a group given at most, those seen last first.
+pub const PARTS_MAX: usize = 20;
 const MIB: u64 = 1024 * 1024;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -88,6 +90,11 @@ impl Traits {
         }
     }
 
+    /// What the sentence about them names: nothing that it does not say may tell one group from another.
+    fn headline(&self) -> Self {
+        Self { last_tool: None, memory: None, message: None, ..self.clone() }
+    }
+
     /// The same for the same traits, on every machine and in every version of SHIM.
     pub fn id(&self) -> String {
         let parts = [
@@ -107,12 +114,14 @@ impl Traits {
     }
 }
 
-/// Crashes that look alike.
+/// Crashes of one client's version and of one kind, which is what its sentence counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export, export_to = "core.ts")]
 pub struct Fingerprint {
     pub id: String,
-    pub traits: Traits,
+    pub client: Client,
+    pub kind: CrashKind,
+    pub client_version: Option<String>,
     pub count: u64,
     #[ts(type = "string")]
     pub first_seen: Timestamp,
@@ -120,8 +129,42 @@ pub struct Fingerprint {
     pub last_seen: Timestamp,
     /// Such as “Claude Code 2.1.329 froze 6 times since Tuesday”.
     pub words: String,
-    /// What else they share, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
+    /// The same crashes by all that they share, those seen last first. Their counts add up to `count`, but where
+    /// there are more than [`PARTS_MAX`].
+    pub parts: Vec<Part>,
+}
+
+/// Crashes that look alike in all traits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "core.ts", rename = "FingerprintPart")]
+pub struct Part {
+    pub id: String,
+    pub traits: Traits,
+    pub count: u64,
+    #[ts(type = "string")]
+    pub first_seen: Timestamp,
+    #[ts(type = "string")]
+    pub last_seen: Timestamp,
+    /// What they share beside client and kind, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
     pub shared: String,
+}
+
+/// How often, first and last.
+#[derive(Clone, Copy)]
+struct Seen {
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Seen {
+    fn and(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
+    }
 }
 
 /// Crashes grouped by what they share, the group seen last first. `offset_minutes` is the reader's distance from
@@ -131,21 +174,33 @@ pub fn group(
     now: Timestamp,
     offset_minutes: i32,
 ) -> Vec<Fingerprint> {
-    let mut groups: HashMap<Traits, (u64, Timestamp, Timestamp)> = HashMap::new();
+    let mut alike: HashMap<Traits, Seen> = HashMap::new();
     for (traits, at) in crashes {
-        let (count, first, last) = groups.entry(traits).or_insert((0, at, at));
-        (*count, *first, *last) = (*count + 1, at.min(*first), at.max(*last));
+        let one = Seen { count: 1, first: at, last: at };
+        alike.entry(traits).and_modify(|seen| *seen = seen.and(one)).or_insert(one);
+    }
+    let mut groups: HashMap<Traits, (Seen, Vec<Part>)> = HashMap::new();
+    for (traits, seen) in alike {
+        let (all, parts) = groups.entry(traits.headline()).or_insert((Seen { count: 0, ..seen }, Vec::new()));
+        *all = all.and(seen);
+        parts.push(part(traits, seen));
     }
     let mut all: Vec<_> = groups
         .into_iter()
-        .map(|(traits, (count, first_seen, last_seen))| Fingerprint {
-            id: traits.id(),
-            words: sentence(&traits, count, &Day::of(first_seen, now, offset_minutes)),
-            shared: shared(&traits),
-            traits,
-            count,
-            first_seen,
-            last_seen,
+        .map(|(headline, (seen, mut parts))| {
+            parts.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.id.cmp(&b.id)));
+            parts.truncate(PARTS_MAX);
+            Fingerprint {
+                id: headline.id(),
+                words: sentence(&headline, seen.count, &Day::of(seen.first, now, offset_minutes)),
+                client: headline.client,
+                kind: headline.kind,
+                client_version: headline.client_version,
+                count: seen.count,
+                first_seen: seen.first,
+                last_seen: seen.last,
+                parts,
+            }
         })
         .collect();
     all.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.id.cmp(&b.id)));
@@ -153,20 +208,37 @@ pub fn group(
     all
 }
 
+fn part(traits: Traits, seen: Seen) -> Part {
+    Part {
+        id: traits.id(),
+        shared: shared(&traits),
+        traits,
+        count: seen.count,
+        first_seen: seen.first,
+        last_seen: seen.last,
+    }
+}
+
 /// What a crash of each kind is said to have done.
-const DONE: [(CrashKind, &str); 6] = [
-    (CrashKind::Killed, "was killed"),
-    (CrashKind::Exited, "quit in mid-turn"),
-    (CrashKind::Shutdown, "went down with the machine"),
-    (CrashKind::ClientUpdate, "was restarted by an update"),
-    (CrashKind::Hung, "froze"),
-    (CrashKind::IndexLost, "lost a chat from its list"),
-];
+fn done(kind: CrashKind) -> &'static str {
+    match kind {
+        CrashKind::Killed => "was killed",
+        CrashKind::Exited => "quit in mid-turn",
+        CrashKind::Shutdown => "went down with the machine",
+        CrashKind::ClientUpdate => "was restarted by an update",
+        CrashKind::Hung => "froze",
+        CrashKind::OutOfMemory => "ran out of memory",
+        CrashKind::IndexLost => "lost a chat from its list",
+        CrashKind::Torn => "had a chat's file damaged",
+        CrashKind::Poisoned => "had a chat refused by its model",
+        CrashKind::CompactionDeadlock => "had a chat too long for its model",
+        CrashKind::Deleted => "deleted a chat's file",
+    }
+}
 
 fn sentence(traits: &Traits, count: u64, since: &Day) -> String {
     let version = traits.client_version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-    let done = DONE.iter().find(|(kind, _)| *kind == traits.kind).map_or("crashed", |(_, done)| done);
-    let client = traits.client.title();
+    let (client, done) = (traits.client.title(), done(traits.kind));
     match (count, since) {
         (0 | 1, day) => format!("{client}{version} {done} {}", day.when()),
         (2, Day::Today) => format!("{client}{version} {done} twice today"),

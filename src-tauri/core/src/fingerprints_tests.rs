@@ -39,6 +39,38 @@ fn crashes_that_look_alike_are_counted_as_one() {
     );
 }
 
+/// Whatever else tells its crashes apart stands below it.
+#[test]
+fn a_sentence_counts_every_crash_of_the_version_and_kind_it_names() {
+    let now = at("2026-11-21T12:00:00.000Z");
+    let with = |tool: Option<&str>, mib: Option<u64>| Traits {
+        last_tool: tool.map(str::to_owned),
+        memory: mib.map(|mib| MemoryClass::of(mib * MIB)),
+        ..frozen("2.1.329")
+    };
+    let seen = [
+        (with(Some("Bash"), Some(100)), at("2026-11-17T08:00:00.000Z")),
+        (with(Some("Bash"), Some(100)), at("2026-11-18T08:00:00.000Z")),
+        (with(None, None), at("2026-11-19T08:00:00.000Z")),
+        (with(Some("Edit"), Some(3000)), at("2026-11-20T08:00:00.000Z")),
+        (Traits { kind: CrashKind::Killed, ..with(None, None) }, at("2026-11-16T08:00:00.000Z")),
+    ];
+    let groups = group(seen, now, 0);
+    let words: Vec<_> = groups.iter().map(|group| group.words.as_str()).collect();
+    assert_eq!(
+        words,
+        ["Claude Code 2.1.329 froze 4 times since Tuesday", "Claude Code 2.1.329 was killed on Monday"]
+    );
+    let parts: Vec<_> = groups[0].parts.iter().map(|part| (part.count, part.shared.as_str())).collect();
+    assert_eq!(parts, [(1, "in Edit, 2 to 4 GB of memory"), (1, ""), (2, "in Bash, below 512 MB of memory")]);
+}
+
+#[test]
+fn every_kind_of_crash_is_named() {
+    let said: std::collections::BTreeSet<_> = CrashKind::ALL.into_iter().map(done).collect();
+    assert_eq!(said.len(), CrashKind::ALL.len());
+}
+
 #[test]
 fn days_are_named_as_the_reader_names_them() {
     let now = at("2026-11-21T12:00:00.000Z");

@@ -52,7 +52,7 @@ fn it_waits_for_memory_and_gives_up_when_none_comes() {
     let mut fleet = fleet(2);
     // Room for one: the second would take what must stay free, for the first has not grown yet.
     assert_eq!(starts(&fleet.handle(Event::Look { available: 240 }, LIMITS, at(0))), [0]);
-    assert_eq!(fleet.state, State::WaitingForMemory { available: 240, needed: 250, since: at(0) });
+    assert_eq!(fleet.state, State::WaitingForMemory { needed: 250, since: at(0) });
     fleet.handle(ended(0, true), LIMITS, at(5));
     assert_eq!(starts(&fleet.handle(Event::Look { available: 140 }, LIMITS, at(20))), [] as [i64; 0]);
     let mut better = fleet.clone();
@@ -64,6 +64,21 @@ fn it_waits_for_memory_and_gives_up_when_none_comes() {
         fleet.state
     );
     assert_eq!(effects, [Effect::Remember, Effect::Finished]);
+}
+
+/// Each thing to be remembered is a commit on disk.
+#[test]
+fn while_memory_is_short_a_look_that_changes_nothing_is_not_written_down() {
+    let mut fleet = fleet(2);
+    let effects = fleet.handle(Event::Look { available: 100 }, LIMITS, at(0));
+    assert_eq!(effects, [Effect::Remember]);
+    for second in 1..60 {
+        assert_eq!(
+            fleet.handle(Event::Look { available: 100 - second }, LIMITS, at(second)),
+            [],
+            "{second} s"
+        );
+    }
 }
 
 #[test]

@@ -131,6 +131,17 @@ pub enum Event {
     Alive {
         chat: ChatId,
     },
+    /// A crash that was recorded turned out to be of another kind.
+    Judged {
+        chat: ChatId,
+        crash: i64,
+        kind: CrashKind,
+    },
+    /// The chat's file is ailing: only a repaired copy of it would come back.
+    Ails {
+        chat: ChatId,
+        kind: CrashKind,
+    },
     /// The chat's crash is history: what hung moves again, or it went on.
     Resolved {
         chat: ChatId,
@@ -155,27 +166,18 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Durable before what follows.
-    Remember {
-        chat: ChatId,
-        memory: Memory,
-    },
+    Remember { chat: ChatId, memory: Memory },
     Restore {
         chat: ChatId,
         crash: i64,
+        /// What it was taken for when this was decided.
+        kind: CrashKind,
         why: String,
     },
     /// In a dry run.
-    WouldRestore {
-        chat: ChatId,
-        crash: i64,
-        why: String,
-    },
+    WouldRestore { chat: ChatId, crash: i64, why: String },
     /// Nothing is done by itself: the user is asked.
-    Ask {
-        chat: ChatId,
-        crash: i64,
-        why: String,
-    },
+    Ask { chat: ChatId, crash: i64, why: String },
 }
 
 /// An automatic action that is asked for.
@@ -341,6 +343,8 @@ impl Policy {
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         match event {
             Event::Crashed(crash) => self.crashed(crash, now),
+            Event::Judged { chat, crash, kind } => self.judged(chat, crash, kind, now),
+            Event::Ails { chat, kind } => self.ails(chat, kind),
             Event::Alive { chat } => self.alive(chat, true),
             Event::Resolved { chat } => self.alive(chat, false),
             Event::Ended { chat, came, why } => self.ended(chat, &came, why, now),
@@ -390,6 +394,41 @@ impl Policy {
         if let Permission::Ask(why) = permission {
             effects.push(Effect::Ask { chat, crash, why });
         }
+        effects
+    }
+
+    /// What was to be done for a crash is asked again of its new kind; what only its user may do is left to them.
+    fn judged(&mut self, chat: ChatId, crash: i64, kind: CrashKind, now: Timestamp) -> Vec<Effect> {
+        let rules = self.rules.clone();
+        let Some(memory) = self.chats.get_mut(&chat) else { return Vec::new() };
+        let (of, at, tries) = match memory.stand {
+            Stand::Due { crash, at, tries, .. } => (crash, at, tries),
+            Stand::Begun { crash, tries, .. } => (crash, now.plus(rules.delay), tries),
+            Stand::Asked { crash } => (crash, now, TRIES_MAX),
+            Stand::Nothing => return Vec::new(),
+        };
+        if of != crash {
+            return Vec::new();
+        }
+        let since = Memory { crashed_at: None, ..memory.clone() };
+        let action = Action::Restore { kind, closed: false, memory: &since, crashed_at: now };
+        let is_allowed = matches!(permission(&rules, false, action), Permission::Yes(_) | Permission::Later);
+        memory.stand = match (is_allowed, &memory.stand) {
+            (true, Stand::Asked { .. }) => return Vec::new(),
+            (true, _) => Stand::Due { crash, kind, at, tries },
+            (false, _) => Stand::Nothing,
+        };
+        self.remember(chat)
+    }
+
+    /// Its file is its user's affair: what was due is asked.
+    fn ails(&mut self, chat: ChatId, kind: CrashKind) -> Vec<Effect> {
+        let Some(memory) = self.chats.get_mut(&chat) else { return Vec::new() };
+        let Stand::Due { crash, .. } = memory.stand else { return Vec::new() };
+        memory.stand = Stand::Asked { crash };
+        let mut effects = self.remember(chat.clone());
+        let why = format!("the chat is {}, and only a repaired copy of it would come back", kind_words(kind));
+        effects.push(Effect::Ask { chat, crash, why });
         effects
     }
 
@@ -475,7 +514,7 @@ impl Policy {
                 memory.stand = Stand::Begun { crash, kind, tries: tries + 1 };
                 (memory.begun_at, self.begun_at) = (Some(now), Some(now));
                 let mut effects = self.remember(chat.clone());
-                effects.push(Effect::Restore { chat, crash, why });
+                effects.push(Effect::Restore { chat, crash, kind, why });
                 effects
             }
             Permission::Later => Vec::new(),

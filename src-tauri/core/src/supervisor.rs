@@ -170,9 +170,17 @@ impl Supervisor {
         Self { window, ..Self::default() }
     }
 
-    /// Remembers a crash that the store already holds. `lives_on` says that its process may live.
-    pub fn recall_crash(&mut self, chat: ChatId, process: ProcessKey, resolved: bool, lives_on: bool) {
-        self.seats.entry(chat.clone()).or_default().crashed |= !resolved;
+    /// Remembers a crash that the store already holds. `lives_on` says that its process may live. What ails the
+    /// chat's file is not over because a process is there.
+    pub fn recall_crash(
+        &mut self,
+        chat: ChatId,
+        process: ProcessKey,
+        kind: CrashKind,
+        resolved: bool,
+        lives_on: bool,
+    ) {
+        self.seats.entry(chat.clone()).or_default().crashed |= !resolved && !kind.ails();
         if !lives_on {
             self.judge_once(chat, process);
         }

@@ -217,10 +217,20 @@ fn a_death_is_judged_once() {
 fn a_death_that_the_store_holds_is_not_judged_again() {
     for (resolved, state) in [(false, ChatState::Crashed), (true, ChatState::Ended)] {
         let mut desk = Desk::default();
-        desk.supervisor.recall_crash(chat(), process(7), resolved, false);
+        desk.supervisor.recall_crash(chat(), process(7), CrashKind::Killed, resolved, false);
         assert_eq!(desk.gone(7, true), []);
         assert!(desk.supervisor.was_judged(&chat(), &process(7)));
         assert_eq!(desk.state(), state);
+    }
+}
+
+#[test]
+fn what_ails_a_chats_file_is_not_over_because_its_process_lives_on() {
+    for kind in CrashKind::ALL {
+        let mut desk = Desk::default();
+        desk.supervisor.recall_crash(chat(), process(0), kind, false, false);
+        let resolves = kinds(&desk.alive(7, IDLE)).contains(&"resolve");
+        assert_eq!(resolves, !kind.ails(), "{kind:?}");
     }
 }
 
@@ -229,7 +239,7 @@ fn only_so_many_deaths_are_remembered() {
     let mut desk = Desk::default();
     let first = process(0);
     for pid in 0..=u32::try_from(JUDGED_MAX).unwrap() {
-        desk.supervisor.recall_crash(chat(), process(pid), true, false);
+        desk.supervisor.recall_crash(chat(), process(pid), CrashKind::Killed, true, false);
     }
     assert!(!desk.supervisor.was_judged(&chat(), &first));
     assert!(desk.supervisor.was_judged(&chat(), &process(1)));

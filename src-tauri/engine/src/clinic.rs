@@ -26,7 +26,7 @@ use shim_store::{Stream, Urgency};
 
 pub use deleted::{doctor, undelete};
 pub use restore::{ailment, restore};
-pub use watch::{Ailing, ails};
+pub use watch::{Ailing, ails, damage};
 
 use crate::{
     clients::{Look, Transcript, port},
@@ -144,6 +144,7 @@ fn generations(handle: &Handle, stream: &Stream) -> Result<Vec<Vec<u8>>, ApiErro
 
 pub fn examine(handle: &Handle, target: &str) -> Result<Examined, ApiError> {
     let chart = chart(handle, &find_chat(handle, target)?)?;
+    let unexamined = core::unexamined(chart.chat.client(), chart.too_large);
     let findings = core::examine(&chart.patient());
     let (repair, refused) = match chart.repaired() {
         Ok(repaired) => (repaired.changes, None),
@@ -151,7 +152,7 @@ pub fn examine(handle: &Handle, target: &str) -> Result<Examined, ApiError> {
         Err(refused) => (Vec::new(), Some(refused.to_string())),
     };
     let file = chart.path.display().to_string();
-    Ok(Examined { chat: chart.chat, file, there: chart.there, findings, repair, refused })
+    Ok(Examined { chat: chart.chat, file, there: chart.there, unexamined, findings, repair, refused })
 }
 
 pub fn repair(handle: &Handle, request: &RepairRequest) -> Result<RepairReport, ApiError> {

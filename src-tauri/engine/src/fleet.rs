@@ -27,6 +27,8 @@ use crate::{
 
 /// How often memory is looked at while a fleet has more to begin.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is told how much is free while there is too little.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// The fleet that was begun last, and what came of it in this engine's life.
 #[derive(Default)]
@@ -34,6 +36,7 @@ pub struct Job {
     pub fleet: Option<Fleet>,
     receipts: Vec<Receipt>,
     looked: Option<Instant>,
+    told: Option<Instant>,
     /// Restores that the end of an engine cut, and until when their clients may still show themselves.
     cut: Vec<(ChatId, i64)>,
     cut_until: Option<Instant>,
@@ -187,12 +190,11 @@ impl Watch {
             self.job.looked = Some(Instant::now());
             self.settle_cut();
         }
-        if due
-            && self.job.fleet.as_ref().is_some_and(Fleet::goes_on)
-            && self.sweeps > 0
-            && !self.freeze.is_on()
-        {
+        if due && self.job.fleet.as_ref().is_some_and(Fleet::goes_on) && self.sweeps > 0 {
             self.decide_fleet(Event::Look { available: processes::memory_available() });
+            if self.job.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                self.tell_of_fleet();
+            }
         }
     }
 
@@ -209,6 +211,10 @@ impl Watch {
 
     fn decide_fleet(&mut self, event: Event) {
         self.job.looked = Some(Instant::now());
+        // Nothing is begun while the system goes down; what was begun may end.
+        if self.freeze.is_on() && matches!(event, Event::Look { .. }) {
+            return;
+        }
         let (limits, at) = (self.home.settings.fleet, now());
         let Some(fleet) = &mut self.job.fleet else { return };
         let before = fleet.clone();
@@ -225,12 +231,17 @@ impl Watch {
                             return;
                         }
                     }
-                    self.handle.tell(Told::FleetChanged);
+                    self.tell_of_fleet();
                 }
                 Effect::Start { crash, chat } => self.restore_of_fleet(chat, crash),
                 Effect::Finished => self.fleet_is_over(),
             }
         }
+    }
+
+    fn tell_of_fleet(&mut self) {
+        self.job.told = Some(Instant::now());
+        self.handle.tell(Told::FleetChanged);
     }
 
     fn keep_fleet(&self) -> Result<(), ApiError> {

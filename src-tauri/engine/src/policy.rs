@@ -18,6 +18,7 @@ use shim_store::{CrashRow, Urgency};
 
 use crate::{
     clients::port,
+    clinic,
     processes::{self, Liveness, probe},
     restore,
     run::{Handle, Watch, now},
@@ -61,7 +62,7 @@ impl Watch {
                 Effect::Restore { chat, .. } if !kept => {
                     self.policy_ended(&chat, Came::TurnedAway(None), String::new())
                 }
-                Effect::Restore { chat, crash, why } => self.restore_by_itself(chat, crash, why),
+                Effect::Restore { chat, crash, kind, why } => self.restore_by_itself(chat, crash, kind, why),
                 Effect::WouldRestore { chat, why, .. } => {
                     self.tell_of(
                         &chat,
@@ -104,6 +105,10 @@ impl Watch {
 
     /// A crash was recorded.
     pub fn policy_hears(&mut self, row: &CrashRow) {
+        if row.kind.ails() {
+            // Nobody died.
+            return self.decide_policy(Event::Ails { chat: row.chat.clone(), kind: row.kind });
+        }
         self.died.push_back((row.id, row.happened_at));
         if self.died.len() > freeze::HELD_MAX {
             self.died.pop_front();
@@ -123,6 +128,9 @@ impl Watch {
             happened_at: row.happened_at,
         };
         self.decide_policy(Event::Crashed(crashed));
+        if let Some(kind) = self.open_ailment(&row.chat) {
+            self.decide_policy(Event::Ails { chat: row.chat.clone(), kind });
+        }
     }
 
     /// Whether the window of a chat's process was closed under it. Where its end cannot be told from that, it counts
@@ -156,11 +164,14 @@ impl Watch {
         }
     }
 
-    fn restore_by_itself(&mut self, chat: ChatId, crash: i64, why: String) {
+    fn restore_by_itself(&mut self, chat: ChatId, crash: i64, kind: CrashKind, why: String) {
         let row = self.home.store.read(|store| store.crash(crash)).ok().flatten();
         let Some(row) = row.filter(|row| !row.resolved) else {
             return self.policy_ended(&chat, Came::Back, "it goes on already".to_owned());
         };
+        if row.kind != kind {
+            return self.decide_policy(Event::Judged { chat, crash, kind: row.kind });
+        }
         if self.was_closed(&chat, row.kind) {
             self.policy_ended(&chat, Came::Back, String::new());
             return self.decide_policy(Event::UserStopped { chat });
@@ -180,6 +191,13 @@ impl Watch {
         let why = Step { step: "policy".to_owned(), ok: true, detail: format!("begun by itself: {why}") };
         let handle = self.handle.clone();
         self.on_a_thread(move || {
+            if let Some(says) = clinic::damage(&handle, &chat) {
+                let why =
+                    format!("its file is damaged ({says}), and only a repaired copy of it would come back");
+                let came = Came::TurnedAway(Some(RefusalReason::Unsupported));
+                let _ = handle.call(move |watch| watch.policy_ended(&chat, came, why));
+                return;
+            }
             let answer = restore::restore_because(&handle, &request, Some(why));
             let _ = handle.call(move |watch| watch.restored_by_itself(&chat, answer));
         });

@@ -408,6 +408,9 @@ pub fn is_suspended(_pid: u32) -> bool {
 
 /// Names this life of the machine: two are equal while it was not started anew.
 pub fn boot_id() -> String {
+    if let Some(id) = shim_store::faults::other_boot() {
+        return id;
+    }
     let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     told.map_or_else(|_| boot_time().to_string(), |id| id.trim().to_owned())
 }

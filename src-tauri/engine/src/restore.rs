@@ -37,14 +37,14 @@ use shim_core::{
 };
 use shim_store::{CheckpointRow, Urgency, faults};
 
-use self::{
-    receipts::note_unfinished,
-    subject::{Subject, look_up, where_cut},
-    target::{Target, find_target, refuse_ambiguous},
-};
 pub use self::{
     receipts::{close_unfinished, empty_receipt, keep_receipt},
     target::find_chat,
+};
+use self::{
+    receipts::{note_unfinished, unfinished},
+    subject::{Subject, look_up, where_cut},
+    target::{Target, find_target, refuse_ambiguous},
 };
 use crate::{
     clients::{self, Look, port},
@@ -54,7 +54,8 @@ use crate::{
     terminal, views,
 };
 
-/// Restores in work at once.
+/// Restores in work at once that were asked for one by one, over the api. Those of a fleet are bound by `fleet.at_once`,
+/// those that the policy begins by `policy.apart_seconds` between two of them.
 pub const RESTORES_MAX: usize = 4;
 /// How often the client's registry is looked at while it starts, beside file events.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -119,12 +120,12 @@ pub fn restore_because(
     }
     let subject = look_up(handle, &chat, crash)?;
     if let Some(crash) = desktop::relink::lost(handle, subject.crash)? {
-        return desktop::relink::relink(handle, &crash, request.dry_run);
+        return desktop::relink::relink(handle, &crash, request.dry_run, why_begun);
     }
     if request.checkpoint.is_none()
         && let Some(crash) = clinic::ailment(handle, subject.crash)?
     {
-        return clinic::restore(handle, &crash, request);
+        return clinic::restore(handle, &crash, request, why_begun);
     }
     Work::begin(handle, request, &chat, subject, why_begun, begun)?.run(&chat)
 }
@@ -172,8 +173,19 @@ impl<'a> Work<'a> {
             None => None,
         };
         let (for_row, crash, at) = (chat.clone(), subject.crash, now());
+        let note = why_begun.as_ref().filter(|_| !request.dry_run).map(|why| Receipt {
+            crash,
+            steps: vec![why.clone()],
+            ..empty_receipt(chat.clone(), false)
+        });
         faults::boundary("restore.before");
-        let number = store.write(Urgency::AtOnce, move |store| store.new_restore(&for_row, crash, at));
+        let number = store.write(Urgency::AtOnce, move |store| {
+            let number = store.new_restore(&for_row, crash, at)?;
+            if let Some(note) = note {
+                store.put_receipt(number, &unfinished(&Receipt { id: number, ..note }))?;
+            }
+            Ok(number)
+        });
         faults::boundary("restore.numbered");
         let number = number.map_err(views::store_error)?;
         let cut = where_cut(handle, chat, &subject, checkpoint.as_ref())?;
@@ -306,10 +318,11 @@ impl<'a> Work<'a> {
     fn note_orphans(&self, orphans: &[Orphan]) -> Result<(), ApiError> {
         let names: Vec<_> = orphans.iter().map(|o| format!("{} ({})", o.process.pid, o.command)).collect();
         let detail = format!("about to end {}", names.join(", "));
+        let begun = Step { step: "end_orphans".to_owned(), ok: false, detail };
         let note = Receipt {
             id: self.number,
             crash: self.subject.crash,
-            steps: vec![Step { step: "end_orphans".to_owned(), ok: false, detail }],
+            steps: self.why_begun.iter().cloned().chain([begun]).collect(),
             ..empty_receipt(self.job.chat.clone(), false)
         };
         note_unfinished(self.handle, &note)?;

@@ -319,7 +319,7 @@ impl Watch {
             if lives_on && !crash.resolved && crash.chat.client() != Client::ClaudeDesktop {
                 self.supervisor.recall_hang(crash.chat, crash.process, crash.happened_at);
             } else {
-                self.supervisor.recall_crash(crash.chat, crash.process, crash.resolved, lives_on);
+                self.supervisor.recall_crash(crash.chat, crash.process, crash.kind, crash.resolved, lives_on);
             }
         }
         for restore in restores {

@@ -11,7 +11,7 @@ use shim_core::{
     },
     time::Timestamp,
 };
-use shim_store::Urgency;
+use shim_store::{CrashRow, Urgency};
 
 use crate::{
     processes::{self, Liveness, probe},
@@ -86,6 +86,7 @@ impl Watch {
         }
         let held = HeldDeath { registration: registration.clone(), leave, at };
         self.held.push(held.clone());
+        tracing::info!(chat = %registration.chat(), pid = registration.process.pid, "a death is held");
         self.leave_moments(&[Moment::Held(held)]);
     }
 
@@ -163,16 +164,15 @@ impl Watch {
     /// A crash that was taken for one of its own.
     fn went_with_the_system(&mut self, crash: i64) {
         let row = self.home.store.read(|store| store.crash(crash)).ok().flatten();
-        let is_open =
-            row.is_some_and(|row| !row.resolved && matches!(row.kind, CrashKind::Killed | CrashKind::Exited));
-        if is_open {
-            let set = self
-                .home
-                .store
-                .write(Urgency::AtOnce, move |store| store.set_crash_kind(crash, CrashKind::Shutdown));
-            if let Err(error) = set {
-                self.warn(error.to_string());
-            }
+        let is_one =
+            |row: &CrashRow| !row.resolved && matches!(row.kind, CrashKind::Killed | CrashKind::Exited);
+        let Some(row) = row.filter(is_one) else { return };
+        let kind = CrashKind::Shutdown;
+        let set = self.home.store.write(Urgency::AtOnce, move |store| store.set_crash_kind(crash, kind));
+        match set {
+            // What was to be done for one that died alone is not done for one of many.
+            Ok(()) => self.decide_policy(policy::Event::Judged { chat: row.chat, crash, kind }),
+            Err(error) => self.warn(error.to_string()),
         }
     }
 

@@ -68,3 +68,16 @@ pub fn boundary(name: &str) {
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn boundary(_name: &str) {}
+
+/// What a test has this life of the machine be called: the text of the file that this variable names.
+#[cfg(debug_assertions)]
+pub fn other_boot() -> Option<String> {
+    let file = std::env::var_os("SHIM_TEST_BOOT")?;
+    std::fs::read_to_string(file).ok()
+}
+
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn other_boot() -> Option<String> {
+    None
+}

@@ -178,7 +178,11 @@ file: string,
 /**
  * It is there.
  */
-there: boolean, findings: Array<Ailment>, 
+there: boolean, 
+/**
+ * Why it was not examined; null when it was.
+ */
+unexamined: string | null, findings: Array<Ailment>, 
 /**
  * What a repair would do; empty when there is none.
  */

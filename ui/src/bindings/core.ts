@@ -94,15 +94,25 @@ export type Evidence = {
 source: string, says: string, };
 
 /**
- * Crashes that look alike.
+ * Crashes of one client's version and of one kind, which is what its sentence counts.
  */
-export type Fingerprint = { id: string, traits: Traits, count: number, first_seen: string, last_seen: string, 
+export type Fingerprint = { id: string, client: Client, kind: CrashKind, client_version: string | null, count: number, first_seen: string, last_seen: string, 
 /**
  * Such as “Claude Code 2.1.329 froze 6 times since Tuesday”.
  */
 words: string, 
 /**
- * What else they share, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
+ * The same crashes by all that they share, those seen last first. Their counts add up to `count`, but where
+ * there are more than [`PARTS_MAX`].
+ */
+parts: Array<FingerprintPart>, };
+
+/**
+ * Crashes that look alike in all traits.
+ */
+export type FingerprintPart = { id: string, traits: Traits, count: number, first_seen: string, last_seen: string, 
+/**
+ * What they share beside client and kind, such as “in Bash, 1 to 2 GB of memory”; empty when nothing is known.
  */
 shared: string, };
 
@@ -398,9 +408,9 @@ export type Standing = "in_use" | "not_taken" | "replaced" | "set_aside";
 
 export type State = { "is": "running" } | { "is": "waiting_for_memory", 
 /**
- * In bytes.
+ * In bytes. What is free differs with each look, and is no part of the state.
  */
-available: number, needed: number, since: string, } | { "is": "done" } | { "is": "cancelled" } | { "is": "stopped", why: string, };
+needed: number, since: string, } | { "is": "done" } | { "is": "cancelled" } | { "is": "stopped", why: string, };
 
 /**
  * One step and its outcome.

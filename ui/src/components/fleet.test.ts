@@ -22,7 +22,8 @@ test('how far it has come is shown, what it waits for too, and it can be called 
   if (!fleet || !first || !second) throw new Error('no fleet');
   first.state = { is: 'restored', receipt: 41, at: new Date().toISOString() };
   second.state = { is: 'failed', receipt: 42, why: 'its folder is gone' };
-  fleet.state = { is: 'waiting_for_memory', available: 300 * 1024 * 1024, needed: 962 * 1024 * 1024, since: first.state.at };
+  host.world.fleet.memory_available = 300 * 1024 * 1024;
+  fleet.state = { is: 'waiting_for_memory', needed: 962 * 1024 * 1024, since: first.state.at };
   host.emit({ event: 'fleet_changed' });
   await waitFor(() =>
     expect(textOf(found('fleet-progress'))).toBe(
@@ -47,6 +48,13 @@ test('a refusal of the engine is shown where it was asked', async () => {
   host.failures.set('begin_fleet', { code: 'store', message: 'the disk is full', details: null });
   await fireEvent.click(await screen.findByTestId('restore-all'));
   await waitFor(() => expect(textOf(found('fleet-offer'))).toContain('the disk is full'));
+});
+
+test('what cannot be told is said, not shown as nothing', async () => {
+  const host = fakeHost();
+  host.failures.set('fleet', { code: 'store', message: 'the disk is full', details: null });
+  await open('#/chats', host);
+  expect(textOf(await screen.findByTestId('part-error'))).toMatch(/^Whether chats can be brought back together could not be loaded\. the disk is full/);
 });
 
 test('nothing is offered where nothing died', async () => {

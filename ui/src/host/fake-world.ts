@@ -219,25 +219,33 @@ export function receiptOf(chat: Chat, id: number, now: number, more: Partial<Rec
 
 function fingerprintsAt(now: number): Fingerprint[] {
   const at = (ago: number) => new Date(now - ago).toISOString();
-  const traits = { client: 'claude-code', client_version: '2.1.329', last_tool: null, memory: null, message: null } as const;
+  const of = { client: 'claude-code', client_version: '2.1.329' } as const;
+  const traits = { ...of, last_tool: null, memory: null, message: null } as const;
+  const hung = { ...traits, kind: 'hung' } as const;
+  const killed = { ...traits, kind: 'killed', last_tool: 'Bash' } as const;
+  const frozen = { first_seen: at(4 * DAY), last_seen: at(2 * HOUR) };
+  const ended = { first_seen: at(DAY), last_seen: at(48 * SECOND) };
   return [
     {
+      ...of,
+      ...frozen,
       id: '346f99a28ddd',
-      traits: { ...traits, kind: 'hung', memory: 'below2_gb' },
+      kind: 'hung',
       count: 6,
-      first_seen: at(4 * DAY),
-      last_seen: at(2 * HOUR),
       words: 'Claude Code 2.1.329 froze 6 times since Tuesday',
-      shared: '1 to 2 GB of memory',
+      parts: [
+        { ...frozen, id: '5b0c77f1e2aa', traits: { ...hung, memory: 'below2_gb' }, count: 4, shared: '1 to 2 GB of memory' },
+        { ...frozen, id: '346f99a28ddd', traits: hung, count: 2, shared: '' },
+      ],
     },
     {
-      id: '0c8d11e5a9f2',
-      traits: { ...traits, kind: 'killed', last_tool: 'Bash' },
+      ...of,
+      ...ended,
+      id: '77aa10c4be01',
+      kind: 'killed',
       count: 2,
-      first_seen: at(DAY),
-      last_seen: at(48 * SECOND),
       words: 'Claude Code 2.1.329 was killed twice since yesterday',
-      shared: 'in Bash',
+      parts: [{ ...ended, id: '0c8d11e5a9f2', traits: killed, count: 2, shared: 'in Bash' }],
     },
   ];
 }

@@ -109,6 +109,39 @@ fn each_kind_of_death_has_its_answer() {
     assert_eq!(play(&mut off, vec![(0, crashed("a", 1, CrashKind::Killed, 0))], 100), []);
 }
 
+/// What the engine saw die, before it knew that the machine went down.
+#[test]
+fn a_death_that_was_the_machines_after_all_is_not_restored_by_itself() {
+    let judged = |crash, kind| Event::Judged { chat: chat("a"), crash, kind };
+    let killed = || (0, crashed("a", 1, CrashKind::Killed, 0));
+    let mut policy = once();
+    assert_eq!(play(&mut policy, vec![killed(), (1, judged(1, CrashKind::Shutdown))], 100), []);
+    assert_eq!(policy.chats[&chat("a")].stand, Stand::Nothing, "nor by the next engine");
+    let another = vec![killed(), (1, judged(7, CrashKind::Shutdown))];
+    assert_eq!(play(&mut once(), another, 100), [did(3, "restore a 1")]);
+    let allowed_too = vec![killed(), (1, judged(1, CrashKind::OutOfMemory))];
+    assert_eq!(play(&mut once(), allowed_too, 100), [did(3, "restore a 1")]);
+    // Known only when it was begun, and nothing was started yet.
+    let mut policy = once();
+    assert_eq!(
+        play(&mut policy, vec![killed(), (4, judged(1, CrashKind::Shutdown))], 100),
+        [did(3, "restore a 1")]
+    );
+    assert_eq!(policy.chats[&chat("a")].stand, Stand::Nothing);
+}
+
+#[test]
+fn a_chat_whose_file_ails_is_asked_about_and_a_pending_restore_does_not_vanish() {
+    let ails = || Event::Ails { chat: chat("a"), kind: CrashKind::Torn };
+    let events = vec![(0, crashed("a", 1, CrashKind::Killed, 0)), (1, ails())];
+    let mut policy = once();
+    assert_eq!(play(&mut policy, events, 100), [did(1, "ask a 1")]);
+    assert_eq!(told(policy.handle(ails(), at(200))), [] as [&str; 0], "once");
+    // It is no death: the next one is the first.
+    let events = vec![(0, ails()), (60, crashed("a", 2, CrashKind::Killed, 60))];
+    assert_eq!(play(&mut once(), events, 100), [did(63, "restore a 2")]);
+}
+
 #[test]
 fn what_an_update_cut_comes_back_after_the_app_did() {
     let events = vec![

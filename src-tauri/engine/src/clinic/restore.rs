@@ -5,7 +5,11 @@ use shim_api::{
     clinic::RepairRequest,
     restore::{Receipt, RestoreRequest, Step},
 };
-use shim_core::{chats::ChatId, clinic::Cure, crashes::CrashKind};
+use shim_core::{
+    chats::ChatId,
+    clinic::{Change, Cure},
+    crashes::CrashKind,
+};
 use shim_store::{CrashRow, Urgency};
 
 use super::{chart, repair};
@@ -39,12 +43,18 @@ pub fn ailment(handle: &Handle, crash: Option<i64>) -> Result<Option<CrashRow>, 
 }
 
 /// Makes the copy, starts it, and gives one receipt of both.
-pub fn restore(handle: &Handle, crash: &CrashRow, request: &RestoreRequest) -> Result<Receipt, ApiError> {
+pub fn restore(
+    handle: &Handle,
+    crash: &CrashRow,
+    request: &RestoreRequest,
+    why_begun: Option<Step>,
+) -> Result<Receipt, ApiError> {
     if request.dry_run {
-        return repair_and_start(handle, crash, request);
+        return repair_and_start(handle, crash, request, why_begun);
     }
+    let why = why_begun.clone();
     let done = seat::taken(handle, &crash.chat, true, || {
-        let receipt = repair_and_start(handle, crash, request);
+        let receipt = repair_and_start(handle, crash, request, why);
         let started = receipt.as_ref().is_ok_and(|receipt| receipt.ok);
         (receipt, started)
     })?;
@@ -52,7 +62,8 @@ pub fn restore(handle: &Handle, crash: &CrashRow, request: &RestoreRequest) -> R
         Ok(receipt) => receipt,
         Err(refusal) => {
             let refused = Step { step: "allowed".to_owned(), ok: false, detail: refusal.message.clone() };
-            alone(handle, crash, request, vec![refused], |receipt| receipt.refused = Some(refusal))
+            let steps = why_begun.into_iter().chain([refused]).collect();
+            alone(handle, crash, request, steps, |receipt| receipt.refused = Some(refusal))
         }
     }
 }
@@ -61,14 +72,12 @@ fn repair_and_start(
     handle: &Handle,
     crash: &CrashRow,
     request: &RestoreRequest,
+    why_begun: Option<Step>,
 ) -> Result<Receipt, ApiError> {
     let asked = RepairRequest { target: crash.chat.to_string(), dry_run: request.dry_run, in_place: false };
     let repaired = repair(handle, &asked)?;
-    let mut steps: Vec<Step> = repaired
-        .changes
-        .iter()
-        .map(|change| Step { step: "repair".to_owned(), ok: true, detail: change.did.clone() })
-        .collect();
+    let mended = |change: &Change| Step { step: "repair".to_owned(), ok: true, detail: change.did.clone() };
+    let mut steps: Vec<Step> = why_begun.into_iter().chain(repaired.changes.iter().map(mended)).collect();
     steps.extend(repaired.steps);
     let Some(copy) = repaired.copy.filter(|_| repaired.ok && !request.dry_run) else {
         let refused = repaired.refused;

@@ -18,7 +18,7 @@ use shim_core::{
 
 use super::{chart, deleted::Announced};
 use crate::{
-    run::{Watch, now},
+    run::{Handle, Watch, now},
     views,
 };
 
@@ -26,10 +26,20 @@ use crate::{
 const QUIET: Duration = Duration::from_secs(3);
 /// Chats that wait to be examined.
 const SUSPECTS_MAX: usize = 1000;
-/// A share of the context below which a chat may be warned of again.
-const WARNED_AGAIN_BELOW: f64 = 0.5;
+/// The part of the share that is warned at below which a chat may be warned of again: half the context, at 75 %.
+const WARNED_AGAIN_BELOW: f64 = 2.0 / 3.0;
 /// Findings told in the evidence of a crash.
 const TOLD_MAX: usize = 8;
+
+/// What damage of a chat's file its client does not cope with, in words; `None` too where it cannot be examined.
+pub fn damage(handle: &Handle, chat: &ChatId) -> Option<String> {
+    if !is_of_lines(chat.client()) {
+        return None;
+    }
+    let findings = examine(&chart(handle, chat).ok()?.patient());
+    let harms = |finding: &Finding| finding.kind == CrashKind::Torn && finding.cure == Cure::Repair;
+    findings.into_iter().find(harms).map(|finding| finding.says)
+}
 
 /// What the watch knows of ailing chats.
 #[derive(Default)]
@@ -47,7 +57,7 @@ pub struct Ailing {
 }
 
 pub fn ails(kind: CrashKind) -> bool {
-    matches!(kind, CrashKind::Torn | CrashKind::Poisoned | CrashKind::CompactionDeadlock | CrashKind::Deleted)
+    kind.ails()
 }
 
 impl Watch {
@@ -58,7 +68,7 @@ impl Watch {
         }
     }
 
-    pub(super) fn open_ailment(&self, chat: &ChatId) -> Option<CrashKind> {
+    pub fn open_ailment(&self, chat: &ChatId) -> Option<CrashKind> {
         self.ailing.open.get(chat).copied()
     }
 
@@ -113,7 +123,7 @@ impl Watch {
         let share = self.home.settings.clinic_context_warning;
         let Some(chat) = self.chats.get(id).filter(|_| share > 0.0) else { return };
         let Some(used) = chat.digest.context_used(id.client()) else { return };
-        if used < WARNED_AGAIN_BELOW {
+        if used < share * WARNED_AGAIN_BELOW {
             self.ailing.warned.remove(id);
         }
         let live = self.supervisor.state(id).is_live();

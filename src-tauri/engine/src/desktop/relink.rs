@@ -39,13 +39,19 @@ pub fn lost(handle: &Handle, crash: Option<i64>) -> Result<Option<CrashRow>, Api
 }
 
 /// Relinks the chat and gives the receipt.
-pub fn relink(handle: &Handle, crash: &CrashRow, dry_run: bool) -> Result<Receipt, ApiError> {
+pub fn relink(
+    handle: &Handle,
+    crash: &CrashRow,
+    dry_run: bool,
+    why_begun: Option<Step>,
+) -> Result<Receipt, ApiError> {
     let (begun, chat, id) = (Instant::now(), crash.chat.clone(), crash.id);
     let number =
         handle.home.store.write(Urgency::AtOnce, move |store| store.new_restore(&chat, Some(id), now()));
     let mut receipt = Receipt {
         id: number.map_err(views::store_error)?,
         crash: Some(id),
+        steps: why_begun.into_iter().collect(),
         ..empty_receipt(crash.chat.clone(), dry_run)
     };
     let done = carry_out(handle, crash, dry_run, &mut receipt.steps);

@@ -70,11 +70,16 @@ pub fn close_unfinished(home: &Home) -> Result<(), StoreError> {
 /// What is about to be done is on record before it is. Should the engine die, the next one sees by the mark that
 /// this is not the last word.
 pub fn note_unfinished(handle: &Handle, note: &Receipt) -> Result<(), ApiError> {
+    put_receipt(handle, note.id, unfinished(note))
+}
+
+/// A receipt with that mark.
+pub fn unfinished(note: &Receipt) -> String {
     let mut text = serde_json::to_value(note).unwrap_or_default();
     if let Some(fields) = text.as_object_mut() {
         fields.insert("unfinished".to_owned(), serde_json::Value::Bool(true));
     }
-    put_receipt(handle, note.id, text.to_string())
+    text.to_string()
 }
 
 fn store_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {

@@ -21,8 +21,8 @@ test('says above the list what crashed in the same way more than once', async ()
   const host = await open('#/crashes');
   const groups = await screen.findAllByTestId('fingerprint');
   expect(groups.map(textOf)).toEqual([
-    expect.stringMatching(/^Claude Code 2.1.329 froze 6 times since Tuesday 1 to 2 GB of memory last 2 h ago$/),
-    expect.stringMatching(/^Claude Code 2.1.329 was killed twice since yesterday in Bash last \d+ s ago$/),
+    expect.stringMatching(/^Claude Code 2.1.329 froze 6 times since Tuesday 4 × 1 to 2 GB of memory last 2 h ago$/),
+    expect.stringMatching(/^Claude Code 2.1.329 was killed twice since yesterday 2 × in Bash last \d+ s ago$/),
   ]);
   expect(host.called('fingerprints')).toEqual([{ offset_minutes: -new Date().getTimezoneOffset() }]);
 
@@ -31,6 +31,14 @@ test('says above the list what crashed in the same way more than once', async ()
   if (!first) throw new Error('no crash');
   host.emit({ event: 'crash_recorded', crash: first });
   await waitFor(() => expect(screen.queryByTestId('fingerprint')).toBeNull());
+});
+
+test('says that what crashed again and again could not be loaded', async () => {
+  const host = fakeHost();
+  host.failures.set('fingerprints', { code: 'store', message: 'the disk is full', details: null });
+  await open('#/crashes', host);
+  expect(textOf(await screen.findByTestId('part-error'))).toMatch(/^What happened again and again could not be loaded\. the disk is full/);
+  expect(await screen.findAllByTestId('crash-row')).not.toEqual([]);
 });
 
 test('restores a crash from the list by its number', async () => {

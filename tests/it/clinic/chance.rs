@@ -1,0 +1,123 @@
+//! Transcripts of the real client damaged by chance, the same each time: every one is repaired, found well or refused
+//! with a reason, and whatever is not refused goes on in the real client.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::{STRICT, Sample, go_on, said, wait_until_known};
+use crate::world::{World, id};
+
+const SEED: u64 = 4;
+const DAMAGED: usize = 12;
+/// Harms done to one transcript, at most.
+const HARMS_MAX: usize = 3;
+
+/// Chance that is the same each time: splitmix64.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % n as u64).unwrap()
+    }
+}
+
+/// Does one harm. Gives its name.
+fn harm(dice: &mut Dice, bytes: &mut Vec<u8>) -> String {
+    let at = dice.below(bytes.len());
+    let few = 1 + dice.below(200.min(bytes.len() - at));
+    match dice.below(6) {
+        0 => {
+            // What a power loss leaves: at least half of it.
+            bytes.truncate(bytes.len() / 2 + at / 2);
+            format!("cut at {}", bytes.len())
+        }
+        1 => {
+            bytes.drain(at..at + few);
+            format!("{few} bytes lost at {at}")
+        }
+        2 => {
+            let again = bytes[at..at + few].to_vec();
+            bytes.splice(at..at, again);
+            format!("{few} bytes twice at {at}")
+        }
+        3 => {
+            bytes[at] ^= 1 << dice.below(8);
+            format!("a bit flipped at {at}")
+        }
+        4 => {
+            bytes[at..at + few].fill(0);
+            format!("{few} NULs at {at}")
+        }
+        _ => {
+            let mut lines: Vec<Vec<u8>> =
+                bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+            let (one, other) = (dice.below(lines.len()), dice.below(lines.len()));
+            lines.swap(one, other);
+            *bytes = lines.concat();
+            format!("lines {one} and {other} swapped")
+        }
+    }
+}
+
+/// Which of the answers are in there, whole.
+fn answers(bytes: &[u8]) -> Vec<&'static str> {
+    let records =
+        bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let own: Vec<_> = records
+        .filter(|record| record["type"] == "assistant" && record["uuid"].is_string())
+        .map(|record| record["message"]["content"].to_string())
+        .collect();
+    ["ALPHA", "BETA", "GAMMA"]
+        .into_iter()
+        .filter(|words| own.iter().any(|said| said.contains(words)))
+        .collect()
+}
+
+#[test]
+fn damage_by_chance_is_repaired_or_refused_and_the_real_client_goes_on_with_each_repair() {
+    let world = World::new();
+    let sample = Sample::play(&world);
+    world.standin.hold_to(STRICT);
+    let (mut dice, mut seen) = (Dice(SEED), Vec::new());
+    for number in 0..DAMAGED {
+        let mut bytes = sample.whole();
+        let harms: Vec<_> = (0..=dice.below(HARMS_MAX)).map(|_| harm(&mut dice, &mut bytes)).collect();
+        let name = format!("{number}: {harms:?}");
+        let (session_id, path) = sample.plant(&world, &bytes);
+        let before = fs::read(&path).unwrap();
+        wait_until_known(&world, &session_id);
+        let examined = world.json(&["examine", &id(&session_id)]);
+        let report = world.json(&["repair", &id(&session_id)]);
+        assert_eq!(fs::read(&path).unwrap(), before, "{name}: the original stays as it is");
+        let is_well = examined["findings"] == json!([]);
+        let goes_on = match report["copy"].as_str() {
+            Some(copy) => copy.split_once(':').unwrap().1.to_owned(),
+            None if is_well => session_id,
+            None => {
+                let why = report["refused"]["message"].as_str().unwrap_or_default();
+                assert!(!why.is_empty(), "{name}: {report}");
+                assert_eq!(answers(&before), [""; 0], "{name}: refused though there is something: {why}");
+                seen.push("refused");
+                fs::remove_file(path).unwrap();
+                continue;
+            }
+        };
+        seen.push(if is_well { "well" } else { "repaired" });
+        let whole = answers(&world.transcript(&goes_on));
+        let (request, answered) = go_on(&world, &sample.cwd, &goes_on, "and then?\n@@text DELTA");
+        assert!(answered, "{name}: {examined} {request:?}");
+        let request = request.unwrap();
+        assert!(request.text().contains("and then?"), "{name}");
+        for words in answers(&before) {
+            assert!(whole.contains(&words), "{name}: {words} was there, and the repair lost it");
+            assert!(said(&request).contains(words), "{name}: {words} is not in {}", request.text());
+        }
+        fs::remove_file(path).ok();
+    }
+    assert!(seen.iter().filter(|what| **what == "repaired").count() * 2 > DAMAGED, "{seen:?}");
+}
