@@ -385,6 +385,7 @@ fn codex_that_went_from_its_prompt_while_the_engine_was_down_died_or_ended() {
     let [(killed, pid), (closed, _)] = chats.try_into().unwrap();
     shows(&terminals, "closed", "Ask Codex");
     world.kill_shim();
+    let terminals = Terminals::new(&world.home);
     send(pid, Signal::KILL);
     wait(WAIT, "the client to close", || {
         terminals.press("closed", &["C-c"]).ok();
