@@ -194,6 +194,38 @@ fn a_risky_call_and_a_commit_have_checkpoints_of_their_own() {
     assert!(shown.contains("risky") && shown.contains("FILES KEPT"), "{shown}");
 }
 
+/// Where hooks are installed the call waits: the tree is kept as it was before, however fast the command is.
+#[test]
+fn with_hooks_a_risky_call_waits_until_what_it_removes_is_kept() {
+    let world = World::new();
+    fs::write(world.home.config().join("settings.json"), "{\"skipDangerousModePermissionPrompt\": true}")
+        .unwrap();
+    let installed = world.json(&["install", "hooks", "--client", "claude-code"]);
+    assert_eq!(installed[0]["outcome"], "written", "{installed}");
+    let cwd = repository(&world);
+    let round = |text: &str| {
+        let make = json!({"command": format!("mkdir build && echo {text} > build/a.txt")});
+        format!("@@tool Bash {make}\n@@tool Bash {{\"command\": \"rm -rf build\"}}\n")
+    };
+    let script = format!("{}{}@@text done", round("one"), round("two"));
+    let session_id = world.finished_chat(&cwd, &script);
+    assert!(!cwd.join("build").exists(), "the calls were made");
+    world.wait_for_state(&session_id, "ended");
+    let risky = |point: &Value| point["note"] == "rm -rf build";
+    let points: Vec<_> = checkpoints(&world, &session_id).into_iter().filter(risky).collect();
+    assert_eq!(points.len(), 2, "one for each call: {points:#?}\n{}", world.log());
+    let held: Vec<_> = points
+        .iter()
+        .map(|point| {
+            assert_eq!((&point["trigger"], &point["workspace"]["state"]), (&json!("risky"), &json!("kept")));
+            let commit = point["workspace"]["snapshot"].as_str().unwrap();
+            git(&world, &cwd, &["show", &format!("{commit}:build/a.txt")])
+        })
+        .collect();
+    assert_eq!(held, ["one\n", "two\n"]);
+    world.is_sound();
+}
+
 #[test]
 fn without_a_repository_the_files_that_were_written_are_listed() {
     let world = World::new();

@@ -26,6 +26,7 @@ mod processes;
 mod readings;
 mod restore;
 mod retention;
+mod risky;
 mod rows;
 mod run;
 mod search;
