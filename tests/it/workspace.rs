@@ -11,7 +11,7 @@ use shim_standin::client::{Headless, Start, wait};
 
 use crate::world::{WAIT, World, id};
 
-fn git(world: &World, cwd: &Path, args: &[&str]) -> String {
+pub fn git(world: &World, cwd: &Path, args: &[&str]) -> String {
     let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
     let output = world.home.command("git", cwd).args(identity).args(args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -19,7 +19,7 @@ fn git(world: &World, cwd: &Path, args: &[&str]) -> String {
 }
 
 /// A project under git with one commit.
-fn repository(world: &World) -> PathBuf {
+pub fn repository(world: &World) -> PathBuf {
     let cwd = world.home.project("a projéct").unwrap();
     git(world, &cwd, &["init", "-q", "-b", "trunk"]);
     fs::write(cwd.join("kept.txt"), "as committed\n").unwrap();
@@ -30,12 +30,12 @@ fn repository(world: &World) -> PathBuf {
     cwd
 }
 
-fn checkpoints(world: &World, session_id: &str) -> Vec<Value> {
+pub fn checkpoints(world: &World, session_id: &str) -> Vec<Value> {
     world.json(&["checkpoints", &id(session_id)]).as_array().unwrap().clone()
 }
 
 /// The first checkpoint of this reason whose working tree came to this state.
-fn kept(world: &World, session_id: &str, trigger: &str, state: &str) -> Value {
+pub fn kept(world: &World, session_id: &str, trigger: &str, state: &str) -> Value {
     wait(WAIT, &format!("a {trigger} checkpoint whose tree is {state}"), || {
         let is_it = |point: &Value| point["trigger"] == trigger && point["workspace"]["state"] == state;
         checkpoints(world, session_id).into_iter().find(is_it)
@@ -44,14 +44,14 @@ fn kept(world: &World, session_id: &str, trigger: &str, state: &str) -> Value {
 }
 
 /// What a user has in the repository beside SHIM's references.
-fn users_own(world: &World, cwd: &Path) -> (Vec<u8>, String, String) {
+pub fn users_own(world: &World, cwd: &Path) -> (Vec<u8>, String, String) {
     let refs = git(world, cwd, &["for-each-ref"]);
     let refs = refs.lines().filter(|line| !line.contains("refs/shim/")).collect::<Vec<_>>().join("\n");
     let status = git(world, cwd, &["--no-optional-locks", "status", "--porcelain", "--branch", "-uall"]);
     (fs::read(cwd.join(".git/index")).unwrap(), refs, status)
 }
 
-fn files(folder: &Path) -> BTreeMap<String, String> {
+pub fn files(folder: &Path) -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let each = entries.filter(|path| path.is_file()).map(|path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();

@@ -26,9 +26,10 @@ use shim_core::{
         snapshots::{Last, SnapshotState},
     },
 };
-use shim_store::{NewSnapshot, Outcome, SnapshotRow, StoreError, Urgency};
+use shim_store::{NewSnapshot, Outcome, SnapshotRow, StoreError, Urgency, faults};
 
 use crate::{
+    changes::{self, Change, Noted},
     home::Home,
     paths,
     run::{Handle, Watch, now},
@@ -169,10 +170,11 @@ impl Snapshots {
         }
     }
 
-    pub fn start(&self, handle: Handle) -> std::io::Result<JoinHandle<()>> {
+    pub fn start(&self, handle: Handle, left: Vec<(Noted, Change)>) -> std::io::Result<JoinHandle<()>> {
         let own = self.clone();
         std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
             clean_up(&handle.home, &own.stop);
+            changes::finish(&handle, left, &own.stop);
             while let Some(work) = own.next() {
                 match work {
                     Work::Keep(job) => own.work(&handle, job),
@@ -242,6 +244,7 @@ fn keep(home: &Home, job: &Job, stop: &AtomicBool) -> Result<SnapshotRow, StoreE
         in_repository: top.is_some(),
     };
     let begun = home.store.write(Urgency::AtOnce, move |store| store.begin_snapshot(&new))?;
+    faults::boundary("snapshot.begun");
     let mut error = no_place;
     if let Some((top, git_folder)) = &top {
         match in_repository(home, job, &begun, top, git_folder, stop) {
@@ -301,7 +304,7 @@ fn in_repository(
     let same =
         last.as_ref().and_then(|last| Some((last.outcome.tree.as_deref()?, last.outcome.head.as_deref())));
     let message = format!("SHIM: the workspace of {} at {}", job.chat, begun.at);
-    let index = home.path.join(FOLDER).join(format!("{}.index", begun.id));
+    let index = index_of(home, begun.id);
     let wanted = take::Wanted {
         folder: &job.folder,
         reference: &begun.reference,
@@ -317,12 +320,17 @@ fn in_repository(
     })
 }
 
+fn index_of(home: &Home, snapshot: i64) -> PathBuf {
+    home.path.join(FOLDER).join(format!("{snapshot}.index"))
+}
+
 fn end(home: &Home, job: &Job, begun: SnapshotRow, outcome: Outcome) -> Result<SnapshotRow, StoreError> {
     let (id, checkpoints, written) = (begun.id, job.checkpoints.clone(), outcome.clone());
     home.store.write(Urgency::AtOnce, move |store| {
         store.end_snapshot(id, &written)?;
         store.name_snapshot(&checkpoints, id)
     })?;
+    faults::boundary("snapshot.noted");
     Ok(SnapshotRow { outcome, ..begun })
 }
 
@@ -415,6 +423,7 @@ fn clean_up(home: &Home, stop: &AtomicBool) {
     let unfinished = home.store.read(|store| store.unfinished_snapshots()).unwrap_or_default();
     for row in unfinished {
         let_go(home, &row, stop);
+        take::clear(&index_of(home, row.id));
         let outcome = failed("the engine ended meanwhile".to_owned(), Instant::now());
         let ended = home.store.write(Urgency::AtOnce, move |store| store.end_snapshot(row.id, &outcome));
         if let Err(error) = ended {
