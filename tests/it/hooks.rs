@@ -144,7 +144,7 @@ fn a_killed_chat_is_still_a_crash_and_tells_what_was_cut_when_its_user_takes_it_
 }
 
 /// Trusts every hook of SHIM's, as its user does in the client's `/hooks`.
-fn trust(world: &World) {
+pub fn trust(world: &World) {
     let file = world.home.codex_home().join("hooks.json");
     let hooks: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let mut config = fs::OpenOptions::new().append(true).open(file.with_file_name("config.toml")).unwrap();

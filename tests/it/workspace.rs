@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shim_standin::client::{Headless, Start, wait};
+use shim_standin::client::{Codex, CodexStart, Headless, Start, wait};
 
 use crate::world::{WAIT, World, id};
 
@@ -224,6 +224,30 @@ fn with_hooks_a_risky_call_waits_until_what_it_removes_is_kept() {
         .collect();
     assert_eq!(held, ["one\n", "two\n"]);
     world.is_sound();
+}
+
+#[test]
+fn with_trusted_hooks_a_risky_call_of_codex_waits_too() {
+    let mut world = World::furnished(|home, api| home.with_codex(api).unwrap());
+    let cwd = world.home.codex_project("p").unwrap();
+    let installed = world.json(&["install", "hooks", "--client", "codex"]);
+    assert_eq!(installed[0]["outcome"], "written", "{installed}");
+    crate::hooks::trust(&world);
+    world.start_shim();
+    git(&world, &cwd, &["init", "-q", "-b", "trunk"]);
+    fs::create_dir(cwd.join("build")).unwrap();
+    fs::write(cwd.join("build/a.txt"), "one\n").unwrap();
+    // Codex itself forbids `rm -f` to a chat that nobody sits before.
+    let script = "@@tool exec_command {\"cmd\": \"rm -r build\"}\n@@text done";
+    let thread_id = Codex::play(&world.home, &CodexStart::new(&cwd, script), WAIT).unwrap();
+    assert!(!cwd.join("build").exists(), "the call was made");
+    let chat = format!("codex:{thread_id}");
+    world.wait_for_state(&chat, "ended");
+    let points: Vec<_> =
+        checkpoints(&world, &chat).into_iter().filter(|point| point["note"] == "rm -r build").collect();
+    assert_eq!(points.len(), 1, "{points:#?}\n{}", world.log());
+    let commit = points[0]["workspace"]["snapshot"].as_str().unwrap_or_else(|| panic!("{points:#?}"));
+    assert_eq!(git(&world, &cwd, &["show", &format!("{commit}:build/a.txt")]), "one\n");
 }
 
 #[test]

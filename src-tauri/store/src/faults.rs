@@ -39,7 +39,9 @@ pub const BOUNDARIES: [&str; 33] = [
 ];
 
 /// Every place in what else SHIM does to processes, to a user's files and in a user's repository.
-pub const BESIDE: [&str; 21] = [
+pub const BESIDE: [&str; 23] = [
+    "restore.hung.noted",
+    "restore.hung.ended",
     "stop.noted",
     "stop.remembered",
     "stop.asked",

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use shim_engine::BESIDE;
-use shim_standin::client::{Headless, Start, wait};
+use shim_standin::client::{Headless, Signal, Start, wait};
 
 use crate::world::{WAIT, World, id};
 
@@ -159,6 +159,39 @@ fn chats_that_were_being_restored_together_come_back_once_each() {
             world.json(&["stop", &id(&chat.session_id), "--yes"]);
             world.wait_for_state(&chat.session_id, "ended");
         }
+    }
+    world.is_sound();
+}
+
+/// Whatever the engine came to of ending what hangs, the hang is one crash, and the next restore brings the chat back.
+#[test]
+fn a_client_that_hangs_and_was_being_ended_comes_back_once() {
+    let mut world = world(
+        "hang = { spin_seconds = 600, silent_seconds = 600, stopped_seconds = 10, readings = 3, after_wake_seconds = 0 }",
+    );
+    for (boundary, lives) in
+        [("restore.hung.noted", true), ("restore.hung.noted", false), ("restore.hung.ended", false)]
+    {
+        let mut chat = answering(&world, &format!("{}-{lives}", boundary.replace('.', "-")));
+        let session_id = chat.session_id.clone();
+        chat.signal(Signal::STOP);
+        world.wait_for_state(&session_id, "hung");
+        arm(&world, boundary);
+        let _ = world.shim(&["restore", &id(&session_id), "--headless"]);
+        died(&mut world);
+        if !lives {
+            chat.kill().unwrap();
+        }
+        world.start_shim();
+        world.wait_for_state(&session_id, if lives { "hung" } else { "crashed" });
+        let crash = world.wait_for_crash(&session_id);
+        assert_eq!(crash["kind"], "hung", "{boundary}: {crash}");
+        let steps = crash["restore"]["steps"].to_string();
+        assert!(steps.contains("ask_to_end") && steps.contains("before anything was started"), "{crash}");
+        is_back_once(&world, &session_id, boundary);
+        chat.wait_for_exit(WAIT).unwrap();
+        world.json(&["stop", &id(&session_id), "--yes"]);
+        world.wait_for_state(&session_id, "ended");
     }
     world.is_sound();
 }
