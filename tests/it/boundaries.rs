@@ -1,6 +1,9 @@
 //! SHIM itself dies at every boundary of an effect, in the middle of a death or of a restore of a real chat. What it
 //! left half done its next start finishes or undoes: one crash, one receipt, one process, one run of the tool.
 
+mod beside;
+mod files;
+
 use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};

@@ -144,7 +144,7 @@ fn a_killed_chat_is_still_a_crash_and_tells_what_was_cut_when_its_user_takes_it_
 }
 
 /// Trusts every hook of SHIM's, as its user does in the client's `/hooks`.
-fn trust(world: &World) {
+pub fn trust(world: &World) {
     let file = world.home.codex_home().join("hooks.json");
     let hooks: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let mut config = fs::OpenOptions::new().append(true).open(file.with_file_name("config.toml")).unwrap();
@@ -154,6 +154,7 @@ fn trust(world: &World) {
         let event = match event.as_str() {
             "SessionStart" => "session_start",
             "UserPromptSubmit" => "user_prompt_submit",
+            "PreToolUse" => "pre_tool_use",
             "PreCompact" => "pre_compact",
             "Stop" => "stop",
             _ => "session_end",
@@ -183,7 +184,7 @@ fn codex_tells_what_it_does_once_its_user_trusted_the_hooks() {
         found.unwrap()["found"].as_str().unwrap().to_owned()
     };
     assert!(
-        doctor().contains("SessionStart, UserPromptSubmit, PreCompact, Stop, SessionEnd"),
+        doctor().contains("SessionStart, UserPromptSubmit, PreToolUse, PreCompact, Stop, SessionEnd"),
         "{}",
         doctor()
     );
@@ -304,4 +305,41 @@ fn whatever_a_client_says_a_hook_succeeds_and_says_nothing() {
     child.stdin.take().unwrap().write_all(b"{\"session_id\": \"t\"}").unwrap();
     let status = wait(Duration::from_secs(30), "the hook", || child.try_wait().unwrap()).unwrap();
     assert!(status.success());
+}
+
+/// Only a risky call asks an engine, and one that never answers holds it up for a bounded time.
+#[test]
+fn a_tool_call_goes_its_way_whatever_the_engine_does() {
+    let world = World::of_files();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    port.set_nonblocking(true).unwrap();
+    let engine = shim_api::home::EngineFile {
+        port: port.local_addr().unwrap().port(),
+        token: "t".to_owned(),
+        pid: 1,
+        version: "0".to_owned(),
+        started_at: shim_core::time::Timestamp::from_ms(0),
+    };
+    let call = |command: &str| {
+        let told = json!({"session_id": "s", "tool_name": "Bash", "tool_input": {"command": command}});
+        let output = hook(&world, &["PreToolUse", "--client", "claude-code"], |mut stdin| {
+            stdin.write_all(told.to_string().as_bytes()).unwrap();
+        });
+        assert!(
+            output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(),
+            "{output:?}"
+        );
+    };
+    call("rm -rf build");
+    fs::write(world.shim_home.join("engine.json"), serde_json::to_vec(&engine).unwrap()).unwrap();
+    call("ls build");
+    assert!(port.accept().is_err(), "a harmless call asks nobody");
+    call("rm -rf build");
+    assert!(port.accept().is_ok(), "a risky one does");
+    world.settings("checkpoints.risky = [\"ls\"]");
+    call("rm -rf build");
+    assert!(port.accept().is_err(), "the list is the user's");
+    call("ls build");
+    assert!(port.accept().is_ok());
+    assert_eq!(notes(&world), Vec::<Value>::new(), "calls are not noted");
 }

@@ -7,11 +7,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shim_standin::client::{Headless, Start, wait};
+use shim_standin::client::{Codex, CodexStart, Headless, Start, wait};
 
 use crate::world::{WAIT, World, id};
 
-fn git(world: &World, cwd: &Path, args: &[&str]) -> String {
+pub fn git(world: &World, cwd: &Path, args: &[&str]) -> String {
     let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
     let output = world.home.command("git", cwd).args(identity).args(args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -19,7 +19,7 @@ fn git(world: &World, cwd: &Path, args: &[&str]) -> String {
 }
 
 /// A project under git with one commit.
-fn repository(world: &World) -> PathBuf {
+pub fn repository(world: &World) -> PathBuf {
     let cwd = world.home.project("a projéct").unwrap();
     git(world, &cwd, &["init", "-q", "-b", "trunk"]);
     fs::write(cwd.join("kept.txt"), "as committed\n").unwrap();
@@ -30,12 +30,12 @@ fn repository(world: &World) -> PathBuf {
     cwd
 }
 
-fn checkpoints(world: &World, session_id: &str) -> Vec<Value> {
+pub fn checkpoints(world: &World, session_id: &str) -> Vec<Value> {
     world.json(&["checkpoints", &id(session_id)]).as_array().unwrap().clone()
 }
 
 /// The first checkpoint of this reason whose working tree came to this state.
-fn kept(world: &World, session_id: &str, trigger: &str, state: &str) -> Value {
+pub fn kept(world: &World, session_id: &str, trigger: &str, state: &str) -> Value {
     wait(WAIT, &format!("a {trigger} checkpoint whose tree is {state}"), || {
         let is_it = |point: &Value| point["trigger"] == trigger && point["workspace"]["state"] == state;
         checkpoints(world, session_id).into_iter().find(is_it)
@@ -44,14 +44,14 @@ fn kept(world: &World, session_id: &str, trigger: &str, state: &str) -> Value {
 }
 
 /// What a user has in the repository beside SHIM's references.
-fn users_own(world: &World, cwd: &Path) -> (Vec<u8>, String, String) {
+pub fn users_own(world: &World, cwd: &Path) -> (Vec<u8>, String, String) {
     let refs = git(world, cwd, &["for-each-ref"]);
     let refs = refs.lines().filter(|line| !line.contains("refs/shim/")).collect::<Vec<_>>().join("\n");
     let status = git(world, cwd, &["--no-optional-locks", "status", "--porcelain", "--branch", "-uall"]);
     (fs::read(cwd.join(".git/index")).unwrap(), refs, status)
 }
 
-fn files(folder: &Path) -> BTreeMap<String, String> {
+pub fn files(folder: &Path) -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let each = entries.filter(|path| path.is_file()).map(|path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -192,6 +192,62 @@ fn a_risky_call_and_a_commit_have_checkpoints_of_their_own() {
     let shown = world.shim(&["checkpoints", &id(&session_id)]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("risky") && shown.contains("FILES KEPT"), "{shown}");
+}
+
+/// Where hooks are installed the call waits: the tree is kept as it was before, however fast the command is.
+#[test]
+fn with_hooks_a_risky_call_waits_until_what_it_removes_is_kept() {
+    let world = World::new();
+    fs::write(world.home.config().join("settings.json"), "{\"skipDangerousModePermissionPrompt\": true}")
+        .unwrap();
+    let installed = world.json(&["install", "hooks", "--client", "claude-code"]);
+    assert_eq!(installed[0]["outcome"], "written", "{installed}");
+    let cwd = repository(&world);
+    let round = |text: &str| {
+        let make = json!({"command": format!("mkdir build && echo {text} > build/a.txt")});
+        format!("@@tool Bash {make}\n@@tool Bash {{\"command\": \"rm -rf build\"}}\n")
+    };
+    let script = format!("{}{}@@text done", round("one"), round("two"));
+    let session_id = world.finished_chat(&cwd, &script);
+    assert!(!cwd.join("build").exists(), "the calls were made");
+    world.wait_for_state(&session_id, "ended");
+    let risky = |point: &Value| point["note"] == "rm -rf build";
+    let points: Vec<_> = checkpoints(&world, &session_id).into_iter().filter(risky).collect();
+    assert_eq!(points.len(), 2, "one for each call: {points:#?}\n{}", world.log());
+    let held: Vec<_> = points
+        .iter()
+        .map(|point| {
+            assert_eq!((&point["trigger"], &point["workspace"]["state"]), (&json!("risky"), &json!("kept")));
+            let commit = point["workspace"]["snapshot"].as_str().unwrap();
+            git(&world, &cwd, &["show", &format!("{commit}:build/a.txt")])
+        })
+        .collect();
+    assert_eq!(held, ["one\n", "two\n"]);
+    world.is_sound();
+}
+
+#[test]
+fn with_trusted_hooks_a_risky_call_of_codex_waits_too() {
+    let mut world = World::furnished(|home, api| home.with_codex(api).unwrap());
+    let cwd = world.home.codex_project("p").unwrap();
+    let installed = world.json(&["install", "hooks", "--client", "codex"]);
+    assert_eq!(installed[0]["outcome"], "written", "{installed}");
+    crate::hooks::trust(&world);
+    world.start_shim();
+    git(&world, &cwd, &["init", "-q", "-b", "trunk"]);
+    fs::create_dir(cwd.join("build")).unwrap();
+    fs::write(cwd.join("build/a.txt"), "one\n").unwrap();
+    // Codex itself forbids `rm -f` to a chat that nobody sits before.
+    let script = "@@tool exec_command {\"cmd\": \"rm -r build\"}\n@@text done";
+    let thread_id = Codex::play(&world.home, &CodexStart::new(&cwd, script), WAIT).unwrap();
+    assert!(!cwd.join("build").exists(), "the call was made");
+    let chat = format!("codex:{thread_id}");
+    world.wait_for_state(&chat, "ended");
+    let points: Vec<_> =
+        checkpoints(&world, &chat).into_iter().filter(|point| point["note"] == "rm -r build").collect();
+    assert_eq!(points.len(), 1, "{points:#?}\n{}", world.log());
+    let commit = points[0]["workspace"]["snapshot"].as_str().unwrap_or_else(|| panic!("{points:#?}"));
+    assert_eq!(git(&world, &cwd, &["show", &format!("{commit}:build/a.txt")]), "one\n");
 }
 
 #[test]

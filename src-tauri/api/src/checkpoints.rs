@@ -51,3 +51,15 @@ pub struct Workspace {
 pub struct CheckpointRequest {
     pub note: Option<String>,
 }
+
+/// A risky call that waits to begin: its client's hook asks for the checkpoint before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RiskyRequest {
+    pub chat: ChatId,
+    /// What makes it risky: the command, or the name of the tool.
+    pub command: String,
+}
+
+/// Longest that a risky call waits for its checkpoint, in milliseconds: clients give a hook 3 seconds, and more would
+/// be felt. What takes longer is finished while the call runs.
+pub const RISKY_WAIT_MS: u64 = 2000;

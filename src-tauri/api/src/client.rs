@@ -11,7 +11,7 @@ use shim_core::{chats::ChatState, fingerprints::Fingerprint};
 
 use crate::{
     chats::{Chat, ChatDetail},
-    checkpoints::{Checkpoint, CheckpointRequest},
+    checkpoints::{Checkpoint, CheckpointRequest, RiskyRequest},
     clinic::{Examined, RepairReport, RepairRequest, UndeleteRequest},
     crashes::Crash,
     doctor::Finding,
@@ -53,10 +53,15 @@ impl Engine {
     }
 
     pub fn at(file: EngineFile) -> Self {
+        Self::waiting(file, ANSWER_WAIT)
+    }
+
+    /// Waits so long for each answer.
+    pub fn waiting(file: EngineFile, wait: Duration) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_WAIT))
-            .timeout_recv_response(Some(ANSWER_WAIT))
+            .timeout_connect(Some(CONNECT_WAIT.min(wait)))
+            .timeout_recv_response(Some(wait))
             .proxy(None)
             .build();
         Self {
@@ -102,6 +107,11 @@ impl Engine {
 
     pub fn take_checkpoint(&self, target: &str, note: Option<String>) -> Result<Checkpoint, ApiError> {
         self.post("/checkpoints", &[("target", target.to_owned())], &CheckpointRequest { note })
+    }
+
+    /// Has a risky call's checkpoint taken; it answers once the working tree is kept.
+    pub fn before_risky(&self, request: &RiskyRequest) -> Result<(), ApiError> {
+        self.post("/risky", &[], request)
     }
 
     pub fn restore(&self, request: &RestoreRequest) -> Result<Receipt, ApiError> {

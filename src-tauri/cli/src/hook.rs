@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io::{BufReader, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc::channel,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -11,15 +11,24 @@ use std::{
 
 use clap::Subcommand;
 use serde::Deserialize;
+use shim_api::{
+    checkpoints::{RISKY_WAIT_MS, RiskyRequest},
+    client::Engine,
+    home::{SETTINGS_FILE, read_engine_file},
+};
 use shim_core::{
-    chats::Client,
+    chats::{ChatId, Client},
+    checkpoints::risky,
     hooks::{Meaning, Told, answer, client_among, is_session_id},
+    settings,
     time::Timestamp,
 };
 use shim_engine::hooks;
 
 /// Longest that a client waits, whatever its stdin or the disk do.
 const WAIT_MAX: Duration = Duration::from_millis(1000);
+/// Longest that a tool call waits, a risky one for its checkpoint too.
+const CALL_WAIT_MAX: Duration = Duration::from_millis(RISKY_WAIT_MS + 300);
 /// Most that is read of what a client says; a prompt or an answer may be in it.
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -72,13 +81,14 @@ impl Call {
     /// Does what the event asks for, within a time that a client can wait.
     pub fn answer(self) -> ExitCode {
         std::panic::set_hook(Box::new(|_| {}));
+        let wait = if self.is_call() { CALL_WAIT_MAX } else { WAIT_MAX };
         let (done, ended) = channel();
         let work = std::thread::Builder::new().spawn(move || {
             self.take();
             let _ = done.send(());
         });
         if work.is_ok() {
-            let _ = ended.recv_timeout(WAIT_MAX);
+            let _ = ended.recv_timeout(wait);
         }
         ExitCode::SUCCESS
     }
@@ -91,6 +101,9 @@ impl Call {
             .find_map(|name| std::env::var(name).ok());
         let session_id = told.session_id().map(str::to_owned).or(named.filter(|id| is_session_id(id)))?;
         let home = shim_api::home::data_folder(self.home.clone()).ok()?;
+        if self.is_call() {
+            return self.before_call(&home, &session_id, told);
+        }
         if Meaning::of(&self.event) == Some(Meaning::Began)
             && told.takes_up_chat()
             && let Some(context) = hooks::take_context(&home, self.client, &session_id)
@@ -105,6 +118,22 @@ impl Call {
         note.transcript_bytes =
             told.transcript_path().and_then(|path| Some(std::fs::metadata(path).ok()?.len()));
         hooks::leave(&home, &note).ok()
+    }
+}
+
+impl Call {
+    fn is_call(&self) -> bool {
+        Meaning::of(&self.event) == Some(Meaning::Calls)
+    }
+
+    /// A call on the list of risky ones waits until the engine has its checkpoint; any other goes its way.
+    fn before_call(&self, home: &Path, session_id: &str, told: Told) -> Option<()> {
+        let text = std::fs::read_to_string(home.join(SETTINGS_FILE)).unwrap_or_default();
+        let settings = settings::parse(&text).ok()?;
+        let command = risky::command_of(&settings.checkpoints.risky, &told.call()?)?;
+        let engine = Engine::waiting(read_engine_file(home)?, Duration::from_millis(RISKY_WAIT_MS));
+        let chat = ChatId::new(self.client, session_id);
+        engine.before_risky(&RiskyRequest { chat, command }).ok()
     }
 }
 

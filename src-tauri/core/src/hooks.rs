@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     chats::{Client, ProcessKey},
+    crashes::ToolCall,
     time::Timestamp,
 };
 
@@ -30,6 +31,9 @@ pub struct Told {
     /// Of PreCompact: `manual`, `auto`.
     trigger: Value,
     notification_type: Value,
+    /// Of a tool call that is about to begin.
+    tool_name: Value,
+    tool_input: Value,
 }
 
 /// One message of a client, as it waits for an engine.
@@ -57,6 +61,8 @@ pub enum Meaning {
     Began,
     /// The user asked something.
     Asked,
+    /// A tool call is about to begin.
+    Calls,
     /// The client is about to put a summary in the place of what was said.
     Compacts,
     /// The client waits for the user.
@@ -74,6 +80,7 @@ impl Meaning {
         match event {
             "SessionStart" => Some(Self::Began),
             "UserPromptSubmit" | "BeforeAgent" => Some(Self::Asked),
+            "PreToolUse" | "BeforeTool" => Some(Self::Calls),
             "PreCompact" | "PreCompress" => Some(Self::Compacts),
             "Notification" | "PermissionRequest" => Some(Self::Waits),
             "Stop" | "AfterAgent" => Some(Self::Answered),
@@ -92,6 +99,12 @@ impl Told {
 
     pub fn transcript_path(&self) -> Option<&str> {
         self.transcript_path.as_str().filter(|path| !path.is_empty())
+    }
+
+    /// The tool call that is about to begin.
+    pub fn call(self) -> Option<ToolCall> {
+        let Value::String(tool) = self.tool_name else { return None };
+        Some(ToolCall { tool, input: self.tool_input })
     }
 
     /// Whether a chat begins or goes on here, and not only its context.

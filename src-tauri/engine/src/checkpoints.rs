@@ -86,7 +86,7 @@ impl Watch {
         }
     }
 
-    fn decide_checkpoint(&mut self, chat: &ChatId, event: Event<'_>) -> Vec<Effect> {
+    pub fn decide_checkpoint(&mut self, chat: &ChatId, event: Event<'_>) -> Vec<Effect> {
         let plan = self.checkpoints.plans.entry(chat.clone()).or_default();
         plan.handle(event, &self.home.settings.checkpoints, now())
     }
@@ -171,7 +171,16 @@ impl Watch {
         }
         let planned = self.decide_checkpoint(chat, Event::Wanted(Trigger::User));
         let also = planned.into_iter().flat_map(|Effect::Take(due)| due.also).collect();
-        let due = Due { trigger: Trigger::User, also, note };
+        self.take_checkpoint_at_once(chat, Due { trigger: Trigger::User, also, note }, since)
+    }
+
+    /// Takes one that is durable when this returns, without its workspace.
+    pub fn take_checkpoint_at_once(
+        &mut self,
+        chat: &ChatId,
+        due: Due,
+        since: Instant,
+    ) -> Result<(Checkpoint, Point), ApiError> {
         let checkpoint = self.checkpoint_here(chat, due).ok_or_else(|| {
             ApiError::new(
                 ErrorCode::NotFound,
@@ -219,7 +228,7 @@ impl Watch {
     }
 }
 
-fn point_of(checkpoint: &NewCheckpoint) -> Point {
+pub fn point_of(checkpoint: &NewCheckpoint) -> Point {
     let NewCheckpoint { stream, generation, offset, .. } = *checkpoint;
     Point { stream, generation, offset }
 }

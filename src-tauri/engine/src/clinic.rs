@@ -22,13 +22,14 @@ use shim_core::{
     clinic::{self as core, Patient, Repaired, TRANSCRIPT_BYTES_MAX},
     restore::{Refusal, RefusalReason},
 };
-use shim_store::{Stream, Urgency};
+use shim_store::{Stream, Urgency, faults};
 
 pub use deleted::{doctor, undelete};
 pub use restore::{ailment, restore};
 pub use watch::{Ailing, ails, damage};
 
 use crate::{
+    changes::{self, Change},
     clients::{Look, Transcript, port},
     paths::{self, from_bytes, to_bytes},
     processes,
@@ -304,24 +305,65 @@ fn write_in_place(handle: &Handle, chart: &Chart, repaired: &Repaired, report: &
             "the file changed meanwhile: look at the chat, then repair again".to_owned(),
         );
     }
-    if let Err(error) = paths::write_whole(&chart.path, &repaired.bytes) {
-        return step(
-            report,
-            "in_place",
-            false,
-            format!("{} cannot be written: {error}", chart.path.display()),
-        );
-    }
+    let change = Change::File {
+        chat: chart.chat.clone(),
+        path: to_bytes(&chart.path),
+        beside: to_bytes(&paths::beside(&chart.path)),
+        backup: Some(to_bytes(&aside)),
+    };
+    let noted = changes::note(&handle.home.path, &change);
+    faults::boundary("repair.noted");
+    let written = noted.and_then(|noted| {
+        paths::write_whole(&chart.path, &repaired.bytes)?;
+        faults::boundary("repair.replaced");
+        Ok(noted)
+    });
+    let _noted = match written {
+        Ok(noted) => noted,
+        Err(error) => {
+            let why = format!("{} cannot be written: {error}", chart.path.display());
+            return step(report, "in_place", false, why);
+        }
+    };
     step(report, "in_place", true, format!("wrote {}", chart.path.display()));
-    let chat = chart.chat.clone();
-    let taken = handle.call(move |watch| {
+    settle_repaired(handle, &chart.chat).is_ok()
+}
+
+/// The file was written anew: what ailed the chat is over.
+fn settle_repaired(handle: &Handle, chat: &ChatId) -> Result<(), ApiError> {
+    let chat = chat.clone();
+    handle.call(move |watch| {
         for transcript in watch.transcripts_of(&chat) {
             watch.catch_up_wholly(&transcript);
         }
         watch.settle();
         watch.resolve_crashes(chat);
-    });
-    taken.is_ok()
+    })
+}
+
+/// What became of a file that an engine was about to write when it was ended, in words.
+pub fn finish(handle: &Handle, chat: &ChatId, path: &Path, backup: Option<&Path>) -> String {
+    let file = format!("the file of {chat}, {}, was being", path.display());
+    let Some(backup) = backup else {
+        if !port(chat.client()).is_there(path) {
+            return format!(
+                "{file} put back when SHIM was ended: it was not; `shim undelete {chat}` does it"
+            );
+        }
+        return match deleted::settle(handle, chat) {
+            Ok(()) => format!("{file} put back when SHIM was ended: it was, as a whole"),
+            Err(error) => format!("{file} put back when SHIM was ended: it was; {}", error.message),
+        };
+    };
+    let same = matches!((fs::read(path), fs::read(backup)), (Ok(now), Ok(before)) if now == before);
+    if same {
+        return format!("{file} repaired when SHIM was ended: it is as it was; `shim repair {chat}` does it");
+    }
+    let aside = format!("as it was it lies at {}", backup.display());
+    match settle_repaired(handle, chat) {
+        Ok(()) => format!("{file} repaired when SHIM was ended: it was, as a whole; {aside}"),
+        Err(error) => format!("{file} repaired when SHIM was ended: it was; {aside}; {}", error.message),
+    }
 }
 
 /// Processes that hold the chat, or may.

@@ -17,8 +17,9 @@ use crate::{
 const DROPPED_SHOWN_MAX: usize = 10;
 
 pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> {
-    let (homes, warnings, chats) =
-        handle.call(|watch| (watch.homes.clone(), watch.warnings.clone(), watch.chats.len()))?;
+    let (homes, warnings, cut_short, chats) = handle.call(|watch| {
+        (watch.homes.clone(), watch.warnings.clone(), watch.cut_short.clone(), watch.chats.len())
+    })?;
     let settings = &handle.home.settings;
     let mut findings = vec![
         finding(
@@ -61,6 +62,7 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
     }
     findings.push(finding(Level::Ok, "chats", format!("{chats} are kept")));
     findings.extend(warnings.into_iter().map(|warning| finding(Level::Problem, "warning", warning)));
+    findings.extend(cut_short.into_iter().map(|said| finding(Level::Note, "cut short", said)));
     findings.extend(crate::clinic::doctor(handle)?);
     findings.extend(crate::install::examine(&handle.home.path));
     let dropped = handle.home.store.read(|store| store.dropped()).map_err(views::store_error)?;

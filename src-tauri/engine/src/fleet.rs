@@ -16,7 +16,7 @@ use shim_core::{
     fleet::{Effect, Ended, Event, Fleet, ITEMS_MAX, Item, ItemState, needs_of},
     policy::{Action, Permission},
 };
-use shim_store::{CrashRow, Urgency};
+use shim_store::{CrashRow, Urgency, faults};
 
 use crate::{
     policy::request_of,
@@ -262,8 +262,10 @@ impl Watch {
             detail: format!("one of {} that its user asked for together", fleet.items.len()),
         };
         let handle = self.handle.clone();
+        faults::boundary("fleet.item.begun");
         self.on_a_thread(move || {
             let answer = restore::restore_because(&handle, &request, Some(why));
+            faults::boundary("fleet.item.ended");
             let _ = handle.call(move |watch| watch.restored_of_fleet(id, chat, answer));
         });
     }

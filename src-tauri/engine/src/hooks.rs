@@ -199,7 +199,7 @@ impl HeardChats {
             Meaning::Asked => Standing::Working { since },
             Meaning::Waits => Standing::Waiting { since },
             Meaning::Ended => Standing::Ended { at: since, reason: note.detail.clone() },
-            Meaning::Compacts => std::mem::take(&mut heard.standing),
+            Meaning::Compacts | Meaning::Calls => std::mem::take(&mut heard.standing),
         };
         heard
     }

@@ -1,6 +1,7 @@
 //! The engine: watches clients, keeps their chats, notices deaths, restores, answers the api. Decisions
 //! are `shim_core`'s; what is decided is carried out here.
 
+mod changes;
 pub mod checkpoints;
 mod clients;
 mod clinic;
@@ -26,6 +27,7 @@ mod processes;
 mod readings;
 mod restore;
 mod retention;
+mod risky;
 mod rows;
 mod run;
 mod search;
@@ -46,5 +48,5 @@ pub use launch::run_launch_file;
 #[cfg(windows)]
 pub use processes::interrupt as interrupt_console;
 pub use serve::{Running, start};
-pub use shim_store::faults::BOUNDARIES;
+pub use shim_store::faults::{BESIDE, BOUNDARIES};
 pub use shutdown::ToldBy;

@@ -78,9 +78,7 @@ fn file_number(meta: &Metadata) -> u64 {
 /// Writes a file so that it is there whole or not at all, readable only by the user.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".shim-new");
-    let beside = path.with_file_name(name);
+    let beside = beside(path);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -93,6 +91,13 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()?;
     drop(file);
     std::fs::rename(&beside, path)
+}
+
+/// Where the bytes of a file are written before it takes its place.
+pub fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".shim-new");
+    path.with_file_name(name)
 }
 
 /// A folder that only the user may enter.

@@ -14,7 +14,7 @@ use shim_core::{
     policy::{Came, Crashed, Effect, Event, Memory, freeze},
     restore::{RefusalReason, Then},
 };
-use shim_store::{CrashRow, Urgency};
+use shim_store::{CrashRow, Urgency, faults};
 
 use crate::{
     clients::port,
@@ -190,6 +190,7 @@ impl Watch {
         let request = request_of(crash, headless, then, false);
         let why = Step { step: "policy".to_owned(), ok: true, detail: format!("begun by itself: {why}") };
         let handle = self.handle.clone();
+        faults::boundary("policy.begun");
         self.on_a_thread(move || {
             if let Some(says) = clinic::damage(&handle, &chat) {
                 let why =
@@ -199,6 +200,7 @@ impl Watch {
                 return;
             }
             let answer = restore::restore_because(&handle, &request, Some(why));
+            faults::boundary("policy.ended");
             let _ = handle.call(move |watch| watch.restored_by_itself(&chat, answer));
         });
     }

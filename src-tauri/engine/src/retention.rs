@@ -18,8 +18,11 @@ const LEFTOVERS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const OUTPUT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 impl Watch {
-    /// Removes what old restores left, and keeps workers' outputs small.
+    /// Removes what old restores left, keeps workers' outputs small, and has old snapshots let go of.
     pub fn tidy_up(&self) {
+        if !self.embedded {
+            self.checkpoints.snapshots.tidy();
+        }
         let log = self.home.path.join(ENGINE_LOG_FILE);
         if log.exists()
             && let Err(error) = keep_short(&log)

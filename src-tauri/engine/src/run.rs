@@ -122,6 +122,8 @@ pub struct Watch {
     /// Crashes that a full disk kept from being recorded; tried again with each sweep.
     pub unrecorded: Vec<NewCrash>,
     /// What is wrong now.
+    /// What became of changes under which an engine before this one ended.
+    pub cut_short: Vec<String>,
     pub warnings: BTreeSet<String>,
     /// What was logged: once each, however often it is found.
     said: HashSet<String>,
@@ -253,6 +255,7 @@ impl Watch {
             said: HashSet::new(),
             paused_until: None,
             watched_bytes: 0,
+            cut_short: Vec::new(),
             outstanding: 0,
             backlog: BTreeSet::new(),
             took: Vec::new(),

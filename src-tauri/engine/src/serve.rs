@@ -21,6 +21,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    changes,
     home::Home,
     paths::write_whole,
     restore::{self, RESTORES_MAX},
@@ -61,6 +62,7 @@ pub struct Running {
 /// Starts the engine on an opened data folder. `embedded` takes any free port: it lives for one command.
 pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
     restore::close_unfinished(&home).context("an interrupted restore could not be closed")?;
+    let left = changes::left(&home.path);
     let home = Arc::new(home);
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
@@ -73,7 +75,7 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
         .context("the store could not be read")?;
     watch.checkpoints.only_asked = embedded;
     let snapshots = watch.checkpoints.snapshots.clone();
-    let keeping = snapshots.start(handle.clone())?;
+    let keeping = snapshots.start(handle.clone(), left)?;
     let watch = std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch.run(&taken))?;
 
     let listener = listen(if embedded { 0 } else { home.settings.api_port }).await?;

@@ -26,9 +26,10 @@ use shim_core::{
         snapshots::{Last, SnapshotState},
     },
 };
-use shim_store::{NewSnapshot, Outcome, SnapshotRow, StoreError, Urgency};
+use shim_store::{NewSnapshot, Outcome, SnapshotRow, StoreError, Urgency, faults};
 
 use crate::{
+    changes::{self, Change, Noted},
     home::Home,
     paths,
     run::{Handle, Watch, now},
@@ -62,11 +63,18 @@ pub struct Job {
     pub answer: Option<Sender<Result<SnapshotRow, StoreError>>>,
 }
 
+enum Work {
+    Keep(Job),
+    Tidy,
+}
+
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
     /// What the user asked for is being done.
     at_work: bool,
+    /// It is time to look what has become too old.
+    tidy: bool,
     /// Until when what nobody asked for waits.
     pause_until: Option<Instant>,
     ending: bool,
@@ -104,8 +112,15 @@ impl Snapshots {
     /// Puts it in the queue. One that waits for the same chat serves both: nothing was taken of it yet.
     pub fn ask(&self, mut job: Job) {
         let mut queue = self.lock();
-        let same = |waiting: &Job| waiting.chat == job.chat && waiting.folder == job.folder;
-        if job.answer.is_none()
+        let same = |waiting: &Job| {
+            waiting.chat == job.chat && waiting.folder == job.folder && waiting.answer.is_none()
+        };
+        if job.answer.is_some()
+            && let Some(waiting) = queue.jobs.iter().position(same).and_then(|at| queue.jobs.remove(at))
+        {
+            job.checkpoints.extend(waiting.checkpoints);
+            queue.jobs.push_front(job);
+        } else if job.answer.is_none()
             && let Some(waiting) = queue.jobs.iter_mut().find(|waiting| same(waiting))
         {
             waiting.checkpoints.append(&mut job.checkpoints);
@@ -119,7 +134,13 @@ impl Snapshots {
         self.queue.1.notify_one();
     }
 
-    fn next(&self) -> Option<Job> {
+    /// Has what is too old let go of, on its thread.
+    pub fn tidy(&self) {
+        self.lock().tidy = true;
+        self.queue.1.notify_one();
+    }
+
+    fn next(&self) -> Option<Work> {
         let mut queue = self.lock();
         loop {
             if queue.ending {
@@ -130,11 +151,14 @@ impl Snapshots {
             // What was asked for stands in front.
             let next = queue.jobs.pop_front_if(|job| job.asked || pause.is_none());
             queue.at_work = next.as_ref().is_some_and(|job| job.asked);
-            if next.is_some() {
-                return next;
+            if let Some(job) = next {
+                return Some(Work::Keep(job));
             }
             if queue.ending {
                 return None;
+            }
+            if std::mem::take(&mut queue.tidy) {
+                return Some(Work::Tidy);
             }
             queue = match pause.filter(|_| !queue.jobs.is_empty()) {
                 Some(pause) => {
@@ -146,12 +170,16 @@ impl Snapshots {
         }
     }
 
-    pub fn start(&self, handle: Handle) -> std::io::Result<JoinHandle<()>> {
+    pub fn start(&self, handle: Handle, left: Vec<(Noted, Change)>) -> std::io::Result<JoinHandle<()>> {
         let own = self.clone();
         std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
             clean_up(&handle.home, &own.stop);
-            while let Some(job) = own.next() {
-                own.work(&handle, job);
+            changes::finish(&handle, left, &own.stop);
+            while let Some(work) = own.next() {
+                match work {
+                    Work::Keep(job) => own.work(&handle, job),
+                    Work::Tidy => make_room(&handle.home, None, &own.stop),
+                }
             }
         })
     }
@@ -200,7 +228,7 @@ impl Snapshots {
             // Whoever asked may have given up.
             let _ = answer.send(kept);
         }
-        make_room(&handle.home, &job.chat, &self.stop);
+        make_room(&handle.home, Some(&job.chat), &self.stop);
     }
 }
 
@@ -216,6 +244,7 @@ fn keep(home: &Home, job: &Job, stop: &AtomicBool) -> Result<SnapshotRow, StoreE
         in_repository: top.is_some(),
     };
     let begun = home.store.write(Urgency::AtOnce, move |store| store.begin_snapshot(&new))?;
+    faults::boundary("snapshot.begun");
     let mut error = no_place;
     if let Some((top, git_folder)) = &top {
         match in_repository(home, job, &begun, top, git_folder, stop) {
@@ -275,7 +304,7 @@ fn in_repository(
     let same =
         last.as_ref().and_then(|last| Some((last.outcome.tree.as_deref()?, last.outcome.head.as_deref())));
     let message = format!("SHIM: the workspace of {} at {}", job.chat, begun.at);
-    let index = home.path.join(FOLDER).join(format!("{}.index", begun.id));
+    let index = index_of(home, begun.id);
     let wanted = take::Wanted {
         folder: &job.folder,
         reference: &begun.reference,
@@ -291,12 +320,17 @@ fn in_repository(
     })
 }
 
+fn index_of(home: &Home, snapshot: i64) -> PathBuf {
+    home.path.join(FOLDER).join(format!("{snapshot}.index"))
+}
+
 fn end(home: &Home, job: &Job, begun: SnapshotRow, outcome: Outcome) -> Result<SnapshotRow, StoreError> {
     let (id, checkpoints, written) = (begun.id, job.checkpoints.clone(), outcome.clone());
     home.store.write(Urgency::AtOnce, move |store| {
         store.end_snapshot(id, &written)?;
         store.name_snapshot(&checkpoints, id)
     })?;
+    faults::boundary("snapshot.noted");
     Ok(SnapshotRow { outcome, ..begun })
 }
 
@@ -358,17 +392,23 @@ fn let_go(home: &Home, row: &SnapshotRow, stop: &AtomicBool) -> bool {
     gone.is_ok()
 }
 
-/// Lets go of what is beyond the limits, of chats that are gone too.
-fn make_room(home: &Home, chat: &ChatId, stop: &AtomicBool) {
+/// Lets go of what is too old or of chats that are gone, and of what is too much of this chat.
+fn make_room(home: &Home, chat: Option<&ChatId>, stop: &AtomicBool) {
     let pace = &home.settings.checkpoints.snapshot;
     let keep_ms = i64::try_from(pace.keep.as_millis()).unwrap_or(i64::MAX);
     let before = shim_core::time::Timestamp::from_ms(now().ms().saturating_sub(keep_ms));
     let superfluous = home.store.read(|store| {
-        let mut rows = store.superfluous_snapshots(chat, pace.kept_max, before)?;
+        let mut rows = store.aged_snapshots(before)?;
         rows.extend(store.orphaned_snapshots()?);
+        if let Some(chat) = chat {
+            rows.extend(store.superfluous_snapshots(chat, pace.kept_max)?);
+        }
         Ok(rows)
     });
     for row in superfluous.unwrap_or_default() {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
         // A repository that was moved away keeps its reference until it is met again.
         let_go(home, &row, stop);
         let expired = home.store.write(Urgency::Gathered, move |store| store.expire_snapshot(row.id));
@@ -383,6 +423,7 @@ fn clean_up(home: &Home, stop: &AtomicBool) {
     let unfinished = home.store.read(|store| store.unfinished_snapshots()).unwrap_or_default();
     for row in unfinished {
         let_go(home, &row, stop);
+        take::clear(&index_of(home, row.id));
         let outcome = failed("the engine ended meanwhile".to_owned(), Instant::now());
         let ended = home.store.write(Urgency::AtOnce, move |store| store.end_snapshot(row.id, &outcome));
         if let Err(error) = ended {
@@ -431,3 +472,8 @@ impl Watch {
         paths::canonical(Path::new(named)).ok().filter(|folder| folder.is_dir())
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+#[path = "snapshots/age_tests.rs"]
+mod tests;

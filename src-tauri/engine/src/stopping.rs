@@ -1,5 +1,6 @@
 //! Carries out the ending of a chat's processes, and the user's own wish for it. Each process is looked at again
-//! before each signal; whatever is ended is on record before it is.
+//! before each signal; whatever is ended is on record before it is. A stop under which the engine died is finished or
+//! undone by the next one.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use shim_core::{
     stopping::{Effect, Event, Job, Stop, Stopped},
     supervisor,
 };
-use shim_store::Urgency;
+use shim_store::{Urgency, faults};
 
 use crate::{
     processes::{self, Liveness, probe},
@@ -30,6 +31,8 @@ const RESTORE_WAIT: Duration = Duration::from_secs(120);
 /// How long the watch may take to know of a death.
 const CONFIRM_WAIT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The field of a receipt that is not the last word.
+const UNFINISHED: &str = "unfinished";
 
 /// Ends these processes of a chat, and what they started. `note` puts on record what is about to be ended.
 pub fn end(
@@ -140,9 +143,10 @@ pub fn stop(handle: &Handle, request: &StopRequest) -> Result<Receipt, ApiError>
         receipt.steps.push(step("ask_to_end", true, "no process stands behind this chat"));
     }
     if !dry_run {
-        let (for_row, at, text) = (chat.clone(), receipt.at, to_json(&receipt)?);
+        let (for_row, at, text) = (chat.clone(), receipt.at, unfinished(&receipt, &processes));
         let id = handle.home.store.write(Urgency::AtOnce, move |store| store.new_stop(&for_row, at, &text));
         receipt.id = id.map_err(views::store_error)?;
+        faults::boundary("stop.noted");
         let (ended, keys) = (chat.clone(), processes.clone());
         handle.call(move |watch| {
             watch.decide_policy(policy::Event::UserStopped { chat: ended.clone() });
@@ -154,21 +158,25 @@ pub fn stop(handle: &Handle, request: &StopRequest) -> Result<Receipt, ApiError>
                 watch.decide(supervisor::Event::WentOn { chat: &ended });
             }
         })?;
+        faults::boundary("stop.remembered");
     }
     if !processes.is_empty() {
         let noted = |text: &str| {
             let note = Receipt { ok: false, steps: vec![step("ask_to_end", false, text)], ..receipt.clone() };
-            keep(handle, &note)
-                .map_err(|error| StepFailed(format!("it could not be recorded: {}", error.message)))
+            let kept = put(handle, note.id, unfinished(&note, &processes));
+            faults::boundary("stop.asked");
+            kept.map_err(|error| StepFailed(format!("it could not be recorded: {}", error.message)))
         };
         let stopped = end(handle, &chat, &processes, dry_run, noted);
         (receipt.ok, receipt.pids, receipt.steps) = (stopped.ok, stopped.pids, stopped.steps);
+        faults::boundary("stop.ended");
         if !dry_run && !receipt.ok {
             handle.call(move |watch| watch.stop_failed(&chat, &processes))?;
         }
     }
     if !dry_run {
-        keep(handle, &receipt)?;
+        put(handle, receipt.id, to_json(&receipt)?)?;
+        faults::boundary("stop.recorded");
     }
     Ok(receipt)
 }
@@ -198,7 +206,64 @@ fn halt_restore(handle: &Handle, chat: &ChatId) -> Result<(), ApiError> {
     }
 }
 
+/// A stop that an engine before this one did not come to an end with.
+pub struct Cut {
+    id: i64,
+    receipt: Receipt,
+    processes: Vec<ProcessKey>,
+}
+
+fn read_cut(id: i64, text: &str) -> Option<Cut> {
+    let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let processes = serde_json::from_value(value.as_object_mut()?.remove(UNFINISHED)?).ok()?;
+    Some(Cut { id, receipt: serde_json::from_value(value).ok()?, processes })
+}
+
 impl Watch {
+    /// Before any death is judged: what died under a stop was ended by its user.
+    pub fn take_up_stops(&mut self) -> Vec<Cut> {
+        let rows = match self.home.store.read(|store| store.unfinished_stops()) {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.warn(error.to_string());
+                return Vec::new();
+            }
+        };
+        let cut: Vec<_> = rows.iter().filter_map(|(id, text)| read_cut(*id, text)).collect();
+        for Cut { receipt, processes, .. } in &cut {
+            let chat = &receipt.chat;
+            self.decide_policy(policy::Event::UserStopped { chat: chat.clone() });
+            for process in processes {
+                self.decide(supervisor::Event::UserEnds { chat, process, ends: true });
+            }
+        }
+        cut
+    }
+
+    /// Behind the first sweep: finished where the chat's processes are gone, else undone, and its receipt says so.
+    pub fn settle_stops(&mut self, cut: Vec<Cut>) {
+        for Cut { id, mut receipt, processes } in cut {
+            let chat = receipt.chat.clone();
+            receipt.ok = processes.iter().all(|process| probe(process) != Liveness::Alive);
+            let detail = if receipt.ok {
+                self.resolve_crashes(chat.clone());
+                self.decide(supervisor::Event::WentOn { chat: &chat });
+                "the engine ended meanwhile; what it was to end is gone"
+            } else {
+                self.stop_failed(&chat, &processes);
+                "the engine ended before the chat had: it goes on; stop it again"
+            };
+            self.cut_short(format!("{chat} was being stopped: {detail}"));
+            receipt.pids = processes.iter().map(|process| process.pid).collect();
+            receipt.steps.push(step("engine", receipt.ok, detail));
+            let text = to_json(&receipt).unwrap_or_default();
+            let kept = self.home.store.write(Urgency::AtOnce, move |store| store.put_stop(id, &text));
+            if let Err(error) = kept {
+                self.warn(error.to_string());
+            }
+        }
+    }
+
     /// What would not end is watched as before.
     fn stop_failed(&mut self, chat: &ChatId, processes: &[ProcessKey]) {
         for process in processes {
@@ -214,8 +279,16 @@ fn step(step: &str, ok: bool, detail: &str) -> Step {
     Step { step: step.to_owned(), ok, detail: detail.to_owned() }
 }
 
-fn keep(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
-    let (id, text) = (receipt.id, to_json(receipt)?);
+/// A receipt that is not the last word, with the processes it is about.
+fn unfinished(receipt: &Receipt, processes: &[ProcessKey]) -> String {
+    let mut text = serde_json::to_value(receipt).unwrap_or_default();
+    if let Some(fields) = text.as_object_mut() {
+        fields.insert(UNFINISHED.to_owned(), serde_json::to_value(processes).unwrap_or_default());
+    }
+    text.to_string()
+}
+
+fn put(handle: &Handle, id: i64, text: String) -> Result<(), ApiError> {
     handle
         .home
         .store

@@ -72,6 +72,7 @@ impl Watch {
             self.catch_up(transcript);
         }
         self.hear_hooks();
+        let cut = if self.sweeps == 0 { self.take_up_stops() } else { Vec::new() };
         if self.sweeps == 0 {
             self.judge_last_moments();
             self.judge_lost_holders();
@@ -91,6 +92,7 @@ impl Watch {
             self.retain();
             self.tidy_up();
         }
+        self.settle_stops(cut);
         if self.sweeps == 0 {
             self.finish_half_done();
         }

@@ -16,10 +16,10 @@ use shim_api::{
     workspace::{Change, Changes, Destination, FileChange, Kept, PutBack, WorkspaceRequest},
 };
 use shim_core::{chats::ChatId, checkpoints::snapshots::SnapshotState};
-use shim_store::{CheckpointRow, SnapshotRow};
+use shim_store::{CheckpointRow, SnapshotRow, faults};
 
 use crate::{
-    paths,
+    changes, paths,
     run::{Handle, Watch},
     snapshots::{
         self,
@@ -221,7 +221,7 @@ fn in_place(
     let working = top.clone();
     handle.call(move |watch| watch.nobody_works_in(&working))??;
     let (undo, present) = if request.dry_run {
-        (None, Tree::looked_at(handle, &top, snapshot)?)
+        (None, Tree::looked_at(handle, &top, snapshot.id)?)
     } else {
         let (undo, present) = keep_present(handle, request.checkpoint, chat, &top)?;
         (Some(undo), present)
@@ -229,18 +229,18 @@ fn in_place(
     let never = AtomicBool::new(false);
     let git = Git::new(&top, PUT_TIME_MAX, &never);
     let differs = between(&git, &present.tree, &commit).map_err(|error| git_error(&error))?;
-    let out: BTreeSet<&str> =
-        snapshot.outcome.left_out.iter().chain(&present.left_out).map(|file| file.path.as_str()).collect();
-    let is_kept = |one: &Differs| !one.is_repository && !out.contains(&*String::from_utf8_lossy(&one.name));
-    let (differs, left): (Vec<_>, Vec<_>) = differs.into_iter().partition(is_kept);
+    let out = snapshot.outcome.left_out.iter().chain(&present.left_out).map(|file| file.path.clone());
+    let out: BTreeSet<String> = out.collect();
+    let (differs, left): (Vec<_>, Vec<_>) = differs.into_iter().partition(|one| is_kept(one, &out));
     change::refuse_what_would_be_lost(&top, &differs).map_err(|lost| refused(lost.to_string()))?;
     if !request.dry_run {
-        let index = handle.home.path.join(snapshots::FOLDER).join(format!("put-{}.index", snapshot.id));
-        let git = Git::new(&top, PUT_TIME_MAX, &never).with_index(&index);
-        let done = change::apply(&git, &top, &commit, &index, &differs);
-        let _ = std::fs::remove_file(&index);
-        done.map_err(|error| {
-            let undo = undo.unwrap_or_default();
+        let undo = undo.unwrap_or_default();
+        let (checkpoint, commit, present) = (request.checkpoint, commit.clone(), present.tree);
+        let tree = changes::Tree { checkpoint, undo, top: paths::to_bytes(&top), present, commit, out };
+        let _noted = changes::note(&handle.home.path, &changes::Change::Tree(tree.clone()))
+            .map_err(|error| refused(format!("it could not be noted ({error}); nothing was changed")))?;
+        faults::boundary("workspace.noted");
+        apply(handle, &tree, &differs, &never).map_err(|error| {
             refused(format!("not all could be put back ({error}); `shim workspace {undo} --in-place --yes` brings the state before"))
         })?;
     }
@@ -259,6 +259,74 @@ fn in_place(
     })
 }
 
+fn is_kept(one: &Differs, out: &BTreeSet<String>) -> bool {
+    !one.is_repository && !out.contains(&*String::from_utf8_lossy(&one.name))
+}
+
+fn apply(
+    handle: &Handle,
+    tree: &changes::Tree,
+    differs: &[Differs],
+    stop: &AtomicBool,
+) -> Result<(), GitError> {
+    let top = paths::from_bytes(&tree.top);
+    let index = handle.home.path.join(snapshots::FOLDER).join(format!("put-{}.index", tree.undo));
+    let git = Git::new(&top, PUT_TIME_MAX, stop).with_index(&index);
+    let done = change::apply(&git, &top, &tree.commit, &index, differs);
+    take::clear(&index);
+    faults::boundary("workspace.put");
+    done
+}
+
+/// Puts back what an engine that died did not come to, where each file is still as it was before or as it is to be.
+pub fn finish(handle: &Handle, tree: &changes::Tree, stop: &AtomicBool) -> String {
+    let top = paths::from_bytes(&tree.top);
+    let begun = format!(
+        "the files of checkpoint {} were being put back into {} when SHIM was ended",
+        tree.checkpoint,
+        top.display()
+    );
+    let undo = format!("`shim workspace {} --in-place --yes` brings the state before", tree.undo);
+    match put_the_rest_back(handle, tree, &top, stop) {
+        Ok(()) => format!("{begun}; the rest was put back since; {undo}"),
+        Err(error) => format!(
+            "{begun}, and were left as they were then ({}): {undo}, `shim workspace {} --in-place --yes` the one \
+             that was wanted",
+            error.message, tree.checkpoint
+        ),
+    }
+}
+
+fn put_the_rest_back(
+    handle: &Handle,
+    tree: &changes::Tree,
+    top: &Path,
+    stop: &AtomicBool,
+) -> Result<(), ApiError> {
+    let working = top.to_owned();
+    handle.call(move |watch| {
+        if watch.sweeps == 0 {
+            watch.sweep();
+        }
+        watch.nobody_works_in(&working)
+    })??;
+    let present = Tree::looked_at(handle, top, tree.undo)?.tree;
+    let git = Git::new(top, PUT_TIME_MAX, stop);
+    let names = |from: &str, to: &str| {
+        let differs = between(&git, from, to).map_err(|error| git_error(&error))?;
+        Ok::<_, ApiError>(differs.into_iter().map(|one| one.name).collect::<BTreeSet<_>>())
+    };
+    let (touched, undone) = (names(&tree.present, &present)?, names(&present, &tree.commit)?);
+    let all = between(&git, &tree.present, &tree.commit).map_err(|error| git_error(&error))?;
+    let rest: Vec<_> =
+        all.into_iter().filter(|one| is_kept(one, &tree.out) && undone.contains(&one.name)).collect();
+    if let Some(other) = rest.iter().find(|one| touched.contains(&one.name)) {
+        return Err(refused(format!("{} was changed since", String::from_utf8_lossy(&other.name))));
+    }
+    change::refuse_what_would_be_lost(top, &rest).map_err(|lost| refused(lost.to_string()))?;
+    apply(handle, tree, &rest, stop).map_err(|error| git_error(&error))
+}
+
 /// A working tree as it lies.
 struct Tree {
     tree: String,
@@ -267,8 +335,8 @@ struct Tree {
 
 impl Tree {
     /// Looked at without keeping it by a reference.
-    fn looked_at(handle: &Handle, top: &Path, snapshot: &SnapshotRow) -> Result<Self, ApiError> {
-        let index = handle.home.path.join(snapshots::FOLDER).join(format!("look-{}.index", snapshot.id));
+    fn looked_at(handle: &Handle, top: &Path, number: i64) -> Result<Self, ApiError> {
+        let index = handle.home.path.join(snapshots::FOLDER).join(format!("look-{number}.index"));
         let git_folder = git::find(top).map(|(_, git_folder)| git_folder).unwrap_or_default();
         let never = AtomicBool::new(false);
         let pace = &handle.home.settings.checkpoints.snapshot;

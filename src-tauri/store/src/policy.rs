@@ -82,6 +82,14 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Stops that an engine began and did not come to an end with: the number, and what was noted.
+    pub fn unfinished_stops(&self) -> Result<Vec<(i64, String)>, StoreError> {
+        let sql = "SELECT id, receipt FROM stop WHERE json_extract(receipt, '$.unfinished') IS NOT NULL ORDER BY id";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// What was ended of a chat, oldest first: when, and the receipt.
     pub fn stops(&self, chat: &ChatId) -> Result<Vec<(Timestamp, String)>, StoreError> {
         let mut statement =

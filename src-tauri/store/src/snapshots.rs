@@ -96,10 +96,11 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// A checkpoint that names one already keeps it: what was kept first is nearest to it.
     pub fn name_snapshot(&self, checkpoints: &[i64], snapshot: i64) -> Result<(), StoreError> {
         for checkpoint in checkpoints {
             self.connection.execute(
-                "UPDATE checkpoint SET snapshot_id = ?2 WHERE id = ?1",
+                "UPDATE checkpoint SET snapshot_id = ?2 WHERE id = ?1 AND snapshot_id IS NULL",
                 params![checkpoint, snapshot],
             )?;
         }
@@ -134,14 +135,9 @@ impl Batch<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Those that are to make room: beyond `max` of the chat, or older than `before`. What the user asked for, a
-    /// crash and a milestone stay longest; the newest always stays.
-    pub fn superfluous_snapshots(
-        &self,
-        chat: &ChatId,
-        max: usize,
-        before: Timestamp,
-    ) -> Result<Vec<SnapshotRow>, StoreError> {
+    /// Those that are beyond `max` of the chat. What the user asked for, a crash and a milestone stay longest; the
+    /// newest always stays.
+    pub fn superfluous_snapshots(&self, chat: &ChatId, max: usize) -> Result<Vec<SnapshotRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "{COLUMNS} WHERE chat_id = ?1 AND state = 'kept'
              ORDER BY id = (SELECT max(id) FROM snapshot WHERE chat_id = ?1 AND state = 'kept') DESC,
@@ -149,9 +145,19 @@ impl Batch<'_> {
                               AND cause IN ('user', 'crash', 'milestone')) DESC,
                       id DESC"
         ))?;
-        let rows = statement.query_map([chat.as_str()], read)?.collect::<Result<Vec<_>, _>>()?;
-        let stays = |at: usize, row: &SnapshotRow| at < max.max(1) && row.at >= before;
-        Ok(rows.into_iter().enumerate().filter(|(at, row)| !stays(*at, row)).map(|(_, row)| row).collect())
+        let rows = statement.query_map([chat.as_str()], read)?.skip(max.max(1));
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Kept ones of any chat that are older than `before`, as is every checkpoint that names them: a tree that did not
+    /// change is kept as long as the last checkpoint of it.
+    pub fn aged_snapshots(&self, before: Timestamp) -> Result<Vec<SnapshotRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "{COLUMNS} WHERE state = 'kept' AND at < ?1
+             AND NOT EXISTS (SELECT 1 FROM checkpoint WHERE snapshot_id = snapshot.id AND checkpoint.at >= ?1)"
+        ))?;
+        let rows = statement.query_map([before.ms()], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Kept ones whose chat retention dropped. A chat that is new has no row of its own yet.

@@ -117,21 +117,18 @@ fn the_oldest_routine_snapshots_make_room_and_the_newest_never_does() {
             keep(&store, checkpoint, n * 1000)
         })
         .collect();
-    let superfluous = |max: usize, before: i64| {
-        let rows = store
-            .read(|store| store.superfluous_snapshots(&chat(), max, Timestamp::from_ms(before)))
-            .unwrap();
+    let superfluous = |max: usize| {
+        let rows = store.read(|store| store.superfluous_snapshots(&chat(), max)).unwrap();
         let mut ids: Vec<_> = rows.into_iter().map(|row| row.id).collect();
         ids.sort();
         ids
     };
-    assert_eq!(superfluous(6, 0), Vec::<i64>::new());
-    assert_eq!(superfluous(3, 0), [kept[0], kept[2], kept[3]]);
-    assert_eq!(superfluous(1, 0), kept[..5]);
-    assert_eq!(superfluous(6, 3000), kept[..3]);
+    assert_eq!(superfluous(6), Vec::<i64>::new());
+    assert_eq!(superfluous(3), [kept[0], kept[2], kept[3]]);
+    assert_eq!((superfluous(1), superfluous(0)), (kept[..5].to_vec(), kept[..5].to_vec()));
     let first = kept[0];
     store.write(Urgency::AtOnce, move |store| store.expire_snapshot(first)).unwrap();
-    assert_eq!(superfluous(3, 0), kept[2..4]);
+    assert_eq!(superfluous(3), kept[2..4]);
     let orphans = || store.read(|store| store.orphaned_snapshots()).unwrap().len();
     assert_eq!(orphans(), 0, "a chat that is new has no row yet");
     let dropped = Dropped {
@@ -153,4 +150,24 @@ fn what_was_begun_is_found_again() {
     let begun = open(folder.path()).write(Urgency::AtOnce, move |store| store.begin_snapshot(&new)).unwrap();
     let store = open(folder.path());
     assert_eq!(store.read(|store| store.unfinished_snapshots()).unwrap(), [begun]);
+}
+
+#[test]
+fn a_snapshot_is_kept_as_long_as_the_last_checkpoint_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let old = put(&store, Trigger::Turn, 1000);
+    let (same, other) = (keep(&store, old, 1000), keep(&store, put(&store, Trigger::Turn, 2000), 2000));
+    let late = put(&store, Trigger::Crash, 9000);
+    store.write(Urgency::AtOnce, move |store| store.name_snapshot(&[late, old], same)).unwrap();
+    let aged = |before: i64| {
+        let rows = store.read(|store| store.aged_snapshots(Timestamp::from_ms(before))).unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(aged(2000), Vec::<i64>::new());
+    assert_eq!(aged(9000), [other]);
+    assert_eq!(aged(9001), [same, other], "also the newest");
+    store.write(Urgency::AtOnce, move |store| store.name_snapshot(&[late], other)).unwrap();
+    let named = store.read(|store| store.checkpoint(late)).unwrap().unwrap().snapshot.unwrap();
+    assert_eq!(named.id, same, "what was kept first with a checkpoint stays its own");
 }

@@ -16,6 +16,8 @@ use crate::{
 
 /// Commits under way that are remembered; no client runs more tools at once.
 const COMMITS_MAX: usize = 64;
+/// Risky commands of which the transcript is yet to tell.
+const AHEAD_MAX: usize = 64;
 /// Characters of a note.
 const NOTE_CHARS_MAX: usize = 200;
 
@@ -31,6 +33,8 @@ pub enum Event<'a> {
     Wanted(Trigger),
     /// The chat's risk rose to this.
     RiskRose(Risk),
+    /// This risky command is about to begin, and waits.
+    Ahead(&'a str),
     /// The transcript grew.
     Grew { news: &'a News, todos: &'a [Todo] },
     /// Time passed.
@@ -98,6 +102,8 @@ pub struct Planner {
     done: Option<usize>,
     /// Ids of calls that make a commit, and what they were given.
     commits: VecDeque<(String, String)>,
+    /// Risky commands that had theirs before the transcript told of them.
+    ahead: VecDeque<String>,
 }
 
 impl Planner {
@@ -105,6 +111,7 @@ impl Planner {
         // A clock that was set back leaves moments that are yet to come: they count from now on.
         self.taken.values_mut().chain(&mut self.changed).for_each(|at| *at = now.min(*at));
         match event {
+            Event::Ahead(command) => return vec![self.ahead(command, now)],
             Event::Wanted(trigger) => self.want(trigger, None),
             Event::RiskRose(Risk::Warning) => self.want(Trigger::WarningRisk, None),
             Event::RiskRose(Risk::Danger) => self.want(Trigger::DangerRisk, None),
@@ -128,6 +135,20 @@ impl Planner {
         self.calls
     }
 
+    /// No gap holds here: the call waits for it, so that they cannot come faster than they are taken.
+    fn ahead(&mut self, command: &str, now: Timestamp) -> Effect {
+        let note = brief(command);
+        self.ahead.push_back(note.clone());
+        if self.ahead.len() > AHEAD_MAX {
+            self.ahead.pop_front();
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.remove(&Trigger::Risky);
+        self.taken.insert(Trigger::Risky.priority(), now);
+        (self.calls, self.changed) = (0, None);
+        Effect::Take(Due { trigger: Trigger::Risky, also: waiting.into_keys().collect(), note: Some(note) })
+    }
+
     fn want(&mut self, trigger: Trigger, note: Option<String>) {
         let waits = self.waiting.entry(trigger).or_default();
         *waits = waits.take().or(note);
@@ -137,8 +158,8 @@ impl Planner {
         self.changed.get_or_insert(now);
         self.calls = self.calls.saturating_add(news.called);
         for call in &news.calls {
-            if let Some(command) = pace.risky.iter().find_map(|pattern| pattern.matches(&call.call)) {
-                self.want(Trigger::Risky, Some(brief(&command)));
+            if let Some(command) = risky::command_of(&pace.risky, &call.call) {
+                self.begins(brief(&command));
             }
             self.remember_commit(&call.id, &call.call);
         }
@@ -158,6 +179,14 @@ impl Planner {
         self.done = Some(done);
         if pace.calls > 0 && self.calls >= pace.calls {
             self.want(Trigger::ToolCalls, None);
+        }
+    }
+
+    /// The transcript tells of a risky call. One that waited for its checkpoint has it.
+    fn begins(&mut self, command: String) {
+        match self.ahead.iter().position(|ahead| *ahead == command) {
+            Some(at) => drop(self.ahead.remove(at)),
+            None => self.want(Trigger::Risky, Some(command)),
         }
     }
 
@@ -188,7 +217,8 @@ impl Planner {
     }
 }
 
-fn brief(text: &str) -> String {
+/// The note of a checkpoint about this command.
+pub fn brief(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     crate::clients::shorten(&line, NOTE_CHARS_MAX)
 }

@@ -254,3 +254,25 @@ proptest! {
         assert!(open.is_empty(), "{open:?}");
     }
 }
+
+#[test]
+fn a_risky_call_that_waits_has_its_own_at_once_and_no_second_when_the_transcript_tells_of_it() {
+    let (mut planner, pace) = (Planner::default(), Pace::default());
+    let seen = |planner: &mut Planner, command: &str, ms: i64| {
+        let mut news = News::default();
+        news.call(&bash("1", command));
+        planner.handle(Event::Grew { news: &news, todos: &[] }, &pace, at(ms))
+    };
+    let of = |also: &[Trigger]| {
+        let note = Some("rm -rf a".to_owned());
+        vec![Effect::Take(Due { trigger: Trigger::Risky, also: also.to_vec(), note })]
+    };
+    assert_eq!(planner.handle(Event::Ahead("rm  -rf a"), &pace, at(0)), of(&[]));
+    assert_eq!(planner.handle(Event::Ahead("rm  -rf a"), &pace, at(1)), of(&[]), "no gap holds");
+    assert_eq!(seen(&mut planner, "rm -rf a", 5000), []);
+    assert_eq!(seen(&mut planner, "rm -rf a", 5001), []);
+    assert_eq!(tick(&mut planner, 9000), []);
+    assert_eq!(seen(&mut planner, "rm -rf a", 9000), of(&[]), "one of which no hook told");
+    assert_eq!(wanted(&mut planner, Trigger::Turn, 9001), []);
+    assert_eq!(planner.handle(Event::Ahead("rm -rf a"), &pace, at(9002)), of(&[Trigger::Turn]));
+}

@@ -81,6 +81,11 @@ impl Pattern {
     }
 }
 
+/// What makes a call risky, by any of these patterns.
+pub fn command_of(patterns: &[Pattern], call: &ToolCall) -> Option<String> {
+    patterns.iter().find_map(|pattern| pattern.matches(call))
+}
+
 /// The command of a call that makes a commit.
 pub fn commit(call: &ToolCall) -> Option<String> {
     let words = ["git", "commit"].map(str::to_owned);

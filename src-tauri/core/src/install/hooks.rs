@@ -6,15 +6,16 @@ use jsonc_parser::{ast::Value, common::Ranged};
 use super::{Caller, Client, Wanted, Wrong, is_shim, jsonc, tree::Tree};
 
 /// The events that serve, by the client's own names. Each costs one start of SHIM, which the client waits
-/// for; hooks of single tool calls are left out.
+/// for: a few milliseconds, also before each tool call, since which calls are risky is set in SHIM.
 ///
 /// Claude Code warns at each start of an event it does not know, so only those that all its versions have.
-pub const EVENTS_CLAUDE_CODE: [&str; 6] =
-    ["SessionStart", "UserPromptSubmit", "PreCompact", "Notification", "Stop", "SessionEnd"];
-pub const EVENTS_CODEX: [&str; 5] = ["SessionStart", "UserPromptSubmit", "PreCompact", "Stop", "SessionEnd"];
+pub const EVENTS_CLAUDE_CODE: [&str; 7] =
+    ["SessionStart", "UserPromptSubmit", "PreToolUse", "PreCompact", "Notification", "Stop", "SessionEnd"];
+pub const EVENTS_CODEX: [&str; 6] =
+    ["SessionStart", "UserPromptSubmit", "PreToolUse", "PreCompact", "Stop", "SessionEnd"];
 /// `PreCompress` is called before every request to the model and is left out.
-pub const EVENTS_GEMINI: [&str; 5] =
-    ["SessionStart", "BeforeAgent", "AfterAgent", "Notification", "SessionEnd"];
+pub const EVENTS_GEMINI: [&str; 6] =
+    ["SessionStart", "BeforeAgent", "BeforeTool", "AfterAgent", "Notification", "SessionEnd"];
 
 /// Longest that a client waits for SHIM, in seconds. Codex allows 3 at a session's end.
 const TIMEOUT_S: u32 = 3;

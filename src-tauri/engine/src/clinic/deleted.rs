@@ -24,15 +24,16 @@ use shim_core::{
     crashes::CrashKind,
     time::Timestamp,
 };
-use shim_store::Stream;
+use shim_store::{Stream, faults};
 
 use super::{
     chart, empty_report, refusal, step,
     watch::{new_crash, one},
 };
 use crate::{
+    changes::{self, Change},
     clients::ClientHome,
-    paths::{self, from_bytes},
+    paths::{self, from_bytes, to_bytes},
     restore::find_chat,
     run::{Handle, Watch, now},
     views,
@@ -275,7 +276,7 @@ pub fn undelete(handle: &Handle, request: &UndeleteRequest) -> Result<RepairRepo
     Ok(report)
 }
 
-fn settle(handle: &Handle, chat: &ChatId) -> Result<(), ApiError> {
+pub fn settle(handle: &Handle, chat: &ChatId) -> Result<(), ApiError> {
     let chat = chat.clone();
     handle.call(move |watch| {
         for transcript in watch.transcripts_of(&chat) {
@@ -293,7 +294,15 @@ fn settle(handle: &Handle, chat: &ChatId) -> Result<(), ApiError> {
 fn put_back(handle: &Handle, stream: &Stream, path: &PathBuf) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(path);
     paths::make_private_folder(folder)?;
-    let mut file = tempfile_in(folder)?;
+    let beside = folder.join(format!(".{}.shim-new", uuid::Uuid::new_v4()));
+    let change = Change::File {
+        chat: stream.chat.clone(),
+        path: to_bytes(path),
+        beside: to_bytes(&beside),
+        backup: None,
+    };
+    let _noted = changes::note(&handle.home.path, &change)?;
+    let mut file = (beside.clone(), private_file(&beside)?);
     let (mut failed, until) = (None, stream.known.bytes);
     let reached = handle.home.store.read(|store| {
         store.read_journal(stream.id, stream.generation, 0, until, |bytes| {
@@ -310,21 +319,21 @@ fn put_back(handle: &Handle, stream: &Stream, path: &PathBuf) -> anyhow::Result<
     let whole = whole.and_then(|()| Ok(file.1.set_modified(SystemTime::now())?));
     // Never over what came back meanwhile.
     let placed = whole.and_then(|()| {
+        faults::boundary("undelete.noted");
         anyhow::ensure!(is_gone(path), "it is there again; nothing was written over it");
         Ok(fs::rename(&file.0, path)?)
     });
+    faults::boundary("undelete.replaced");
     if placed.is_err() {
         let _ = fs::remove_file(&file.0);
     }
     placed
 }
 
-fn tempfile_in(folder: &Path) -> std::io::Result<(PathBuf, fs::File)> {
-    let path = folder.join(format!(".{}.shim-new", uuid::Uuid::new_v4()));
+fn private_file(path: &Path) -> std::io::Result<fs::File> {
     let mut options = fs::File::options();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path)?;
-    Ok((path, file))
+    options.open(path)
 }

@@ -6,6 +6,7 @@ use shim_core::{
     chats::{ChatId, ProcessKey},
     restore::{Job, Outcome, Refusal, RefusalReason, StepFailed},
 };
+use shim_store::faults;
 
 use super::{Work, empty_receipt, look_up, note_unfinished, refused, where_cut};
 use crate::{
@@ -27,10 +28,12 @@ impl Work<'_> {
             let step = Step { step: "ask_to_end".to_owned(), ok: false, detail: text.to_owned() };
             let note =
                 Receipt { id: number, crash, steps: vec![step], ..empty_receipt(chat.clone(), dry_run) };
-            note_unfinished(handle, &note)
-                .map_err(|error| StepFailed(format!("it could not be recorded: {}", error.message)))
+            let kept = note_unfinished(handle, &note);
+            faults::boundary("restore.hung.noted");
+            kept.map_err(|error| StepFailed(format!("it could not be recorded: {}", error.message)))
         };
         let stopped = stopping::end(handle, chat, ends, dry_run, note);
+        faults::boundary("restore.hung.ended");
         if !stopped.ok {
             let message = "what hangs could not be ended; see the steps".to_owned();
             let refusal = Refusal { reason: RefusalReason::StillAlive, message };

@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shim_api::{
     ApiError,
-    checkpoints::CheckpointRequest,
+    checkpoints::{CheckpointRequest, RiskyRequest},
     clinic::{RepairRequest, UndeleteRequest},
     crashes::Crash,
     error::ErrorCode,
@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     clients::{self, ClientHome, ports},
-    clinic, doctor, fleet, prediction, processes, restore,
+    clinic, doctor, fleet, prediction, processes, restore, risky,
     run::Handle,
     search, signals, stopping,
     sweep::shown,
@@ -58,6 +58,7 @@ pub fn router(context: Engine) -> Router {
         .route("/signals", get(signals_of_chat))
         .route("/fingerprints", get(fingerprints))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
+        .route("/risky", post(before_risky))
         .route("/workspace", get(workspace).post(put_workspace_back))
         .route("/restore", post(restore_chat))
         .route("/examine", get(examine_chat))
@@ -259,6 +260,10 @@ async fn take_checkpoint(
         handle.call(move |watch| watch.take_checkpoint_for_user(&chat, request.note))?
     })
     .await
+}
+
+async fn before_risky(State(context): State<Engine>, Json(request): Json<RiskyRequest>) -> Response {
+    blocking(context.handle, move |handle| risky::before(handle, &request)).await
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use shim_core::checkpoints::snapshots::{LeftOut, SnapshotPace, WhyLeftOut};
+use shim_store::faults;
 
 use super::git::{Git, GitError};
 use crate::paths;
@@ -51,7 +52,10 @@ pub fn take(
 ) -> Result<Taken, GitError> {
     let pace = wanted.pace;
     let git = Git::new(top, pace.time_max, stop).with_index(wanted.index).without_filters()?;
-    let result = into_index(&git, top, git_folder, wanted).and_then(|taken| commit(&git, taken, wanted));
+    let result = into_index(&git, top, git_folder, wanted).and_then(|taken| {
+        faults::boundary("snapshot.indexed");
+        commit(&git, taken, wanted)
+    });
     clear(wanted.index);
     result
 }
@@ -69,8 +73,10 @@ pub fn look(
     result
 }
 
-fn clear(index: &Path) {
-    for left in [index.to_owned(), names_beside(index)] {
+/// Takes SHIM's own files of one snapshot away.
+pub fn clear(index: &Path) {
+    // The last is git's own, should it have been killed while it wrote.
+    for left in [index.to_owned(), names_beside(index), index.with_extension("index.lock")] {
         // What is not there need not go; what stays is removed in a week.
         let _ = fs::remove_file(left);
     }
@@ -230,9 +236,11 @@ fn commit(git: &Git<'_>, mut taken: Taken, wanted: &Wanted<'_>) -> Result<Taken,
     let mut args = vec!["commit-tree", taken.tree.as_str(), "-m", wanted.message];
     args.extend(taken.head.as_deref().into_iter().flat_map(|head| ["-p", head]));
     let commit = git.text(&args)?;
+    faults::boundary("snapshot.committed");
     // All zeros: it must not be there yet.
     let none = "0".repeat(commit.len());
     git.run(&["update-ref", "--no-deref", wanted.reference, &commit, &none], None)?;
+    faults::boundary("snapshot.referred");
     taken.commit = Some(commit);
     Ok(taken)
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use shim_api::workspace::Change;
+use shim_store::faults;
 
 use super::Folders;
 use crate::{
@@ -125,6 +126,7 @@ pub fn apply(
             }
         }
     }
+    faults::boundary("workspace.removed");
     let mut names = Vec::new();
     for one in differs.iter().filter(|one| one.change != Change::Removed) {
         names.extend_from_slice(&one.name);
