@@ -346,8 +346,12 @@ fn due(shared: &Shared, chat: &Value, part: Part) -> Result<Vec<Directive>, Refu
     Ok(directives)
 }
 
+/// What the real API says of a chat that it does not take, where no record of it is the cause.
+const MALFORMED: &str = "messages: roles must alternate between \"user\" and \"assistant\"";
+
 fn refuse(shared: &Shared, number: u64, wire: Wire, refusal: Refusal) -> Response {
     let (status, response) = match refusal {
+        Refusal::Status(400) => (400, failure(400, MALFORMED)),
         Refusal::Status(status) => (status, failure(status, "the script says so")),
         Refusal::Limit(ends) => (429, limits::reached(wire, ends)),
     };
