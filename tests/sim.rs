@@ -21,6 +21,8 @@ mod promises;
 mod restores;
 #[path = "sim/store.rs"]
 mod store;
+#[path = "sim/together.rs"]
+mod together;
 #[path = "sim/world.rs"]
 mod world;
 
