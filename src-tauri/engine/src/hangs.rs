@@ -73,7 +73,7 @@ impl Watch {
             self.look_at_prompt(&chat, &process);
         }
         self.look_at_limits();
-        self.look_at_memory();
+        self.look_at_memory(&self.supervisor.living());
     }
 
     /// Of each live chat the process that its reading is of.

@@ -55,44 +55,44 @@ struct Heap {
 
 impl Watch {
     /// Looks whether a chat's own heap, its group's memory or the machine's runs out.
-    pub fn look_at_memory(&mut self) {
+    pub fn look_at_memory(&mut self, living: &[(ChatId, ProcessKey)]) {
         let (awake, thresholds) = (self.host.awake_seconds, self.home.settings.memory);
         let [last, _] = self.hangs.memories.ended_by_system;
         self.hangs.memories.ended_by_system = [processes::ended_for_lack_of_memory(), last];
         let mut words = Vec::new();
-        for (chat, process) in self.supervisor.living() {
-            let Some(reading) = self.readings.get(&chat).copied() else { continue };
-            if self.hangs.memories.chats.get(&chat).is_none_or(|heap| heap.process != process) {
-                let limit = self.heap_limit(&chat);
+        for (chat, process) in living {
+            let Some(reading) = self.readings.get(chat).copied() else { continue };
+            if self.hangs.memories.chats.get(chat).is_none_or(|heap| heap.process != *process) {
+                let (limit, process) = (self.heap_limit(chat), process.clone());
                 let group = memory_group(process.pid, self.host.memory_total);
                 let heap = Heap { process, memory: Memory::default(), limit, group, rss_bytes: 0 };
                 self.hangs.memories.chats.insert(chat.clone(), heap);
             }
-            let Some(heap) = self.hangs.memories.chats.get_mut(&chat) else { continue };
+            let Some(heap) = self.hangs.memories.chats.get_mut(chat) else { continue };
             heap.rss_bytes = reading.rss_bytes;
             if let Some(limit) = heap.limit {
                 let word = heap.memory.look(awake, reading.rss_bytes, limit, &thresholds);
-                words.extend(word.map(|word| (chat, word, reading.rss_bytes / MIB)));
+                words.extend(word.map(|word| (chat.clone(), word, reading.rss_bytes / MIB)));
             }
         }
         for (chat, word, held) in words {
             self.notice(&chat, "runs out of memory", &said(&word, held));
             self.risk_rose(&chat, risk::Level::Danger);
         }
-        self.look_at_groups(awake);
+        self.look_at_groups(living, awake);
         self.look_at_the_machine(awake);
         self.forget_the_gone();
     }
 
     /// Such as a container, or a service that may take only so much: what runs in one has one memory.
-    fn look_at_groups(&mut self, awake: f64) {
-        let (thresholds, living) = (self.home.settings.memory, self.supervisor.living());
+    fn look_at_groups(&mut self, living: &[(ChatId, ProcessKey)], awake: f64) {
+        let thresholds = self.home.settings.memory;
         let Memories { chats, groups, .. } = &mut self.hangs.memories;
         let mut inside: BTreeMap<&MemoryGroup, Vec<ChatId>> = BTreeMap::new();
         for (chat, process) in living {
-            let heap = chats.get(&chat).filter(|heap| heap.process == process);
+            let heap = chats.get(chat).filter(|heap| heap.process == *process);
             if let Some(group) = heap.and_then(|heap| heap.group.as_ref()) {
-                inside.entry(group).or_default().push(chat);
+                inside.entry(group).or_default().push(chat.clone());
             }
         }
         groups.retain(|group, _| inside.contains_key(group));

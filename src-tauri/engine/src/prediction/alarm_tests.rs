@@ -1,4 +1,4 @@
-//! What an alarm causes: a watch with a chat in danger, and the checkpoints on its disk.
+//! What an alarm causes, and a word about memory: a watch with a chat in danger, and the checkpoints on its disk.
 
 use std::{path::Path, sync::Arc};
 
@@ -116,4 +116,66 @@ fn an_engine_that_begins_anew_leaves_a_held_out_danger_alone() {
     let mut second = watch(&runtime, folder.path(), false, later);
     second.follow(&living(), later);
     assert_eq!(of_danger(&mut second), 0);
+}
+
+/// A process whose group may take 64 MiB and takes nearly all of it, in a file that lies in memory.
+#[cfg(target_os = "linux")]
+struct Crowded {
+    child: std::process::Child,
+    group: std::path::PathBuf,
+    file: std::path::PathBuf,
+}
+
+#[cfg(target_os = "linux")]
+impl Crowded {
+    /// `None` where no memory group may be made.
+    fn make() -> Option<Self> {
+        let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        let own = own.lines().find_map(|line| line.split_once(":memory:"))?.1.to_owned();
+        let name = format!("shim-crowded-{}", std::process::id());
+        let group = Path::new("/sys/fs/cgroup/memory").join(own.trim_start_matches('/')).join(&name);
+        std::fs::create_dir(&group).ok()?;
+        std::fs::write(group.join("memory.limit_in_bytes"), (64 << 20).to_string()).unwrap();
+        let file = Path::new("/dev/shm").join(name);
+        let fill = "echo $$ > $1/cgroup.procs; head -c 64000000 /dev/zero > $2; echo full; exec sleep 60";
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", fill, "sh"]).args([&group, &file]).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut said = [0; 5];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+        Some(Self { child, group, file })
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Crowded {
+    fn drop(&mut self) {
+        let _ = (self.child.kill(), self.child.wait());
+        let _ = (std::fs::remove_file(&self.file), std::fs::remove_dir(&self.group));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_group_whose_memory_runs_out_is_told_whatever_was_drawn_for_alarms() {
+    let Some(crowded) = Crowded::make() else {
+        return eprintln!("no memory group may be made here: not tried");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut watch = watch(&runtime, folder.path(), true, minute(10));
+    let mut told = watch.handle.events.subscribe();
+    let living = vec![(chat(), ProcessKey { pid: crowded.child.id(), start: String::new() })];
+    watch.readings.insert(chat(), shim_core::readings::Reading::default());
+    watch.host.memory_total = 1 << 40;
+    watch.host.memory_available = 1 << 39;
+    watch.look_at_memory(&living);
+    let notice = std::iter::from_fn(|| told.try_recv().ok()).find_map(|event| match event {
+        shim_api::events::Event::Notice { title, body } => Some((title, body)),
+        _ => None,
+    });
+    let (title, body) = notice.unwrap();
+    assert!(title.ends_with("runs out of the memory that its group of processes may take"), "{title}");
+    assert!(body.contains(" % of what there is"), "{body}");
+    assert_eq!(of_danger(&mut watch), 1);
 }
