@@ -384,7 +384,6 @@ fn codex_that_went_from_its_prompt_while_the_engine_was_down_died_or_ended() {
     }
     let [(killed, pid), (closed, _)] = chats.try_into().unwrap();
     shows(&terminals, "closed", "Ask Codex");
-    drop(terminals);
     world.kill_shim();
     let terminals = Terminals::new(&world.home);
     send(pid, Signal::KILL);
@@ -393,7 +392,6 @@ fn codex_that_went_from_its_prompt_while_the_engine_was_down_died_or_ended() {
         (world.home.codex_on(&closed).is_empty() && !is_alive(pid)).then_some(())
     })
     .unwrap();
-    drop(terminals);
     world.start_shim();
     let crash = world.wait_for_crash(&id(&killed));
     assert_eq!((&crash["kind"], &crash["in_turn"]), (&json!("killed"), &json!("none")), "{crash}");

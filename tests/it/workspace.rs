@@ -141,6 +141,30 @@ fn puts_back_in_place(world: &World, cwd: &Path, number: &str, expected: &BTreeM
     assert_eq!(fs::read(cwd.join(".git/index")).unwrap(), index, "the user's index was never touched");
 }
 
+/// git was told not to look at them: what is on disk is in no tree.
+#[test]
+fn files_that_git_was_told_to_skip_are_left_alone() {
+    let world = World::new();
+    let cwd = repository(&world);
+    let write = |name: &str, text: &str| fs::write(cwd.join(name), text).unwrap();
+    ["skipped.yml", "assumed.yml"].iter().for_each(|name| write(name, "first\n"));
+    git(&world, &cwd, &["add", "-A"]);
+    git(&world, &cwd, &["commit", "-q", "-m", "settings"]);
+    let session_id = world.finished_chat(&cwd, "@@text done");
+    let point = world.json(&["checkpoint", &id(&session_id)]);
+    assert_eq!(point["workspace"]["state"], "kept", "{point}");
+    ["skipped.yml", "assumed.yml", "kept.txt"].iter().for_each(|name| write(name, "second\n"));
+    git(&world, &cwd, &["commit", "-q", "-a", "-m", "later"]);
+    git(&world, &cwd, &["update-index", "--skip-worktree", "skipped.yml"]);
+    git(&world, &cwd, &["update-index", "--assume-unchanged", "assumed.yml"]);
+    ["skipped.yml", "assumed.yml"].iter().for_each(|name| write(name, "password\n"));
+    let done = world.json(&["workspace", &point["id"].to_string(), "--in-place", "--yes"]);
+    assert_eq!(done["left_alone"], json!(["assumed.yml", "skipped.yml"]), "{done}");
+    let now = files(&cwd);
+    assert_eq!((&*now["skipped.yml"], &*now["assumed.yml"]), ("password\n", "password\n"));
+    assert_eq!(now["kept.txt"], "as committed\n", "what git looks at is put back");
+}
+
 #[test]
 fn nothing_is_changed_under_a_chat_that_works_there() {
     let world = World::new();

@@ -120,7 +120,7 @@ impl Together {
         let (chat, kind, happened_at) = (crash.chat.clone(), crash.kind, crash.happened_at);
         self.crashes.push((crash, false));
         let crash = i64::try_from(self.crashes.len()).unwrap();
-        let crashed = Crashed { chat, crash, kind, closed: false, happened_at };
+        let crashed = Crashed { chat, crash, kind, closed: false, seen: true, happened_at };
         self.decide_policy(policy::Event::Crashed(crashed));
     }
 
@@ -297,7 +297,7 @@ impl Together {
             if lives_on && !resolved {
                 self.supervisor.recall_hang(chat, process, crash.happened_at);
             } else {
-                self.supervisor.recall_crash(chat, process, *resolved, lives_on);
+                self.supervisor.recall_crash(chat, process, crash.kind, *resolved, lives_on);
             }
         }
         for (chat, starts) in &self.started {

@@ -111,6 +111,8 @@ pub struct Crashed {
     pub kind: CrashKind,
     /// The user's own hand was seen in it: the window was closed.
     pub closed: bool,
+    /// It was seen how it went. Of what went unseen, the window may have been closed.
+    pub seen: bool,
     pub happened_at: Timestamp,
 }
 
@@ -364,7 +366,7 @@ impl Policy {
     }
 
     fn crashed(&mut self, crash: Crashed, now: Timestamp) -> Vec<Effect> {
-        let Crashed { chat, crash, kind, closed, happened_at } = crash;
+        let Crashed { chat, crash, kind, closed, seen, happened_at } = crash;
         self.deaths.push_back(happened_at.min(now));
         if self.deaths.len() > MASS {
             self.deaths.pop_front();
@@ -377,7 +379,13 @@ impl Policy {
             memory.restores = 0;
         }
         let action = Action::Restore { kind, closed, memory, crashed_at: happened_at };
-        let permission = permission(&rules, false, action);
+        let permission = match permission(&rules, false, action) {
+            // What its user closed stays closed.
+            Permission::Yes(_) | Permission::Later if !seen => {
+                Permission::Ask("nobody saw it go, and its window may have been closed".to_owned())
+            }
+            permission => permission,
+        };
         memory.crashed_at = Some(happened_at);
         if closed {
             memory.closed_at = Some(now);

@@ -104,7 +104,7 @@ impl Watch {
         rows.retain(|row| {
             let chat = &row.chat;
             chat.client() != Client::ClaudeDesktop
-                && row.kind != CrashKind::Hung
+                && (row.kind != CrashKind::Hung || row.ended)
                 && !crate::clinic::ails(row.kind)
                 && !row.resolved
                 && matches!(self.supervisor.state(chat), ChatState::Crashed | ChatState::Ended)
@@ -253,6 +253,11 @@ impl Watch {
     }
 
     fn restore_of_fleet(&mut self, chat: ChatId, crash: i64) {
+        let row = self.home.store.read(|store| store.crash(crash)).ok().flatten();
+        if row.is_some_and(|row| row.resolved) {
+            // It came back by itself, or its user stopped it, since the fleet was begun.
+            return self.decide_fleet(Event::Gone { chat });
+        }
         let Some(fleet) = &self.job.fleet else { return };
         let (id, options) = (fleet.id, fleet.options);
         let request = request_of(crash, options.headless, options.then, options.dry_run);

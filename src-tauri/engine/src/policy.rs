@@ -124,7 +124,8 @@ impl Watch {
             chat: row.chat.clone(),
             crash: row.id,
             kind: row.kind,
-            closed: self.was_closed(&row.chat, row.kind),
+            closed: self.was_closed(row),
+            seen: self.was_seen(row),
             happened_at: row.happened_at,
         };
         self.decide_policy(Event::Crashed(crashed));
@@ -133,9 +134,15 @@ impl Watch {
         }
     }
 
-    /// Whether the window of a chat's process was closed under it. Where its end cannot be told from that, it counts
-    /// as closed: what its user closed stays closed.
-    fn was_closed(&self, chat: &ChatId, kind: CrashKind) -> bool {
+    /// Whether it was seen how the process went: with its window, or alone.
+    fn was_seen(&self, row: &CrashRow) -> bool {
+        let head_known = self.chats.get(&row.chat).is_some_and(|known| known.head != Head::Unknown);
+        matches!(row.kind, CrashKind::Hung | CrashKind::ClientUpdate) || row.seen_live && head_known
+    }
+
+    /// Whether the window of a chat's process was closed under it.
+    fn was_closed(&self, row: &CrashRow) -> bool {
+        let (chat, kind) = (&row.chat, row.kind);
         let Some(known) = self.chats.get(chat).filter(|_| kind != CrashKind::Hung) else { return false };
         match &known.head {
             Head::Unknown => false,
@@ -172,7 +179,7 @@ impl Watch {
         if row.kind != kind {
             return self.decide_policy(Event::Judged { chat, crash, kind: row.kind });
         }
-        if self.was_closed(&chat, row.kind) {
+        if self.was_closed(&row) {
             self.policy_ended(&chat, Came::Back, String::new());
             return self.decide_policy(Event::UserStopped { chat });
         }

@@ -426,6 +426,10 @@ pub fn memory_available() -> u64 {
 /// The process at the head of the session that a process belongs to: its terminal's shell, where it has one. It may
 /// be the process itself. `None` where the system does not tell.
 pub fn session_head(pid: u32) -> Option<ProcessKey> {
+    // There a session is a user's, and has a number of its own.
+    if cfg!(windows) {
+        return None;
+    }
     let mut system = System::new().ok()?;
     let own = sysinfo::Pid::from_u32(pid);
     let kind = ProcessRefreshKind::nothing().without_tasks();

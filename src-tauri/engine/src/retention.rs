@@ -14,6 +14,8 @@ use crate::{
 
 /// Files of restores and workers are removed this long after they were last written.
 const LEFTOVERS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const FOLDERS_OF_LEFTOVERS: [&str; 4] =
+    ["restores", "workers", crate::hooks::CONTEXTS_FOLDER, crate::snapshots::FOLDER];
 /// A worker's output and the engine's own log are cut to nothing beyond this.
 const OUTPUT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
@@ -29,11 +31,13 @@ impl Watch {
         {
             tracing::warn!("{} could not be cut short: {error}", log.display());
         }
-        for name in ["restores", "workers", crate::hooks::CONTEXTS_FOLDER, crate::snapshots::FOLDER] {
+        for name in FOLDERS_OF_LEFTOVERS {
             let entries =
                 fs::read_dir(self.home.path.join(name)).into_iter().flatten().filter_map(Result::ok);
             for path in entries.map(|entry| entry.path()) {
-                if let Err(error) = tidy(&path) {
+                // git may be at work on what is there, and a part of it would be taken for the whole.
+                let cut = name != crate::snapshots::FOLDER;
+                if let Err(error) = tidy(&path, cut) {
                     tracing::warn!("{} could not be tidied up: {error}", path.display());
                 }
             }
@@ -83,10 +87,13 @@ impl Watch {
     }
 }
 
-fn tidy(path: &Path) -> std::io::Result<()> {
+fn tidy(path: &Path, cut: bool) -> std::io::Result<()> {
     let meta = fs::metadata(path)?;
-    let old = meta.modified()?.elapsed().is_ok_and(|age| age > LEFTOVERS_KEPT);
-    if old { fs::remove_file(path) } else { keep_short(path) }
+    match meta.modified()?.elapsed() {
+        Ok(age) if age > LEFTOVERS_KEPT => fs::remove_file(path),
+        Ok(_) | Err(_) if cut => keep_short(path),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn keep_short(path: &Path) -> std::io::Result<()> {

@@ -301,6 +301,12 @@ fn in_repository(
 ) -> Result<InRepository, git::GitError> {
     let last = home.store.read(|store| store.last_kept_snapshot(&job.chat)).ok().flatten();
     let last = last.filter(|last| last.folder == begun.folder);
+    // Its user may have removed the reference, and git the commit.
+    let last = last.filter(|last| {
+        let git = git::Git::new(top, home.settings.checkpoints.snapshot.time_max, stop);
+        let named = git.text(&["rev-parse", "--verify", "--quiet", &last.reference]);
+        named.ok().is_some_and(|named| Some(&named) == last.outcome.commit.as_ref())
+    });
     let same =
         last.as_ref().and_then(|last| Some((last.outcome.tree.as_deref()?, last.outcome.head.as_deref())));
     let message = format!("SHIM: the workspace of {} at {}", job.chat, begun.at);
@@ -409,8 +415,10 @@ fn make_room(home: &Home, chat: Option<&ChatId>, stop: &AtomicBool) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        // A repository that was moved away keeps its reference until it is met again.
-        let_go(home, &row, stop);
+        // What cannot be let go of now is tried again; where no repository is any more, there is nothing to let go of.
+        if !let_go(home, &row, stop) && paths::from_bytes(&row.folder).is_dir() {
+            continue;
+        }
         let expired = home.store.write(Urgency::Gathered, move |store| store.expire_snapshot(row.id));
         if let Err(error) = expired {
             tracing::warn!("a snapshot that made room could not be noted: {error}");

@@ -150,6 +150,7 @@ pub fn stop(handle: &Handle, request: &StopRequest) -> Result<Receipt, ApiError>
         let (ended, keys) = (chat.clone(), processes.clone());
         handle.call(move |watch| {
             watch.decide_policy(policy::Event::UserStopped { chat: ended.clone() });
+            watch.fleet_hears_of(&ended);
             for process in &keys {
                 watch.decide(supervisor::Event::UserEnds { chat: &ended, process, ends: true });
             }

@@ -227,11 +227,15 @@ fn in_place(
         (Some(undo), present)
     };
     let never = AtomicBool::new(false);
-    let git = Git::new(&top, PUT_TIME_MAX, &never);
+    let git = Git::new(&top, PUT_TIME_MAX, &never).without_filters().map_err(|error| git_error(&error))?;
     let differs = between(&git, &present.tree, &commit).map_err(|error| git_error(&error))?;
     let out = snapshot.outcome.left_out.iter().chain(&present.left_out).map(|file| file.path.clone());
-    let out: BTreeSet<String> = out.collect();
-    let (differs, left): (Vec<_>, Vec<_>) = differs.into_iter().partition(|one| is_kept(one, &out));
+    let mut out: BTreeSet<String> = out.collect();
+    let (differs, mut left): (Vec<_>, Vec<_>) = differs.into_iter().partition(|one| is_kept(one, &out));
+    let names = handle.home.path.join(snapshots::FOLDER).join(format!("held-{}.names", snapshot.id));
+    let (differs, lost) = change::held(&git, &top, &names, differs).map_err(|error| git_error(&error))?;
+    out.extend(lost.iter().map(|one| String::from_utf8_lossy(&one.name).into_owned()));
+    left.extend(lost);
     change::refuse_what_would_be_lost(&top, &differs).map_err(|lost| refused(lost.to_string()))?;
     if !request.dry_run {
         let undo = undo.unwrap_or_default();

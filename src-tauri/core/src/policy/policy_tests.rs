@@ -25,7 +25,14 @@ fn once() -> Policy {
 }
 
 fn crashed(name: &str, crash: i64, kind: CrashKind, seconds: i64) -> Event {
-    Event::Crashed(Crashed { chat: chat(name), crash, kind, closed: false, happened_at: at(seconds) })
+    Event::Crashed(Crashed {
+        chat: chat(name),
+        crash,
+        kind,
+        closed: false,
+        seen: true,
+        happened_at: at(seconds),
+    })
 }
 
 fn ended(name: &str, came: Came) -> Event {
@@ -153,6 +160,16 @@ fn what_an_update_cut_comes_back_after_the_app_did() {
 }
 
 #[test]
+fn of_what_nobody_saw_go_it_is_asked() {
+    let unseen = |kind| {
+        let happened_at = at(0);
+        Event::Crashed(Crashed { chat: chat("a"), crash: 1, kind, closed: false, seen: false, happened_at })
+    };
+    assert_eq!(play(&mut once(), vec![(0, unseen(CrashKind::Killed))], 1000), [did(0, "ask a 1")]);
+    assert_eq!(play(&mut once(), vec![(0, unseen(CrashKind::Shutdown))], 1000), []);
+}
+
+#[test]
 fn what_its_user_closed_stays_closed_until_he_comes_back_to_it() {
     let closed = |crash, seconds| {
         Event::Crashed(Crashed {
@@ -160,6 +177,7 @@ fn what_its_user_closed_stays_closed_until_he_comes_back_to_it() {
             crash,
             kind: CrashKind::Exited,
             closed: true,
+            seen: true,
             happened_at: at(seconds),
         })
     };
@@ -307,7 +325,7 @@ proptest! {
                     crash += 1;
                     if by_user { closed.insert(c, true); }
                     let kind = CrashKind::ALL[usize::from(k) % CrashKind::ALL.len()];
-                    events.push(Event::Crashed(Crashed { chat: chat(&c.to_string()), crash, kind, closed: by_user, happened_at: at(now) }));
+                    events.push(Event::Crashed(Crashed { chat: chat(&c.to_string()), crash, kind, closed: by_user, seen: true, happened_at: at(now) }));
                 }
                 Move::Alive(c) => { closed.insert(c, false); events.push(Event::Alive { chat: chat(&c.to_string()) }); }
                 Move::Stop(c) => { closed.insert(c, true); events.push(Event::UserStopped { chat: chat(&c.to_string()) }); }

@@ -63,6 +63,9 @@ pub enum GitError {
     Refused(String),
 }
 
+/// The one command that takes a lock of the user's repository. It is quick, and never broken off.
+const LOCKS: &str = "update-ref";
+
 /// `git` in one folder, up to one moment.
 pub struct Git<'a> {
     folder: PathBuf,
@@ -119,6 +122,9 @@ impl<'a> Git<'a> {
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S], input: Option<&Path>) -> Result<Vec<u8>, GitError> {
         let what = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
         let io = |why| GitError::Io { what: what.clone(), why };
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(GitError::Stopped);
+        }
         let mut command = self.command()?;
         command.args(args);
         match input {
@@ -129,6 +135,10 @@ impl<'a> Git<'a> {
         let mut child = command.spawn().map_err(io)?;
         let ended = self.wait(&mut child, &what);
         if ended.is_err() {
+            if what == LOCKS {
+                // Killed, it would leave its lock in the user's repository; it ends by itself.
+                return ended.map(|_| Vec::new());
+            }
             // It may have ended by itself; then there is nothing to kill.
             let _ = child.kill();
         }
@@ -185,7 +195,7 @@ impl<'a> Git<'a> {
             read
         });
         loop {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.stop.load(Ordering::Relaxed) && what != LOCKS {
                 return Err(GitError::Stopped);
             }
             let left = self.until.saturating_duration_since(Instant::now());

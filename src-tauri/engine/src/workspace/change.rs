@@ -29,6 +29,8 @@ pub struct Differs {
     pub change: Change,
     /// A repository of its own: only its commit is in the tree.
     pub is_repository: bool,
+    /// What the first tree holds: its mode and its blob.
+    from: (String, String),
 }
 
 /// What changes on the way from one tree or commit to another.
@@ -48,8 +50,11 @@ pub fn between(git: &Git<'_>, from: &str, to: &str) -> Result<Vec<Differs>, GitE
             Some('D') => Change::Removed,
             Some(_) | None => Change::Changes,
         };
-        let is_repository = about.trim_start_matches(':').split(' ').take(2).any(|mode| mode == REPOSITORY);
-        differs.push(Differs { name: name.to_vec(), change, is_repository });
+        let mut words = about.trim_start_matches(':').split(' ').map(str::to_owned);
+        let (mode, other) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let is_repository = mode == REPOSITORY || other == REPOSITORY;
+        let from = (mode, words.next().unwrap_or_default());
+        differs.push(Differs { name: name.to_vec(), change, is_repository, from });
     }
     Ok(differs)
 }
@@ -61,6 +66,36 @@ pub fn between(git: &Git<'_>, from: &str, to: &str) -> Result<Vec<Differs>, GitE
     path = .0.display()
 )]
 pub struct WouldBeLost(pub PathBuf);
+
+/// Sets apart what would be lost: files that are not on disk as the present tree has them. git does not look at those
+/// that its user told it to skip, and what lies outside a sparse checkout is in the tree alone.
+pub fn held(
+    git: &Git<'_>,
+    top: &Path,
+    names: &Path,
+    differs: Vec<Differs>,
+) -> Result<(Vec<Differs>, Vec<Differs>), GitError> {
+    let is_file = |one: &Differs| one.change != Change::Appears && one.from.0.starts_with("100");
+    let (files, others): (Vec<_>, Vec<_>) = differs.into_iter().partition(is_file);
+    // A name with these is read otherwise by what hashes.
+    let is_plain = |one: &Differs| !one.name.contains(&b'\n') && !one.name.starts_with(b"\"");
+    let is_there =
+        |one: &Differs| fs::symlink_metadata(path_of(top, one)).is_ok_and(|meta| meta.file_type().is_file());
+    let (there, mut lost): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|one| is_plain(one) && is_there(one));
+    let io = |why| GitError::Io { what: "hash-object".to_owned(), why };
+    let lines: Vec<u8> = there.iter().flat_map(|one| one.name.iter().copied().chain([b'\n'])).collect();
+    fs::write(names, lines).map_err(io)?;
+    let hashed = git.run(&["hash-object", "--stdin-paths"], Some(names));
+    let _ = fs::remove_file(names);
+    let hashed = String::from_utf8_lossy(&hashed?).into_owned();
+    let mut held = others;
+    let mut ids = hashed.lines();
+    for one in there {
+        if ids.next() == Some(one.from.1.as_str()) { held.push(one) } else { lost.push(one) }
+    }
+    Ok((held, lost))
+}
 
 fn path_of(top: &Path, one: &Differs) -> PathBuf {
     top.join(paths::from_bytes(&one.name))
