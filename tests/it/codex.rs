@@ -385,7 +385,6 @@ fn codex_that_went_from_its_prompt_while_the_engine_was_down_died_or_ended() {
     let [(killed, pid), (closed, _)] = chats.try_into().unwrap();
     shows(&terminals, "closed", "Ask Codex");
     world.kill_shim();
-    let terminals = Terminals::new(&world.home);
     send(pid, Signal::KILL);
     wait(WAIT, "the client to close", || {
         Terminals::new(&world.home).press("closed", &["C-c"]).ok();
