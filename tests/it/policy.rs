@@ -7,11 +7,11 @@ use shim_standin::client::{Headless, Signal, Start, is_alive, send, wait};
 
 use crate::world::{WAIT, World, id};
 
-const SLOW_ANSWER: &str = "@@slow 2000 0.1 1";
+const SLOW_ANSWER: &str = "@@slow 4000 0.1 1";
 /// Restored at once, and one after the other without much of a pause.
-const ONCE: &str = "policy.auto_restore = \"once\"\npolicy.delay_seconds = 0\npolicy.apart_seconds = 1";
+pub const ONCE: &str = "policy.auto_restore = \"once\"\npolicy.delay_seconds = 0\npolicy.apart_seconds = 1";
 
-fn world(settings: &str) -> World {
+pub fn world(settings: &str) -> World {
     let mut world = World::without_shim();
     world.settings(settings);
     world.start_shim();
@@ -19,7 +19,7 @@ fn world(settings: &str) -> World {
 }
 
 /// A chat that streams an answer.
-fn answering(world: &World, project: &str) -> Headless {
+pub fn answering(world: &World, project: &str) -> Headless {
     let start = Start::new(world.home.project(project).unwrap(), SLOW_ANSWER);
     let chat = Headless::start(&world.home, &start).unwrap();
     chat.wait_for_words(WAIT, 3).unwrap();

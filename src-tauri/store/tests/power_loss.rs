@@ -31,10 +31,7 @@ use shim_core::{
 };
 use shim_store::{Piece, Store, StreamId, Urgency};
 
-use self::{
-    disk::{Dice, Disk},
-    trace::Call,
-};
+use self::{disk::Disk, trace::Call};
 
 /// Disks that are rebuilt and opened.
 const IMAGES: u64 = 240;
@@ -51,8 +48,8 @@ fn chat() -> ChatId {
 }
 
 fn piece(number: u32) -> Vec<u8> {
-    let mut dice = Dice::new(u64::from(number));
-    (0..PIECE_BYTES).map(|_| dice.byte()).collect()
+    let mut dice = fastrand::Rng::with_seed(u64::from(number));
+    (0..PIECE_BYTES).map(|_| dice.u8(..)).collect()
 }
 
 fn crash(number: u32) -> NewCrash {
@@ -178,8 +175,8 @@ fn is_whole(path: &Path) -> Option<String> {
 fn cut(data: &Path, calls: &[Call], images: u64, lies: bool) -> Vec<String> {
     let mut found = Vec::new();
     for seed in 0..images {
-        let mut dice = Dice::new(seed);
-        let until = dice.below(calls.len() + 1);
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let until = dice.usize(..=calls.len());
         let mut disk = Disk::new(data, lies);
         calls[..until].iter().for_each(|call| disk.take(call));
         let folder = tempfile::tempdir().unwrap();

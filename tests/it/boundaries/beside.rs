@@ -5,27 +5,12 @@ use std::fs;
 
 use serde_json::{Value, json};
 use shim_engine::BESIDE;
-use shim_standin::client::{Headless, Signal, Start, wait};
+use shim_standin::client::{Signal, wait};
 
-use crate::world::{WAIT, World, id};
-
-const SLOW_ANSWER: &str = "@@slow 4000 0.1 1";
-const ONCE: &str = "policy.auto_restore = \"once\"\npolicy.delay_seconds = 0\npolicy.apart_seconds = 1";
-
-fn world(settings: &str) -> World {
-    let mut world = World::without_shim();
-    world.settings(settings);
-    world.start_shim();
-    world
-}
-
-fn answering(world: &World, project: &str) -> Headless {
-    let start = Start::new(world.home.project(project).unwrap(), SLOW_ANSWER);
-    let chat = Headless::start(&world.home, &start).unwrap();
-    chat.wait_for_words(WAIT, 3).unwrap();
-    world.wait_for_state(&chat.session_id, "working");
-    chat
-}
+use crate::{
+    policy::{ONCE, answering, world},
+    world::{WAIT, World, id},
+};
 
 fn arm(world: &World, boundary: &str) {
     println!("{boundary}");

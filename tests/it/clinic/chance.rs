@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{STRICT, Sample, go_on, said, wait_until_known};
@@ -13,30 +14,17 @@ const DAMAGED: usize = 12;
 /// Harms done to one transcript, at most.
 const HARMS_MAX: usize = 3;
 
-/// Chance that is the same each time: splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % n as u64).unwrap()
-    }
-}
-
 /// A place in the file: of a line, and so far into it. What the client writes is some bytes longer or shorter each
 /// time, so places are told in shares.
-fn place(dice: &mut Dice, lines: &[Vec<u8>]) -> (usize, usize) {
-    let line = dice.below(1000) * lines.len() / 1000;
-    (line, dice.below(1000) * lines[line].len() / 1000)
+fn place(dice: &mut Rng, lines: &[Vec<u8>]) -> (usize, usize) {
+    let line = dice.usize(..1000) * lines.len() / 1000;
+    (line, dice.usize(..1000) * lines[line].len() / 1000)
 }
 
 /// Does one harm. Gives its name.
-fn harm(dice: &mut Dice, bytes: &mut Vec<u8>) -> String {
+fn harm(dice: &mut Rng, bytes: &mut Vec<u8>) -> String {
     let mut lines: Vec<Vec<u8>> = bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
-    let (what, (line, into), few) = (dice.below(6), place(dice, &lines), 1 + dice.below(200));
+    let (what, (line, into), few) = (dice.usize(..6), place(dice, &lines), 1 + dice.usize(..200));
     let at = lines[..line].iter().map(Vec::len).sum::<usize>() + into;
     let end = (at + few).min(bytes.len());
     match what {
@@ -91,10 +79,10 @@ fn damage_by_chance_is_repaired_or_refused_and_the_real_client_goes_on_with_each
     let world = World::new();
     let sample = Sample::play(&world);
     world.standin.hold_to(STRICT);
-    let (mut dice, mut seen) = (Dice(SEED), Vec::new());
+    let (mut dice, mut seen) = (Rng::with_seed(SEED), Vec::new());
     for number in 0..DAMAGED {
         let mut bytes = sample.whole();
-        let harms: Vec<_> = (0..=dice.below(HARMS_MAX)).map(|_| harm(&mut dice, &mut bytes)).collect();
+        let harms: Vec<_> = (0..=dice.usize(..HARMS_MAX)).map(|_| harm(&mut dice, &mut bytes)).collect();
         let name = format!("{number}: {harms:?}");
         let (session_id, path) = sample.plant(&world, &bytes);
         let before = fs::read(&path).unwrap();

@@ -3,8 +3,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking"))]
 
 #[cfg(target_os = "linux")]
-mod dice;
-#[cfg(target_os = "linux")]
 mod healthy;
 #[cfg(target_os = "linux")]
 mod lane;

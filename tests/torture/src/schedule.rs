@@ -1,8 +1,7 @@
 //! What is done to which chat, and when: a pure function of the seed, so that a run can be had again.
 
+use fastrand::Rng;
 use shim_core::chats::Client;
-
-use crate::dice::Dice;
 
 /// How a chat is crashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -77,7 +76,7 @@ impl Plan {
 
 /// Plans of so many crashes.
 pub fn schedule(seed: u64, crashes: u64, forms: &[Form]) -> Vec<Plan> {
-    let mut dice = Dice::new(seed);
+    let mut dice = Rng::with_seed(seed);
     let (mut plans, mut planned) = (Vec::new(), 0);
     while planned < crashes {
         let mut plan = plan(&mut dice, plans.len() as u64, forms);
@@ -90,9 +89,9 @@ pub fn schedule(seed: u64, crashes: u64, forms: &[Form]) -> Vec<Plan> {
     plans
 }
 
-fn plan(dice: &mut Dice, number: u64, forms: &[Form]) -> Plan {
-    let client = dice.pick(&[Client::ClaudeCode, Client::ClaudeCode, Client::Codex], Client::ClaudeCode);
-    let form = dice.pick(forms, Form::Killed);
+fn plan(dice: &mut Rng, number: u64, forms: &[Form]) -> Plan {
+    let client = if dice.u8(..3) == 0 { Client::Codex } else { Client::ClaudeCode };
+    let form = dice.choice(forms).copied().unwrap_or(Form::Killed);
     let moments: &[Moment] = match form {
         // Memory is asked for by what works.
         Form::Starved => &[Moment::Answer],
@@ -104,15 +103,15 @@ fn plan(dice: &mut Dice, number: u64, forms: &[Form]) -> Plan {
     };
     let blow = Blow {
         form,
-        moment: dice.pick(moments, Moment::Answer),
-        delay_ms: dice.below(400),
-        in_terminal: dice.below(5) == 0,
-        seed: dice.roll(),
+        moment: dice.choice(moments).copied().unwrap_or(Moment::Answer),
+        delay_ms: dice.u64(..400),
+        in_terminal: dice.u8(..5) == 0,
+        seed: dice.u64(..),
     };
     // One that answers and ends by itself is not there to be killed again.
     let stays = client == Client::ClaudeCode || blow.in_terminal;
-    let again = dice.below(3) == 0 && stays;
-    let again_after_ms = Some(dice.below(1500)).filter(|_| again);
+    let again = dice.u8(..3) == 0 && stays;
+    let again_after_ms = Some(dice.u64(..1500)).filter(|_| again);
     Plan { number, client, blow, again_after_ms }
 }
 

@@ -4,13 +4,13 @@
 use std::{fs, io::Write as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use fastrand::Rng;
 use shim_core::chats::{ChatId, Client};
 use shim_standin::client::{
     Codex, CodexStart, Headless, MemoryGroup, Signal, Start, Terminals, is_alive, send, wait,
 };
 
 use crate::{
-    dice::Dice,
     rig::{Rig, WAIT},
     schedule::{Moment, Plan},
 };
@@ -170,14 +170,14 @@ impl Victim {
 
     /// Damages the last line of the client's file, as a power loss does: cut short, or its end overwritten with NUL.
     pub fn tear(&self, rig: &Rig, seed: u64) -> Result<()> {
-        let (path, mut dice) = (self.file(rig).context("the client wrote no file")?, Dice::new(seed));
+        let (path, mut dice) = (self.file(rig).context("the client wrote no file")?, Rng::with_seed(seed));
         let bytes = fs::read(&path)?;
         let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let line = body.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let cut = line as u64 + 1 + dice.below(((body.len() - line) as u64).saturating_sub(1));
+        let cut = (line + 1 + dice.usize(..(body.len() - line).saturating_sub(1).max(1))) as u64;
         let file = fs::File::options().write(true).open(&path)?;
         file.set_len(cut)?;
-        if dice.below(2) == 0 {
+        if dice.bool() {
             let mut file = fs::File::options().append(true).open(&path)?;
             file.write_all(&vec![0; usize::try_from(bytes.len() as u64 - cut)?])?;
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use super::{
     CRASHES_NEEDED, Example, History, ROWS_MAX, Rival, Trained, Verdict, fitted, is_outdone, lives, split,
     train,
@@ -17,27 +19,9 @@ use crate::{
     time::Timestamp,
 };
 
-/// A source of numbers from 0 to 1 that is the same each time (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn roll(&mut self) -> f64 {
-        for (left, right) in [(13, 7), (0, 17)] {
-            self.0 ^= if left > 0 { self.0 << left } else { 0 };
-            self.0 ^= self.0 >> right;
-        }
-        self.0 ^= self.0 << 5;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Normal, near enough: mean 0, variance 1.
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.roll()).sum::<f64>() - 6.0
-    }
+/// Normal, near enough: mean 0, variance 1.
+fn normal(dice: &mut Rng) -> f64 {
+    (0..12).map(|_| dice.f64()).sum::<f64>() - 6.0
 }
 
 fn place(name: &str) -> usize {
@@ -53,7 +37,7 @@ type Truth<'a> = &'a [(&'a str, f64)];
 
 /// Processes one after the other, each for up to two hours, their numbers drifting around their own level.
 fn history(seed: u64, processes: u32, truth: Truth<'_>) -> Vec<Example> {
-    let (mut dice, mut history) = (Dice::new(seed), History::default());
+    let (mut dice, mut history) = (Rng::with_seed(seed), History::default());
     let mut coefficients = vec![0.0; WIDTH];
     for (name, value) in truth {
         coefficients[place(name)] = *value;
@@ -61,19 +45,19 @@ fn history(seed: u64, processes: u32, truth: Truth<'_>) -> Vec<Example> {
     for process in 0..processes {
         let start = i64::from(process) * 50;
         // What a chat is changes slowly; what is read of it wavers.
-        let own: Vec<_> = (0..WIDTH).map(|_| dice.normal()).collect();
+        let own: Vec<_> = (0..WIDTH).map(|_| normal(&mut dice)).collect();
         let (mut moments, mut crashed) = (Vec::new(), None);
         for at in 0..120 {
             let mut numbers = [0.0_f32; WIDTH];
             for (number, own) in numbers.iter_mut().zip(&own) {
-                *number = (0.97 * own + 0.25 * dice.normal()).clamp(-4.0, 4.0) as f32;
+                *number = (0.97 * own + 0.25 * normal(&mut dice)).clamp(-4.0, 4.0) as f32;
             }
             numbers[0] = 1.0;
             numbers[1] = if own[1] > 0.5 { 1.0 } else { 0.0 };
             numbers[2] = if own[1] > 1.2 { 1.0 } else { 0.0 };
             let numbers = Numbers(numbers);
             moments.push((minute(start + at), numbers));
-            if dice.roll() < probability(Link::Cloglog, numbers.times(&coefficients)) {
+            if dice.f64() < probability(Link::Cloglog, numbers.times(&coefficients)) {
                 crashed = Some(minute(start + at).plus(Duration::from_secs(30)));
                 break;
             }

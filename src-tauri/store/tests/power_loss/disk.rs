@@ -8,31 +8,6 @@ use std::{
 
 use super::trace::Call;
 
-/// Chance that can be repeated: SplitMix64 (Steele, Lea, Flood 2014).
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % end.max(1) as u64).unwrap()
-    }
-
-    pub fn byte(&mut self) -> u8 {
-        self.roll().to_le_bytes()[0]
-    }
-}
-
 #[derive(Default)]
 struct Held {
     /// `None` where there is no such file.
@@ -79,10 +54,10 @@ impl Disk {
     }
 
     /// Writes what is left of each file into `folder`.
-    pub fn lose_power(self, dice: &mut Dice, folder: &Path) {
-        let sector = if dice.below(2) == 0 { 512 } else { 4096 };
+    pub fn lose_power(self, dice: &mut fastrand::Rng, folder: &Path) {
+        let sector = if dice.usize(..2) == 0 { 512 } else { 4096 };
         // From all lost to all kept: each is a way to lose power.
-        let kept_of_8 = dice.below(9);
+        let kept_of_8 = dice.usize(..9);
         for (path, mut held) in self.files {
             // It is shared memory, made anew by the first who opens the database.
             if path.to_string_lossy().ends_with("-shm") {
@@ -91,7 +66,7 @@ impl Disk {
             for call in std::mem::take(&mut held.waiting) {
                 let mut fates: BTreeMap<usize, bool> = BTreeMap::new();
                 apply(&mut held.synced, &call, |offset| {
-                    *fates.entry(offset / sector).or_insert_with(|| dice.below(8) < kept_of_8)
+                    *fates.entry(offset / sector).or_insert_with(|| dice.usize(..8) < kept_of_8)
                 });
             }
             if let (Some(bytes), Some(name)) = (held.synced, path.file_name()) {
