@@ -345,10 +345,8 @@ impl<'a> Work<'a> {
         let cwd = self.subject.cwd.clone();
         let orphans = if self.job.fork.is_some() { Vec::new() } else { self.orphans()? };
         self.orphans_found = !orphans.is_empty();
-        let mut live = self.count()?;
-        live.retain(|pid| !self.ending.contains(pid));
         Ok(Findings {
-            live,
+            live: self.live_here()?,
             orphans,
             cwd_exists: cwd.as_deref().is_some_and(|cwd| Path::new(cwd).is_dir()),
             cwd,
@@ -362,6 +360,23 @@ impl<'a> Work<'a> {
                 .cannot(&self.start_asked(), self.job.fork.is_some())
                 .or_else(|| self.unreadable_rows()),
         })
+    }
+
+    /// Processes on the chat but those that are to be ended. A launcher names the chat, and takes a moment to end after
+    /// its client.
+    fn live_here(&self) -> Result<Vec<u32>, ApiError> {
+        let until = Instant::now() + STRANGERS_WAIT;
+        loop {
+            let mut live = self.count()?;
+            live.retain(|pid| !self.ending.contains(pid));
+            let chat = self.goes_on().clone();
+            let known = self.handle.call(move |watch| watch.supervisor.possible_processes(&chat))?;
+            let stays = known.iter().any(|process| live.contains(&process.pid));
+            if live.is_empty() || stays || Instant::now() >= until {
+                return Ok(live);
+            }
+            std::thread::sleep(SLOW_LOOK_EVERY);
+        }
     }
 
     fn orphans(&self) -> Result<Vec<Orphan>, ApiError> {
