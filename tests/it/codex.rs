@@ -258,6 +258,24 @@ fn an_api_that_gives_codex_nothing_is_no_crash() {
 }
 
 /// The launcher is not the client: it dies, and the chat goes on to its end, unharmed.
+/// It names the chat on its command line, and outlives its client here by a second.
+#[test]
+fn a_launcher_that_takes_its_time_does_not_stand_in_the_way_of_a_restore() {
+    let mut cut = begun(Moment::Answer);
+    let launcher = cut.chat.launcher.pid();
+    send(launcher, Signal::STOP);
+    cut.chat.signal(Signal::KILL);
+    cut.world.wait_for_crash(&cut.id());
+    let receipt = std::thread::scope(|scope| {
+        let restoring = scope.spawn(|| cut.world.restore(&cut.id(), &["--headless", "--continue"]));
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        send(launcher, Signal::CONT);
+        restoring.join().unwrap()
+    });
+    assert_eq!((&receipt["ok"], &receipt["turns_lost"]), (&json!(true), &json!(0)), "{receipt}");
+    cut.chat.launcher.wait_for_exit(WAIT).unwrap();
+}
+
 #[test]
 fn the_death_of_codexs_launcher_is_no_crash() {
     let world = world();

@@ -28,6 +28,8 @@ const QUIET: Duration = Duration::from_secs(3);
 const SUSPECTS_MAX: usize = 1000;
 /// The part of the share that is warned at below which a chat may be warned of again: half the context, at 75 %.
 const WARNED_AGAIN_BELOW: f64 = 2.0 / 3.0;
+/// A chat that ended longer ago is not warned of.
+const WARNED_WITHIN: Duration = Duration::from_secs(300);
 /// Findings told in the evidence of a crash.
 const TOLD_MAX: usize = 8;
 
@@ -126,8 +128,11 @@ impl Watch {
         if used < share * WARNED_AGAIN_BELOW {
             self.ailing.warned.remove(id);
         }
+        // One without a terminal is gone with its answer.
+        let at = now();
+        let fresh = chat.digest.last_at.is_some_and(|last| at.since(last) < WARNED_WITHIN);
         let live = self.supervisor.state(id).is_live();
-        if used < share || !live || !self.ailing.warned.insert(id.clone()) {
+        if used < share || !live && !fresh || !self.ailing.warned.insert(id.clone()) {
             return;
         }
         let title = views::title(id, chat);

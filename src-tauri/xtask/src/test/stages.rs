@@ -21,6 +21,8 @@ pub const LIMIT: Duration = Duration::from_secs(25 * 60);
 const BINDINGS: &str = "ui/src/bindings";
 /// The test program that drives the real clients.
 const REAL_CLIENTS: &str = "it";
+/// Its tests run at once: most of the time they wait for clients and clocks.
+const REAL_CLIENTS_AT_ONCE: &str = "4";
 /// More failures than this are no mishaps.
 const TRIED_AGAIN_MAX: usize = 5;
 /// The package whose tests need a desktop.
@@ -157,7 +159,9 @@ fn rust(sandbox: &Sandbox) -> Result<Vec<String>> {
 fn real_clients(sandbox: &Sandbox) -> Result<Vec<String>> {
     let args = ["test", "--workspace", "--test", REAL_CLIENTS];
     let kept = |line: &str| is_closing(line) || failed_test(line).is_some();
-    let (mut lines, ended) = process::run_kept(sandbox.cargo().args(args), LIMIT, kept)?;
+    let mut first = sandbox.cargo();
+    first.args(args).env("RUST_TEST_THREADS", REAL_CLIENTS_AT_ONCE);
+    let (mut lines, ended) = process::run_kept(&mut first, LIMIT, kept)?;
     let failed: Vec<_> = lines.iter().filter_map(|line| failed_test(line)).map(str::to_owned).collect();
     match ended {
         Ok(()) => {}
