@@ -80,7 +80,9 @@ export function world(now: number): World {
     ),
     chat(7, 'idle', 'Restored: parser for the bank statements', '/home/ada/code/statements', 12 * MINUTE),
     chat(8, 'idle', 'How do I profile this?', 'C:\\Users\\ada\\code\\profiler', 2 * HOUR, { turns: 0, tokens: 0, context_used: null }),
-    chat(9, 'hung', 'Draw the dependency graph', '/home/ada/code/graphs', 17 * MINUTE),
+    chat(9, 'hung', 'Draw the dependency graph', '/home/ada/code/graphs', 17 * MINUTE, {
+      suspicion: { form: 'silent', since: at(17 * MINUTE) },
+    }),
     chat(10, 'unknown', 'Inside a container', '/workspace', 5 * HOUR),
     ...Array.from({ length: 36 }, (_, i) =>
       chat(20 + i, 'ended', ENDED_TITLES[i % ENDED_TITLES.length] ?? 'A chat', `/home/ada/code/${['web', 'billing', 'notes'][i % 3]}`, (i + 1) * 9 * HOUR),

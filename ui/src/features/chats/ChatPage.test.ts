@@ -96,6 +96,18 @@ test('a live chat can be forked but not restored', async () => {
   expect(textOf(receipt)).toContain(`Fork of ${idOf(4)}`);
 });
 
+test('says what happens to a process that hangs before its chat is brought back', async () => {
+  const host = fakeHost();
+  const chat = host.world.chats.find((each) => each.id === idOf(9));
+  if (!chat) throw new Error('no chat');
+  await open(chatHref(idOf(9)), host);
+  await screen.findByTestId('chat-header');
+  expect(screen.queryByTestId('ends-hung')).toBeNull();
+  chat.open_crash = 12;
+  host.emit({ event: 'chat_changed', chat: idOf(9) });
+  expect(textOf(await screen.findByTestId('ends-hung'))).toContain('ended by force');
+});
+
 test('says that there is no such chat', async () => {
   await open('#/chats/claude-code%3Anone');
   expect(textOf(await screen.findByTestId('page-error'))).toContain('no chat is named claude-code:none');
