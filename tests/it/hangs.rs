@@ -160,7 +160,7 @@ fn a_stopped_codex_hangs_until_it_goes_on() {
 fn a_client_that_tries_its_model_again_does_not_hang() {
     let mut world = World::alone();
     world.settings(
-        "hang = { spin_seconds = 20, silent_seconds = 45, stopped_seconds = 10, readings = 3, after_wake_seconds = 0 }",
+        "hang = { spin_seconds = 20, silent_seconds = 75, stopped_seconds = 10, readings = 3, after_wake_seconds = 0 }",
     );
     world.start_shim();
     let cwd = world.home.project("again").unwrap();
