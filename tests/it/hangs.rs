@@ -172,7 +172,7 @@ fn a_client_that_tries_its_model_again_does_not_hang() {
         (world.standin.requests_of(&session_id).len() >= 9).then_some(())
     })
     .unwrap();
-    world.wait_for_state(&session_id, "idle");
+    wait(WAIT, "the turn to be counted", || (world.chat(&session_id)["turns"] == 1).then_some(())).unwrap();
     assert_eq!(world.crashes_of(&session_id), Vec::<Value>::new());
 }
 

@@ -262,7 +262,7 @@ fn an_older_program_is_replaced_and_two_data_folders_live_side_by_side() {
     assert_eq!(both.matches(" hook SessionStart ").count(), 2, "{both}");
     install(&world, "uninstall", "hooks", "claude-code");
     let left = fs::read_to_string(&path).unwrap();
-    assert_eq!((left.matches(" hook ").count(), left.matches("other home").count()), (6, 6), "{left}");
+    assert_eq!((left.matches(" hook ").count(), left.matches("other home").count()), (7, 7), "{left}");
     with_other(&["uninstall", "hooks", "--client", "claude-code"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
 }
