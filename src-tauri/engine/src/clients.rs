@@ -216,6 +216,11 @@ pub trait Port: Sync {
         false
     }
 
+    /// Marks that no process of the client holds, each with its chat's id: they stay behind when one is killed.
+    fn left_marks(&self, _home: &Path, _look: &Look) -> io::Result<Vec<(PathBuf, String)>> {
+        Ok(Vec::new())
+    }
+
     /// Whether the client's user may be asked something of which nothing can be seen from outside, its chat standing so:
     /// a permission for a call, where no registry tells of it.
     fn may_ask_unseen(&self, digest: &Digest) -> bool {

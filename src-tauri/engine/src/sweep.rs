@@ -81,6 +81,7 @@ impl Watch {
         self.look_after_the_living();
         self.look_after_desktops(&look);
         self.look_after_the_unattended(&look);
+        self.judge_left_marks(&look);
         self.look_after_suspects();
         if self.sweeps.is_multiple_of(GONE_EVERY) {
             self.look_for_deleted();
@@ -479,7 +480,7 @@ impl Watch {
         given.filter(|flags| !self.are_of_a_restore(flags)).unwrap_or_else(|| stored.flags.clone())
     }
 
-    fn is_from_before_boot(&self, registration: &Registration) -> bool {
+    pub fn is_from_before_boot(&self, registration: &Registration) -> bool {
         let last = registration.updated_at.or(registration.started_at);
         last.is_some_and(|at| at.ms() + BOOT_SLACK_MS < self.boot.ms())
     }

@@ -44,6 +44,12 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Whether a crash of the chat was noticed then or later.
+    pub fn crashed_since(&self, chat: &ChatId, at: Timestamp) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM crash WHERE chat_id = ?1 AND detected_at >= ?2)";
+        Ok(self.connection.query_row(sql, params![chat.as_str(), at.ms()], |row| row.get(0))?)
+    }
+
     /// Each with its mark. What cannot be read any more is left out.
     pub fn holders(&self) -> Result<Vec<(Vec<u8>, Registration)>, StoreError> {
         let mut statement = self.connection.prepare("SELECT mark, registration FROM holder")?;

@@ -130,18 +130,20 @@ impl Port for Codex {
 
     /// Processes that hold a chat's lock, and its rollout: a chat that was not asked anything yet has none.
     fn registrations(&self, home: &Path, look: &Look) -> io::Result<Vec<(PathBuf, Registration)>> {
-        let locks = match fs::read_dir(locks_folder(home)) {
-            Ok(folder) => {
-                folder.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| id_of(path).is_some())
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let locks: Vec<_> = locks.collect();
+        let locks = locks(home)?;
         if locks.is_empty() {
             return Ok(Vec::new());
         }
         Ok(holders(&locks, &look.programs(self)?))
+    }
+
+    fn left_marks(&self, home: &Path, look: &Look) -> io::Result<Vec<(PathBuf, String)>> {
+        let locks = locks(home)?;
+        if locks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let left = unheld(locks, &look.programs(self)?);
+        Ok(left.into_iter().filter_map(|lock| Some((lock.clone(), id_of(&lock)?.to_owned()))).collect())
     }
 
     fn keeps_registry(&self) -> bool {
@@ -246,6 +248,17 @@ fn locks_folder(home: &Path) -> PathBuf {
     home.join("thread-writer-locks")
 }
 
+fn locks(home: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(locks_folder(home)) {
+        Ok(folder) => {
+            let paths = folder.filter_map(|entry| Some(entry.ok()?.path()));
+            Ok(paths.filter(|path| id_of(path).is_some()).collect())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The chat that a lock is of.
 fn id_of(lock: &Path) -> Option<&str> {
     let is_lock = lock.extension() == Some(OsStr::new("lock"));
@@ -333,6 +346,13 @@ fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registratio
 }
 
 #[cfg(target_os = "linux")]
+fn unheld(mut locks: Vec<PathBuf>, running: &[&Running]) -> Vec<PathBuf> {
+    let open: Vec<_> = running.iter().flat_map(|process| open_files(process.pid)).collect();
+    locks.retain(|lock| !open.contains(lock));
+    locks
+}
+
+#[cfg(target_os = "linux")]
 fn holds(open: &[PathBuf], lock: &PathBuf, id: &str) -> bool {
     open.contains(lock) && open.iter().any(|path| named_in(path) == Some(id) && whose(path) == Whose::OwnChat)
 }
@@ -363,6 +383,12 @@ fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registratio
         found.extend(holder.and_then(|process| Some((lock.clone(), registration(id, process.pid)?))));
     }
     found
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unheld(mut locks: Vec<PathBuf>, _running: &[&Running]) -> Vec<PathBuf> {
+    locks.retain(|lock| !is_held(lock));
+    locks
 }
 
 /// Whether there is a rollout of its own: not of a sub-agent.
