@@ -258,6 +258,31 @@ fn an_api_that_gives_codex_nothing_is_no_crash() {
 }
 
 /// The launcher is not the client: it dies, and the chat goes on to its end, unharmed.
+/// Its lock alone tells: the process was opened and killed while no engine ran.
+#[test]
+fn codex_that_no_engine_ever_saw_at_its_prompt_is_missed_all_the_same() {
+    let mut world = world();
+    let cwd = world.home.codex_project("p").unwrap();
+    let thread_id = play(&world, &CodexStart::new(&cwd, format!("@@text {FIRST_ANSWER}")));
+    wait(WAIT, "the turn to be counted", || (world.chat(&id(&thread_id))["turns"] == 1).then_some(()))
+        .unwrap();
+    world.kill_shim();
+    let codex = world.home.codex().to_string_lossy().into_owned();
+    let words = [&codex, "--no-daemon", "resume", &thread_id].map(str::to_owned);
+    Terminals::new(&world.home).run("p", &cwd, &[], &words).unwrap();
+    let pid = wait(WAIT, "the chat to be open", || world.home.codex_on(&thread_id).first().copied()).unwrap();
+    send(pid, Signal::KILL);
+    wait(WAIT, "the client to be gone", || (!is_alive(pid)).then_some(())).unwrap();
+    world.start_shim();
+    let crash = world.wait_for_crash(&id(&thread_id));
+    assert_eq!((&crash["kind"], &crash["in_turn"]), (&json!("killed"), &json!("none")), "{crash}");
+    world.json(&["stop", &id(&thread_id), "--yes"]);
+    world.kill_shim();
+    world.start_shim();
+    world.finished_chat(&world.home.project("another").unwrap(), "@@text and some time goes by");
+    assert_eq!(world.crashes_of(&id(&thread_id)).len(), 1, "a lock tells of one death");
+}
+
 /// It names the chat on its command line, and outlives its client here by a second.
 #[test]
 fn a_launcher_that_takes_its_time_does_not_stand_in_the_way_of_a_restore() {
