@@ -9,7 +9,7 @@ use shim_api::{
     restore::{Receipt, RestoreRequest, Step},
 };
 use shim_core::{
-    chats::{ChatId, Client},
+    chats::{ChatId, Client, ProcessKey},
     crashes::CrashKind,
     policy::{Came, Crashed, Effect, Event, Memory, freeze},
     restore::{RefusalReason, Then},
@@ -33,18 +33,23 @@ const ACT_PAUSE: Duration = Duration::from_millis(200);
 pub enum Head {
     #[default]
     Unknown,
+    /// Nobody that is left, or nobody to be seen: such a session has no window that could be closed.
+    Nobody,
     /// The process itself: nobody is left to tell whether its window was closed.
     Itself,
     /// A shell, most times.
-    Other(shim_core::chats::ProcessKey),
+    Other(ProcessKey),
 }
 
 impl Head {
     pub fn of(pid: u32) -> Self {
-        match processes::session_head(pid) {
-            Some(head) if head.pid == pid => Self::Itself,
-            Some(head) => Self::Other(head),
-            None => Self::Unknown,
+        let Some(head) = processes::session_head(pid) else { return Self::Unknown };
+        if head == pid {
+            return Self::Itself;
+        }
+        match processes::start_mark(head) {
+            Some(start) => Self::Other(ProcessKey { pid: head, start }),
+            None => Self::Nobody,
         }
     }
 }
@@ -145,7 +150,7 @@ impl Watch {
         let (chat, kind) = (&row.chat, row.kind);
         let Some(known) = self.chats.get(chat).filter(|_| kind != CrashKind::Hung) else { return false };
         match &known.head {
-            Head::Unknown => false,
+            Head::Unknown | Head::Nobody => false,
             Head::Itself => kind == CrashKind::Exited || !port(chat.client()).keeps_registry(),
             Head::Other(head) => probe(head) != Liveness::Alive,
         }
@@ -289,4 +294,35 @@ pub fn open(handle: &Handle) -> Result<shim_core::policy::Policy, shim_store::St
         policy.recall(chat, memory);
     }
     Ok(policy)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_session_is_told_and_so_is_that_there_is_none_left() {
+        let own = Head::of(std::process::id());
+        assert_ne!(own, Head::Unknown);
+        assert_eq!(Head::of(u32::MAX >> 1), Head::Unknown, "no such process");
+        // The shell leads a session of its own, and goes before what it started.
+        let mut leader = Command::new("setsid");
+        leader.args(["--wait", "sh", "-c", "sleep 60 >&- 2>&- & echo $!; read line"]);
+        let mut leader = leader.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(leader.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let orphan: u32 = line.trim().parse().unwrap();
+        let Head::Other(head) = Head::of(orphan) else { panic!("{:?}", Head::of(orphan)) };
+        assert_eq!(Head::of(head.pid), Head::Itself);
+        drop(leader.stdin.take());
+        leader.wait().unwrap();
+        let left = Head::of(orphan);
+        let _ = Command::new("kill").arg(orphan.to_string()).status();
+        assert_eq!(left, Head::Nobody);
+    }
 }

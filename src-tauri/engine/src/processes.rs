@@ -129,6 +129,11 @@ impl Running {
         let words = self.started.arguments.iter().take(NAME_WORDS_MAX).map(Path::new);
         is_named(self.started.program.as_deref().into_iter().chain(words), name)
     }
+
+    /// Whether a word of its command line is this chat's id.
+    pub fn names(&self, session_id: &str) -> bool {
+        self.started.arguments.iter().any(|argument| argument == session_id)
+    }
 }
 
 fn is_named<'a>(mut words: impl Iterator<Item = &'a Path>, name: &str) -> bool {
@@ -423,9 +428,10 @@ pub fn memory_available() -> u64 {
     system.available_memory().min(of_group)
 }
 
-/// The process at the head of the session that a process belongs to: its terminal's shell, where it has one. It may
-/// be the process itself. `None` where the system does not tell.
-pub fn session_head(pid: u32) -> Option<ProcessKey> {
+/// The number of the process at the head of the session that a process belongs to: its terminal's shell, where it has
+/// one. It may be the process itself, one that is gone, and 0 where it is out of sight (in a container, say). `None`
+/// where the system does not tell.
+pub fn session_head(pid: u32) -> Option<u32> {
     // There a session is a user's, and has a number of its own.
     if cfg!(windows) {
         return None;
@@ -434,8 +440,7 @@ pub fn session_head(pid: u32) -> Option<ProcessKey> {
     let own = sysinfo::Pid::from_u32(pid);
     let kind = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), false, kind);
-    let head = system.process(own)?.session_id()?.as_u32();
-    Some(ProcessKey { pid: head, start: start_mark(head)? })
+    Some(system.process(own)?.session_id()?.as_u32())
 }
 
 /// What an exit watch reports.
