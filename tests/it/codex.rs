@@ -10,7 +10,7 @@ use shim_standin::client::{Codex, CodexStart, Signal, Terminals, is_alive, send,
 
 use crate::{
     receipts::{
-        FIRST_ANSWER, How, Moment, SLOW_ANSWER, end_of, only_window, pid_of, shows, the_tool_ran_once,
+        FIRST_ANSWER, How, Moment, SLOW_ANSWER, end_of, only_window, pid_of, says, shows, the_tool_ran_once,
     },
     world::{WAIT, World},
 };
@@ -151,9 +151,7 @@ impl Cut {
         shows(&terminals, &window, "BANANA");
         shows(&terminals, &window, "Ask Codex");
         assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
-        terminals.type_text(&window, "what now?").unwrap();
-        shows(&terminals, &window, "what now?");
-        terminals.press(&window, &["Enter"]).unwrap();
+        says(&terminals, &window, "what now?", || world.asked() > asked);
     }
 
     /// The tool ran once, never to its end, and nothing of it is left.

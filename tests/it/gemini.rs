@@ -4,7 +4,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use shim_standin::{
 };
 
 use crate::{
-    receipts::{FIRST_ANSWER, How, SLOW_ANSWER, only_window, pid_of, shows, the_tool_ran_once},
+    receipts::{FIRST_ANSWER, How, SLOW_ANSWER, only_window, pid_of, says, shows, the_tool_ran_once},
     world::{WAIT, World},
 };
 
@@ -166,9 +165,7 @@ impl Cut {
         shows(&terminals, &window, "Type your message");
         assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
         world.wait_for_state(&self.id(), "idle");
-        terminals.type_text(&window, "what now").unwrap();
-        shows(&terminals, &window, "what now");
-        press_enter(&terminals, &window);
+        says(&terminals, &window, "what now", || world.asked() > asked);
     }
 
     /// The tool ran once, never to its end, and nothing of it is left.
@@ -276,12 +273,9 @@ fn clean_ends_are_no_crashes() {
     let terminals = Terminals::new(&world.home);
     Gemini::open(&terminals, &world.home.gemini(), &start).unwrap();
     let window = &start.session_id;
-    let shows = |words: &str| terminals.screen(window).unwrap_or_default().contains(words);
-    wait(WAIT, "the answer to show", || shows("You said: hello there").then_some(())).unwrap();
+    shows(&terminals, window, "You said: hello there");
     world.wait_for_state(&id(window), "idle");
-    terminals.type_text(window, "/quit").unwrap();
-    wait(WAIT, "the command to show", || shows("/quit").then_some(())).unwrap();
-    press_enter(&terminals, window);
+    says(&terminals, window, "/quit", || terminals.screen(window).is_err());
     for session_id in [&headless, window] {
         let chat = world.wait_for_state(&id(session_id), "ended");
         assert_eq!((&chat["turns"], &chat["cwd"]), (&json!(1), &json!(cwd)), "{chat}");
@@ -290,12 +284,6 @@ fn clean_ends_are_no_crashes() {
     }
     let receipt = world.restore(&id(&headless), &["--headless", "--idle"]);
     assert_eq!(receipt["refused"]["reason"], "unsupported", "{receipt}");
-}
-
-/// Right behind quick typing the client takes Enter for a line of pasted text.
-fn press_enter(terminals: &Terminals<'_>, window: &str) {
-    std::thread::sleep(Duration::from_millis(500));
-    terminals.press(window, &["Enter"]).unwrap();
 }
 
 /// The client tells nobody that its user began another chat in the same window.
@@ -307,20 +295,11 @@ fn a_user_who_begins_another_chat_is_followed() {
     let terminals = Terminals::new(&world.home);
     Gemini::open(&terminals, &world.home.gemini(), &start).unwrap();
     let window = &start.session_id;
-    let say = |words: &str| {
-        terminals.type_text(window, words).unwrap();
-        shows(&terminals, window, words);
-        press_enter(&terminals, window);
-    };
+    let screen_shows = |words: &str| terminals.screen(window).unwrap().contains(words);
     shows(&terminals, window, "You said: hello there");
     let first = world.wait_for_state(&id(window), "idle");
-    say("/clear");
-    wait(WAIT, "the window to be cleared", || {
-        (!terminals.screen(window).unwrap().contains("hello there")).then_some(())
-    })
-    .unwrap();
-    say("@@slow 2000 0.05");
-    shows(&terminals, window, "word5");
+    says(&terminals, window, "/clear", || !screen_shows("hello there"));
+    says(&terminals, window, "@@slow 2000 0.05", || screen_shows("word5"));
     world.wait_for_state(&id(window), "ended");
     let chats = world.json(&["chats"]);
     let second = chats.as_array().unwrap().iter().find(|chat| chat["id"] != id(window)).unwrap();

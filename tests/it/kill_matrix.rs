@@ -12,7 +12,7 @@ use shim_standin::client::{Headless, Signal, Start, Terminals, is_alive, wait};
 
 use crate::{
     receipts::{
-        FIRST_ANSWER, How, Moment, SLOW_ANSWER, end_of, only_window, pid_of, shows, the_tool_ran_once,
+        FIRST_ANSWER, How, Moment, SLOW_ANSWER, end_of, only_window, pid_of, says, shows, the_tool_ran_once,
     },
     world::{WAIT, World, id},
 };
@@ -121,9 +121,7 @@ impl Cut {
         let window = only_window(&terminals);
         shows(&terminals, &window, "BANANA");
         assert_eq!(world.asked(), asked, "nothing was asked of the model yet");
-        terminals.type_text(&window, "what now?").unwrap();
-        shows(&terminals, &window, "what now?");
-        terminals.press(&window, &["Enter"]).unwrap();
+        says(&terminals, &window, "what now?", || world.asked() > asked);
     }
 
     /// The tool ran once, never to its end, and nothing of it is left.

@@ -1,7 +1,7 @@
 //! What the kill matrices of all clients have in common: the moments, the ways back, and what must be true of a
 //! verdict, a receipt and a tool afterwards. Knows no client.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, thread, time::Duration};
 
 use serde_json::{Value, json};
 use shim_standin::client::{Process, Terminals, wait};
@@ -108,6 +108,20 @@ pub fn only_window(terminals: &Terminals<'_>) -> String {
 pub fn shows(terminals: &Terminals<'_>, window: &str, words: &str) {
     wait(WAIT, words, || terminals.screen(window).unwrap_or_default().contains(words).then_some(()))
         .unwrap_or_else(|error| panic!("{error}\n{}", terminals.screen(window).unwrap()));
+}
+
+/// Types a line and presses Enter until `came`: a client takes one that comes right behind quick typing for a part of
+/// pasted text, and one that comes while it begins for nothing.
+#[track_caller]
+pub fn says(terminals: &Terminals<'_>, window: &str, line: &str, came: impl Fn() -> bool) {
+    terminals.type_text(window, line).unwrap();
+    shows(terminals, window, line);
+    let taken = (0..10).any(|_| {
+        thread::sleep(Duration::from_millis(500));
+        terminals.press(window, &["Enter"]).unwrap();
+        wait(Duration::from_secs(5), "the line to be taken", || came().then_some(())).is_ok()
+    });
+    assert!(taken, "{line:?} was not taken:\n{}", terminals.screen(window).unwrap());
 }
 
 /// The end of a request, its lines in short.
