@@ -42,6 +42,22 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// One of which no more is known.
+    pub fn new(client: Client, process: ProcessKey, session_id: impl Into<String>) -> Self {
+        Self {
+            client,
+            process,
+            session_id: session_id.into(),
+            cwd: None,
+            version: None,
+            status: RegistryStatus::Idle,
+            started_at: None,
+            updated_at: None,
+            pid_domain: None,
+            name: None,
+        }
+    }
+
     pub fn chat(&self) -> ChatId {
         ChatId::new(self.client, &self.session_id)
     }

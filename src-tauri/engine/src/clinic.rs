@@ -18,7 +18,7 @@ use shim_api::{
     restore::Step,
 };
 use shim_core::{
-    chats::{ChatId, Client},
+    chats::ChatId,
     clinic::{self as core, Patient, Repaired, TRANSCRIPT_BYTES_MAX},
     restore::{Refusal, RefusalReason},
 };
@@ -33,6 +33,7 @@ use crate::{
     clients::{Look, Transcript, port},
     paths::{self, from_bytes, to_bytes},
     processes,
+    renaming::renamed,
     restore::find_chat,
     run::{Handle, now},
     seat, views,
@@ -216,11 +217,13 @@ fn write_copy(handle: &Handle, chart: &Chart, repaired: &Repaired, report: &mut 
     if report.dry_run {
         return step(report, "copy", true, format!("would write {} beside the original", path.display()));
     }
-    let bytes = renamed(&repaired.bytes, port.id_fields(), old, &new);
     let written = if port.is_there(&path) {
         Err(std::io::Error::other("it is there already; nothing was written over it"))
     } else {
-        path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| paths::write_whole(&path, &bytes))
+        renamed(&repaired.bytes, port.id_fields(), old, &new).and_then(|bytes| {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            paths::write_whole(&path, &bytes)
+        })
     };
     if let Err(error) = written {
         return step(report, "copy", false, format!("{} cannot be written: {error}", path.display()));
@@ -246,23 +249,6 @@ fn take_up(handle: &Handle, chart: &Chart, copy: &ChatId, path: PathBuf) -> Resu
         watch.catch_up_wholly(&transcript);
         watch.settle();
     })
-}
-
-/// The same records under another id.
-fn renamed(bytes: &[u8], fields: &[&str], old: &str, new: &str) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for field in fields {
-        let (from, to) = (format!("\"{field}\":\"{old}\""), format!("\"{field}\":\"{new}\""));
-        let (mut anew, mut at) = (Vec::with_capacity(bytes.len()), 0);
-        for found in memchr::memmem::find_iter(&bytes, from.as_bytes()) {
-            anew.extend_from_slice(bytes.get(at..found).unwrap_or_default());
-            anew.extend_from_slice(to.as_bytes());
-            at = found + from.len();
-        }
-        anew.extend_from_slice(bytes.get(at..).unwrap_or_default());
-        bytes = anew;
-    }
-    bytes
 }
 
 /// The chat's own file, while it is proved that no client has it, after a copy was put aside.
@@ -374,7 +360,7 @@ fn holders(handle: &Handle, chat: &ChatId) -> Result<Vec<u32>, ApiError> {
         watch.read_registries_of(client);
         let held = watch.supervisor.possible_processes(&asked).into_iter().map(|process| process.pid);
         let mut pids: Vec<u32> = held.collect();
-        if !port(client).keeps_registry() && client != Client::Codex {
+        if !port(client).keeps_registry() && !port(client).locks_its_chats() {
             pids.extend(watch.strangers(client, &Look::default()).into_iter().map(|(pid, _)| pid));
         }
         pids
@@ -385,9 +371,7 @@ fn holders(handle: &Handle, chat: &ChatId) -> Result<Vec<u32>, ApiError> {
             "the system does not say which processes run, so nothing was changed",
         )
     })?;
-    let names =
-        |r: &&processes::Running| r.started.arguments.iter().any(|argument| argument == chat.session_id());
-    pids.extend(running.iter().filter(names).map(|running| running.pid));
+    pids.extend(running.iter().filter(|running| running.names(chat.session_id())).map(|running| running.pid));
     pids.sort_unstable();
     pids.dedup();
     Ok(pids)

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use shim_core::{
     chats::{ChatId, ChatState, ProcessKey},
     clients::Registration,
-    crashes::{Gone, Leave, RegistryStatus},
+    crashes::{Gone, Leave},
     time::Timestamp,
 };
 use shim_store::{StoreError, Urgency};
@@ -73,18 +73,12 @@ impl Watch {
         }
         for (client, mark, session_id) in left {
             let taken_at = modified(&mark);
+            // No process has the number 0: it stands for the one that was never seen.
+            let process = ProcessKey { pid: 0, start: format!("mark {}", taken_at.ms()) };
             let holder = Registration {
-                client,
-                // No process has the number 0: it stands for the one that was never seen.
-                process: ProcessKey { pid: 0, start: format!("mark {}", taken_at.ms()) },
-                session_id,
-                cwd: None,
-                version: None,
-                status: RegistryStatus::Idle,
                 started_at: Some(taken_at),
                 updated_at: Some(taken_at),
-                pid_domain: None,
-                name: None,
+                ..Registration::new(client, process, session_id)
             };
             if at.since(taken_at) >= LEFT_QUIET && self.is_left_unjudged(&holder, taken_at) {
                 let gone = if self.is_from_before_boot(&holder) { Gone::BeforeBoot } else { Gone::Absent };

@@ -25,6 +25,7 @@ mod policy;
 mod prediction;
 mod processes;
 mod readings;
+mod renaming;
 mod restore;
 mod retention;
 mod risky;

@@ -511,11 +511,8 @@ impl<'a> Work<'a> {
         let registered = self.handle.call(look)?;
         let mut pids: Vec<u32> = registered.into_iter().map(|process| process.pid).collect();
         let session_id = self.goes_on().session_id();
-        let names = |running: &processes::Running| {
-            running.started.arguments.iter().any(|argument| argument == session_id)
-        };
         let running = processes::running_programs(&[self.port().program_name()]).ok_or_else(no_processes)?;
-        let named: Vec<_> = running.iter().filter(|running| names(running)).collect();
+        let named: Vec<_> = running.iter().filter(|running| running.names(session_id)).collect();
         let clients: Vec<u32> = named.iter().map(|running| running.pid).chain(pids.iter().copied()).collect();
         // A launcher waits for the client it started.
         let launchers: Vec<u32> =

@@ -375,18 +375,12 @@ impl Watch {
         let unsure: Vec<_> = clients.into_iter().filter(is_unsure).collect();
         cut.retain(|(id, _)| !unsure.contains(&id.client()));
         for (id, last_at) in cut {
+            // No process has the number 0: it stands for the one that was never seen.
+            let process = ProcessKey { pid: 0, start: last_at.ms().to_string() };
             let registration = Registration {
-                client: id.client(),
-                // No process has the number 0: it stands for the one that was never seen.
-                process: ProcessKey { pid: 0, start: last_at.ms().to_string() },
-                session_id: id.session_id().to_owned(),
-                cwd: None,
-                version: None,
                 status: RegistryStatus::Busy,
-                started_at: None,
                 updated_at: Some(last_at),
-                pid_domain: None,
-                name: None,
+                ..Registration::new(id.client(), process, id.session_id())
             };
             if !self.supervisor.was_judged(&id, &registration.process) {
                 let before_boot = self.is_from_before_boot(&registration);

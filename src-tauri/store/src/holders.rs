@@ -66,24 +66,13 @@ impl Batch<'_> {
 mod tests {
     use std::time::Duration;
 
-    use shim_core::{chats::Client, crashes::RegistryStatus};
+    use shim_core::chats::Client;
 
     use super::*;
     use crate::{Store, Urgency};
 
     fn holder(session_id: &str, pid: u32) -> Registration {
-        Registration {
-            client: Client::Codex,
-            process: ProcessKey { pid, start: "7".to_owned() },
-            session_id: session_id.to_owned(),
-            cwd: None,
-            version: None,
-            status: RegistryStatus::Idle,
-            started_at: None,
-            updated_at: None,
-            pid_domain: None,
-            name: None,
-        }
+        Registration::new(Client::Codex, ProcessKey { pid, start: "7".to_owned() }, session_id)
     }
 
     #[test]

@@ -48,16 +48,8 @@ fn a_real_registry_file_names_process_and_chat() {
 #[test]
 fn a_registry_file_may_lack_much_and_hold_more() {
     let least = Registration {
-        client: Client::ClaudeCode,
-        process: ProcessKey { pid: 7, start: String::new() },
-        session_id: "s".to_owned(),
-        cwd: None,
-        version: None,
         status: RegistryStatus::Other(String::new()),
-        started_at: None,
-        updated_at: None,
-        pid_domain: None,
-        name: None,
+        ..Registration::new(Client::ClaudeCode, ProcessKey { pid: 7, start: String::new() }, "s")
     };
     let named = Registration { name: Some("mine".to_owned()), ..least.clone() };
     let numbered = Registration { process: ProcessKey { pid: 7, start: "12".to_owned() }, ..least.clone() };

@@ -15,7 +15,7 @@ use shim_core::{
         Registration,
         claude_desktop::{APP, IndexEntry, Role, read_index_entry, role_of},
     },
-    crashes::{Leave, RegistryStatus},
+    crashes::Leave,
 };
 
 use super::{
@@ -105,17 +105,10 @@ impl Port for ClaudeDesktop {
     fn registrations(&self, home: &Path, look: &Look) -> io::Result<Vec<(PathBuf, Registration)>> {
         let main = processes_of(home, look)?.into_iter().find(|(role, _)| *role == Role::Main);
         let registration = main.and_then(|(_, running)| {
+            let process = ProcessKey { pid: running.pid, start: start_mark(running.pid)? };
             Some(Registration {
-                client: Client::ClaudeDesktop,
-                process: ProcessKey { pid: running.pid, start: start_mark(running.pid)? },
-                session_id: APP.to_owned(),
-                cwd: None,
-                version: None,
-                status: RegistryStatus::Idle,
-                started_at: None,
-                updated_at: None,
-                pid_domain: None,
                 name: Some(Client::ClaudeDesktop.title().to_owned()),
+                ..Registration::new(Client::ClaudeDesktop, process, APP)
             })
         });
         Ok(registration.map(|registration| (home.join(APP), registration)).into_iter().collect())

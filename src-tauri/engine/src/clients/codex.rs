@@ -14,7 +14,7 @@ use notify::RecursiveMode;
 use shim_core::{
     chats::{ChatId, Client},
     clients::{Registration, codex},
-    crashes::{Leave, RegistryStatus},
+    crashes::Leave,
     digest::sha256,
     restore::Then,
 };
@@ -407,17 +407,10 @@ fn is_held(lock: &Path) -> bool {
 
 fn registration(session_id: &str, pid: u32) -> Option<Registration> {
     let start = processes::start_mark(pid)?;
+    let process = shim_core::chats::ProcessKey { pid, start };
     Some(Registration {
-        client: Client::Codex,
-        process: shim_core::chats::ProcessKey { pid, start },
-        session_id: session_id.to_owned(),
-        cwd: None,
-        version: None,
-        status: RegistryStatus::Idle,
         started_at: processes::started_at(pid),
-        updated_at: None,
-        pid_domain: None,
-        name: None,
+        ..Registration::new(Client::Codex, process, session_id)
     })
 }
 

@@ -373,17 +373,12 @@ fn registration(
     let is_in_a_tool = running.children.iter().any(|child| child.contains(WAITING_SHELL));
     let mark = main.join(format!("{}-{}", process.key.pid, process.key.start));
     let registration = Registration {
-        client: Client::Gemini,
-        process: process.key.clone(),
-        session_id: holding.session.clone(),
         cwd: running.started.cwd.as_deref().map(|cwd| cwd.to_string_lossy().into_owned()),
-        version: None,
         status: if is_in_a_tool { RegistryStatus::Busy } else { RegistryStatus::Other(String::new()) },
         started_at: Some(process.since),
-        updated_at: None,
         // Whether it holds this chat or another cannot be judged from here.
         pid_domain: (!holding.sure).then(|| "one of several chats".to_owned()),
-        name: None,
+        ..Registration::new(Client::Gemini, process.key.clone(), &holding.session)
     };
     Some((mark, registration))
 }

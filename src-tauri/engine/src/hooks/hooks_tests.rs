@@ -9,7 +9,7 @@ use shim_core::{
 };
 
 use super::{
-    CONTEXTS_FOLDER, HEARD_MAX, HeardChats, NOTES_FOLDER, NOTES_MAX, Standing, above, leave, take_context,
+    CONTEXTS_FOLDER, HEARD_MAX, HeardChats, NOTES_FOLDER, NOTES_MAX, Standing, leave, take_context,
     take_notes,
 };
 
@@ -104,6 +104,6 @@ fn what_hooks_told_is_kept_by_chat_and_bounded() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_process_above_is_the_one_that_started_this_one() {
-    let above = above();
+    let above = super::above();
     assert_eq!(above.first().map(|(process, _)| process.pid), Some(std::os::unix::process::parent_id()));
 }

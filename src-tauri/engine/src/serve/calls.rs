@@ -275,29 +275,30 @@ async fn workspace(State(context): State<Engine>, Query(query): Query<Number>) -
     blocking(context.handle, move |handle| workspace::look(handle, query.checkpoint)).await
 }
 
-async fn put_workspace_back(
-    State(context): State<Engine>,
-    Json(request): Json<WorkspaceRequest>,
+/// Only so many at a time: the others wait.
+async fn in_turn<T: Serialize + Send + 'static>(
+    context: Engine,
+    work: impl FnOnce(&Handle) -> Result<T, ApiError> + Send + 'static,
 ) -> Response {
-    let Ok(permit) = context.restores.clone().acquire_owned().await else {
+    let Ok(permit) = context.restores.acquire_owned().await else {
         return answer(ApiError::new(ErrorCode::EngineDown, "the engine is ending"));
     };
     blocking(context.handle, move |handle| {
         let _permit = permit;
-        workspace::put_back(handle, &request)
+        work(handle)
     })
     .await
 }
 
+async fn put_workspace_back(
+    State(context): State<Engine>,
+    Json(request): Json<WorkspaceRequest>,
+) -> Response {
+    in_turn(context, move |handle| workspace::put_back(handle, &request)).await
+}
+
 async fn restore_chat(State(context): State<Engine>, Json(request): Json<RestoreRequest>) -> Response {
-    let Ok(permit) = context.restores.clone().acquire_owned().await else {
-        return answer(ApiError::new(ErrorCode::EngineDown, "the engine is ending"));
-    };
-    blocking(context.handle, move |handle| {
-        let _permit = permit;
-        restore::restore(handle, &request)
-    })
-    .await
+    in_turn(context, move |handle| restore::restore(handle, &request)).await
 }
 
 async fn examine_chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {

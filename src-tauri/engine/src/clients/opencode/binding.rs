@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use shim_core::{
     chats::{Client, ProcessKey},
     clients::Registration,
-    crashes::RegistryStatus,
 };
 use shim_store::OpencodeSession;
 
@@ -103,21 +102,13 @@ pub fn registrations(
             let start = processes::start_mark(running.pid)?;
             // No such file: it only tells the processes of a home apart.
             let mark = home.join(format!("process-{}", running.pid));
-            Some((
-                mark,
-                Registration {
-                    client: Client::Opencode,
-                    process: ProcessKey { pid: running.pid, start },
-                    session_id: session.id.clone(),
-                    cwd: Some(session.directory.clone()),
-                    version: None,
-                    status: RegistryStatus::Idle,
-                    started_at,
-                    updated_at: None,
-                    pid_domain: None,
-                    name: None,
-                },
-            ))
+            let process = ProcessKey { pid: running.pid, start };
+            let registration = Registration {
+                cwd: Some(session.directory.clone()),
+                started_at,
+                ..Registration::new(Client::Opencode, process, &session.id)
+            };
+            Some((mark, registration))
         })
         .collect()
 }
