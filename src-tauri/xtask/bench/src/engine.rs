@@ -13,8 +13,6 @@ use anyhow::{Context as _, Result, bail};
 
 const START_WAIT: Duration = Duration::from_secs(30);
 const STOP_WAIT: Duration = Duration::from_secs(15);
-/// Ticks of `/proc/PID/stat` in a second; Linux tells user space 100 on every platform.
-const TICKS: f64 = 100.0;
 
 /// Folders of their own for one measurement, deleted after it.
 pub struct Place {
@@ -25,10 +23,10 @@ pub struct Place {
 
 impl Place {
     pub fn new(shim: &Path) -> Result<Self> {
-        // Beside this program, because the system's temporary folder may be kept in memory.
-        let own = std::env::current_exe()?;
-        let folder =
-            tempfile::Builder::new().prefix("bench-").tempdir_in(own.parent().unwrap_or(Path::new(".")))?;
+        // On a disk, where the system's other temporary folder may be kept in memory, and outside of this program's
+        // own repository, of which chats within it would be at work in.
+        let temporary = if cfg!(unix) { PathBuf::from("/var/tmp") } else { std::env::temp_dir() };
+        let folder = tempfile::Builder::new().prefix("shim-bench-").tempdir_in(temporary)?;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let environment =
             vec![("PATH".into(), path), ("HOME".into(), folder.path().join("home").into_os_string())];
@@ -105,13 +103,18 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Seconds of processor time so far.
+    /// Seconds of processor time so far. By the scheduler's clock: the ticks of `/proc/PID/stat` tell twice too much or
+    /// too little of a program that wakes for a moment now and then.
+    #[cfg(target_os = "linux")]
     pub fn cpu_seconds(&self) -> Result<f64> {
-        let stat = self.proc("stat")?;
-        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
-        let ticks: Vec<f64> =
-            fields.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
-        Ok(ticks.iter().sum::<f64>() / TICKS)
+        let process = nix::unistd::Pid::from_raw(self.child.id().try_into()?);
+        let spent = nix::time::clock_getcpuclockid(process)?.now()?;
+        Ok(Duration::from(spent).as_secs_f64())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        bail!("processor time is only read on Linux")
     }
 
     /// Megabytes that `/proc/PID/status` states under this key, such as `VmRSS` or `VmHWM`.

@@ -12,7 +12,7 @@ use crate::{
 
 const LIVE: usize = 20;
 /// After the last change, until what follows from it is done.
-const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE: Duration = Duration::from_secs(15);
 
 /// What an engine takes while nothing happens.
 pub struct Idle {

@@ -1,6 +1,8 @@
 //! Measures SHIM's budgets and prints them: JSON lines first, then a table. It asserts nothing. Everything
 //! runs in folders of its own, with stand-ins for clients or the real client against a stand-in model API.
 
+#[cfg(target_os = "linux")]
+mod busy;
 mod chats;
 mod checkpoints;
 mod engine;
@@ -84,6 +86,8 @@ const MEASURES: &[(&str, Measure)] = &[
     ("idle", idle::measure),
     #[cfg(target_os = "linux")]
     ("mixed", mixed::measure),
+    #[cfg(target_os = "linux")]
+    ("busy", busy::measure),
     ("hook", hook::measure),
     ("mcp", mcp::measure),
     #[cfg(target_os = "linux")]
