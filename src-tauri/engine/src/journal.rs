@@ -17,7 +17,7 @@ use shim_core::{
     supervisor::Event,
     time::Timestamp,
 };
-use shim_store::{CHUNK_BYTES_MAX, Piece, StoreError, Stream, StreamId, Urgency, faults};
+use shim_store::{CHUNK_BYTES_MAX, StoreError, Stream, StreamId, Urgency, faults};
 
 use crate::{
     clients::{Transcript, port},
@@ -225,7 +225,7 @@ impl Watch {
         since: Instant,
     ) -> io::Result<()> {
         let Some(tracked) = self.files.get_mut(&transcript.path) else { return Ok(()) };
-        let piece = Piece::pack(at, bytes).map_err(io::Error::other)?;
+        let piece = self.packer.pack(at, bytes).map_err(io::Error::other)?;
         let (stream, generation, upto) =
             (tracked.stream.id, tracked.stream.generation, at + bytes.len() as u64);
         tracked.stream.known.bytes = upto;

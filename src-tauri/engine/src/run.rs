@@ -23,7 +23,7 @@ use shim_core::{
     supervisor::{NewCrash, Supervisor},
     time::Timestamp,
 };
-use shim_store::{Launch, StoreError};
+use shim_store::{Launch, Packer, StoreError};
 use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -115,15 +115,16 @@ pub struct Watch {
     pub supervisor: Supervisor,
     pub chats: HashMap<ChatId, Chat>,
     pub files: HashMap<PathBuf, Tracked>,
+    pub packer: Packer,
     /// Registry files by path, as last read.
     pub registry: HashMap<PathBuf, Registration>,
     pub homes: BTreeSet<ClientHome>,
     pub open_crashes: BTreeMap<ChatId, i64>,
     /// Crashes that a full disk kept from being recorded; tried again with each sweep.
     pub unrecorded: Vec<NewCrash>,
-    /// What is wrong now.
     /// What became of changes under which an engine before this one ended.
     pub cut_short: Vec<String>,
+    /// What is wrong now.
     pub warnings: BTreeSet<String>,
     /// What was logged: once each, however often it is found.
     said: HashSet<String>,
@@ -247,6 +248,7 @@ impl Watch {
             home,
             chats: HashMap::new(),
             files: HashMap::new(),
+            packer: Packer::default(),
             registry: HashMap::new(),
             homes: BTreeSet::new(),
             open_crashes: BTreeMap::new(),

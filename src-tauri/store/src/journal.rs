@@ -52,14 +52,6 @@ pub struct Verified {
 /// every byte is written twice. Larger ones come from indexing, where speed counts.
 const LIVE_BYTES_MAX: usize = 128 * 1024;
 
-/// Compresses bytes for `append`. Done by the caller, so that the writer only writes.
-fn compress(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let level = if bytes.len() <= LIVE_BYTES_MAX { Compression::default() } else { Compression::fast() };
-    let mut encoder = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 4 + 64), level);
-    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    packed.map_err(|error| StoreError::Checksum(format!("compression failed: {error}")))
-}
-
 /// Bytes ready to be journaled.
 pub struct Piece {
     offset: u64,
@@ -68,15 +60,29 @@ pub struct Piece {
     compressed: Vec<u8>,
 }
 
-impl Piece {
+/// Compresses bytes for `append`; used by the caller, so that the writer only writes. Kept from piece to piece: what a
+/// compressor works with is large, and the allocator would keep as much again between the pieces.
+pub struct Packer {
+    live: ZlibEncoder<Vec<u8>>,
+    indexing: ZlibEncoder<Vec<u8>>,
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        let encoder = |level| ZlibEncoder::new(Vec::new(), level);
+        Self { live: encoder(Compression::default()), indexing: encoder(Compression::fast()) }
+    }
+}
+
+impl Packer {
     /// `bytes` are those at `offset` of the file; at most [`CHUNK_BYTES_MAX`] of them.
-    pub fn pack(offset: u64, bytes: &[u8]) -> Result<Self, StoreError> {
-        Ok(Self {
-            offset,
-            bytes: bytes.len() as u64,
-            crc32: crc32fast::hash(bytes),
-            compressed: compress(bytes)?,
-        })
+    pub fn pack(&mut self, offset: u64, bytes: &[u8]) -> Result<Piece, StoreError> {
+        let encoder = if bytes.len() <= LIVE_BYTES_MAX { &mut self.live } else { &mut self.indexing };
+        *encoder.get_mut() = Vec::with_capacity(bytes.len() / 4 + 64);
+        let packed = encoder.write_all(bytes).and_then(|()| encoder.reset(Vec::new()));
+        let compressed =
+            packed.map_err(|error| StoreError::Checksum(format!("compression failed: {error}")))?;
+        Ok(Piece { offset, bytes: bytes.len() as u64, crc32: crc32fast::hash(bytes), compressed })
     }
 }
 

@@ -23,7 +23,7 @@ pub use chats::{ChatRow, Launch};
 pub use checkpoints::{CheckpointRow, NewCheckpoint, SnapshotOf};
 pub use connection::{DATABASE_VERSION, StoreError};
 pub use crashes::CrashRow;
-pub use journal::{CHUNK_BYTES_MAX, Damage, Generation, Piece, Stream, StreamId, Verified};
+pub use journal::{CHUNK_BYTES_MAX, Damage, Generation, Packer, Piece, Stream, StreamId, Verified};
 pub use opencode::{Opencode, OpencodeError, Session as OpencodeSession, Stamp as OpencodeStamp};
 pub use predictions::{CrashMoment, NewPrediction, PREDICTIONS_MAX, PredictionRow, TrainingRow, Unsettled};
 pub use restores::RestoreRow;

@@ -14,7 +14,9 @@ use shim_core::{
     time::Timestamp,
 };
 
-use crate::{CHUNK_BYTES_MAX, ChatRow, DATABASE_VERSION, Dropped, Piece, Store, StoreError, Stream, Urgency};
+use crate::{
+    CHUNK_BYTES_MAX, ChatRow, DATABASE_VERSION, Dropped, Packer, Store, StoreError, Stream, Urgency,
+};
 
 fn open(folder: &Path) -> Store {
     Store::open(&folder.join("shim.db"), Duration::from_millis(2)).unwrap()
@@ -29,7 +31,7 @@ fn stream(store: &Store) -> Stream {
 }
 
 fn append(store: &Store, stream: &Stream, generation: i64, offset: u64, bytes: &[u8]) {
-    let (id, piece) = (stream.id, Piece::pack(offset, bytes).unwrap());
+    let (id, piece) = (stream.id, Packer::default().pack(offset, bytes).unwrap());
     store.write(Urgency::Gathered, move |store| store.append(id, generation, &piece)).unwrap();
 }
 
@@ -100,7 +102,7 @@ fn a_piece_that_would_leave_a_hole_is_given_up() {
     let store = open(folder.path());
     let stream = stream(&store);
     append(&store, &stream, 1, 0, b"one");
-    let (id, apart) = (stream.id, Piece::pack(5, b"two").unwrap());
+    let (id, apart) = (stream.id, Packer::default().pack(5, b"two").unwrap());
     let result = store.write(Urgency::Gathered, move |store| store.append(id, 1, &apart));
     assert!(matches!(result, Err(StoreError::Busy)));
     assert_eq!(read(&store, &stream, 1, 0, 99), b"one");
@@ -190,7 +192,7 @@ fn a_job_that_fails_spoils_no_other() {
     let store = open(folder.path());
     let stream = stream(&store);
     append(&store, &stream, 1, 0, b"one");
-    let (id, again) = (stream.id, Piece::pack(0, b"two").unwrap());
+    let (id, again) = (stream.id, Packer::default().pack(0, b"two").unwrap());
     let (sender, answers) = std::sync::mpsc::channel();
     let (first, second) = (sender.clone(), sender);
     store.submit(

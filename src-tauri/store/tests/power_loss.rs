@@ -29,7 +29,7 @@ use shim_core::{
     supervisor::NewCrash,
     time::Timestamp,
 };
-use shim_store::{Piece, Store, StreamId, Urgency};
+use shim_store::{Packer, Store, StreamId, Urgency};
 
 use self::{disk::Disk, trace::Call};
 
@@ -75,7 +75,7 @@ fn stream(store: &Store) -> StreamId {
 
 /// One piece of the journal and one crash, in one commit.
 fn write(store: &Store, stream: StreamId, number: u32) {
-    let packed = Piece::pack(u64::from(number) * PIECE_BYTES as u64, &piece(number)).unwrap();
+    let packed = Packer::default().pack(u64::from(number) * PIECE_BYTES as u64, &piece(number)).unwrap();
     let written = store.write(Urgency::AtOnce, move |store| {
         store.append(stream, 1, &packed)?;
         store.record_crash(&crash(number), Timestamp::from_ms(2000))
