@@ -212,6 +212,7 @@ fn a_risky_call_and_a_commit_have_checkpoints_of_their_own() {
     assert_eq!(risky["note"], "sleep 2; rm -rf build", "{risky}");
     assert_eq!(risky["turns"], 0, "while the turn was under way: {risky}");
     found("milestone");
+    found("session_start");
     found("session_end");
     let shown = world.shim(&["checkpoints", &id(&session_id)]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
@@ -269,9 +270,12 @@ fn with_trusted_hooks_a_risky_call_of_codex_waits_too() {
     world.wait_for_state(&chat, "ended");
     let points: Vec<_> =
         checkpoints(&world, &chat).into_iter().filter(|point| point["note"] == "rm -r build").collect();
-    assert_eq!(points.len(), 1, "{points:#?}\n{}", world.log());
-    let commit = points[0]["workspace"]["snapshot"].as_str().unwrap_or_else(|| panic!("{points:#?}"));
-    assert_eq!(git(&world, &cwd, &["show", &format!("{commit}:build/a.txt")]), "one\n");
+    // At times the transcript tells of the call a moment before the hook does. The call waits for the last.
+    assert!(matches!(points.len(), 1 | 2), "{points:#?}\n{}", world.log());
+    let commits = points.iter().filter_map(|point| point["workspace"]["snapshot"].as_str());
+    let held: Vec<_> =
+        commits.map(|commit| git(&world, &cwd, &["show", &format!("{commit}:build/a.txt")])).collect();
+    assert!(!held.is_empty() && held.iter().all(|text| text == "one\n"), "{held:?}: {points:#?}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use shim_store::{NewCheckpoint, StoreError, Urgency};
 
 use crate::{
     git,
+    journal::Tracked,
     run::{Input, Watch, now},
     snapshots::{Snapshots, list::Point},
     views,
@@ -77,6 +78,13 @@ impl Watch {
     }
 
     fn plan(&mut self, chat: &ChatId, event: Event<'_>) {
+        // A client may register a chat long before it writes anything of it.
+        if self.supervisor.state(chat).is_live() && self.tracked_of(chat).is_none() {
+            if let Event::Wanted(trigger) = event {
+                self.checkpoints.plans.entry(chat.clone()).or_default().wait_with(trigger);
+            }
+            return;
+        }
         for Effect::Take(due) in self.decide_checkpoint(chat, event) {
             let since = Instant::now();
             if let Some(checkpoint) = self.checkpoint_here(chat, due) {
@@ -206,9 +214,12 @@ impl Watch {
         Ok((views::checkpoint(row), point))
     }
 
+    fn tracked_of(&self, id: &ChatId) -> Option<&Tracked> {
+        self.chats.get(id)?.transcripts.iter().rev().find_map(|path| self.files.get(path))
+    }
+
     fn checkpoint_here(&self, id: &ChatId, due: Due) -> Option<NewCheckpoint> {
-        let chat = self.chats.get(id)?;
-        let tracked = chat.transcripts.iter().rev().find_map(|path| self.files.get(path))?;
+        let (chat, tracked) = (self.chats.get(id)?, self.tracked_of(id)?);
         let head = chat.digest.cwd.as_deref().map(|cwd| git::head(Path::new(cwd))).unwrap_or_default();
         Some(NewCheckpoint {
             chat: id.clone(),

@@ -125,6 +125,11 @@ impl Planner {
         self.take_what_is_due(pace, now)
     }
 
+    /// Takes one for this reason as soon as there is anything to be kept.
+    pub fn wait_with(&mut self, trigger: Trigger) {
+        self.want(trigger, None);
+    }
+
     /// Whether forgetting this planner loses nothing.
     pub fn is_at_rest(&self) -> bool {
         self.waiting.is_empty() && self.changed.is_none()
