@@ -337,8 +337,12 @@ fn holders(locks: &[PathBuf], running: &[&Running]) -> Vec<(PathBuf, Registratio
     for lock in locks {
         let Some(id) = id_of(lock) else { continue };
         let holding: Vec<_> = open.iter().filter(|(_, files)| holds(files, lock, id)).collect();
-        // What a client is about to start holds what it holds until it has become another program.
-        let is_fork = |process: &Running| holding.iter().any(|(other, _)| process.parent == Some(other.pid));
+        // What a client is about to start holds what it holds until it has become another program. The client itself
+        // may have taken it after it was looked at, and before its child was.
+        let is_fork = |process: &Running| {
+            let parent = running.iter().find(|other| process.parent == Some(other.pid));
+            parent.is_some_and(|parent| holds(&open_files(parent.pid), lock, id))
+        };
         let holder = holding.iter().find(|(process, _)| !is_fork(process));
         found.extend(holder.and_then(|(process, _)| Some((lock.clone(), registration(id, process.pid)?))));
     }
