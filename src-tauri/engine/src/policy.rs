@@ -139,10 +139,11 @@ impl Watch {
         }
     }
 
-    /// Whether it was seen how the process went: with its window, or alone.
+    /// Whether it was seen how the process went: with its window, or alone. This engine knows the window only of one that
+    /// it saw alive.
     fn was_seen(&self, row: &CrashRow) -> bool {
         let head_known = self.chats.get(&row.chat).is_some_and(|known| known.head != Head::Unknown);
-        matches!(row.kind, CrashKind::Hung | CrashKind::ClientUpdate) || row.seen_live && head_known
+        matches!(row.kind, CrashKind::Hung | CrashKind::ClientUpdate) || head_known
     }
 
     /// Whether the window of a chat's process was closed under it.
