@@ -10,6 +10,7 @@ use shim_api::{
     fleet::{FleetView, Options},
     restore::{Receipt, RestoreRequest},
     search::Hit,
+    settings::{SettingsChange, SettingsView},
     status::Status,
 };
 use shim_core::fingerprints::Fingerprint;
@@ -81,6 +82,16 @@ pub async fn cancel_fleet(link: State<'_, Link>) -> Answer<FleetView> {
 #[tauri::command]
 pub async fn doctor(link: State<'_, Link>, verify: bool) -> Answer<Vec<Finding>> {
     ask(&link, move |engine| engine.doctor(verify)).await
+}
+
+#[tauri::command]
+pub async fn settings(link: State<'_, Link>) -> Answer<SettingsView> {
+    ask(&link, Engine::settings).await
+}
+
+#[tauri::command]
+pub async fn change_settings(link: State<'_, Link>, change: SettingsChange) -> Answer<SettingsView> {
+    ask(&link, move |engine| engine.change_settings(&change)).await
 }
 
 #[tauri::command]

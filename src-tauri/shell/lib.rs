@@ -48,6 +48,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::begin_fleet,
             commands::cancel_fleet,
             commands::doctor,
+            commands::settings,
+            commands::change_settings,
             commands::search,
             commands::pause,
             commands::resume,

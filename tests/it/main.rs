@@ -28,6 +28,7 @@ mod opencode;
 mod policy;
 mod receipts;
 mod refusals;
+mod settings;
 mod shutdown;
 mod signals;
 mod states;

@@ -29,14 +29,14 @@ pub fn answering(world: &World, project: &str) -> Headless {
 
 /// Waits until the engine has said so.
 #[track_caller]
-fn says(world: &World, words: &str) {
+pub fn says(world: &World, words: &str) {
     let said = wait(WAIT, words, || world.whole_log().contains(words).then_some(()));
     said.unwrap_or_else(|error| panic!("{error}\n{}", world.log()));
 }
 
 /// Waits until one process that is not `dead` stands behind the chat, and gives it.
 #[track_caller]
-fn comes_back(world: &World, session_id: &str, dead: u32) -> u32 {
+pub fn comes_back(world: &World, session_id: &str, dead: u32) -> u32 {
     let back = wait(WAIT, "the chat to come back", || {
         let on = world.home.clients_on(session_id);
         let crash = world.crashes_of(session_id).into_iter().next();

@@ -4,7 +4,8 @@ export type Route =
   | { page: 'chats' }
   | { page: 'chat'; id: string }
   | { page: 'crashes' }
-  | { page: 'crash'; number: number };
+  | { page: 'crash'; number: number }
+  | { page: 'settings' };
 
 /** Reads `#/crashes/12` or `/crashes/12`; what is not known leads to the chats. */
 export function parseRoute(fragment: string): Route {
@@ -14,11 +15,13 @@ export function parseRoute(fragment: string): Route {
   if (noun === 'crashes') {
     return /^\d+$/.test(name) ? { page: 'crash', number: Number(name) } : { page: 'crashes' };
   }
+  if (noun === 'settings') return { page: 'settings' };
   return { page: 'chats' };
 }
 
 export const CHATS_HREF = '#/chats';
 export const CRASHES_HREF = '#/crashes';
+export const SETTINGS_HREF = '#/settings';
 
 export function chatHref(id: string): string {
   return `${CHATS_HREF}/${encodeURIComponent(id)}`;

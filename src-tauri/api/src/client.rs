@@ -22,6 +22,7 @@ use crate::{
     prediction::Prediction,
     restore::{Receipt, RestoreRequest},
     search::Hit,
+    settings::{SettingsChange, SettingsView},
     signals::ChatSignals,
     status::{PauseRequest, Status},
     stopping::{StopRequest, Stopped},
@@ -182,6 +183,14 @@ impl Engine {
 
     pub fn doctor(&self, verify: bool) -> Result<Vec<Finding>, ApiError> {
         self.get("/doctor", &[("verify", verify.to_string())])
+    }
+
+    pub fn settings(&self) -> Result<SettingsView, ApiError> {
+        self.get("/settings", &[])
+    }
+
+    pub fn change_settings(&self, change: &SettingsChange) -> Result<SettingsView, ApiError> {
+        self.post("/settings", &[], change)
     }
 
     pub fn pause(&self, seconds: Option<u64>) -> Result<(), ApiError> {

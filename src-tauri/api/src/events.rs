@@ -36,6 +36,8 @@ pub enum Event {
     },
     /// Pause, warnings, counts.
     StatusChanged,
+    /// `config.toml` was changed, by whomever.
+    SettingsChanged,
     /// The listener fell behind and events were dropped: fetch everything again.
     Missed,
 }

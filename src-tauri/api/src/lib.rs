@@ -14,6 +14,7 @@ pub mod home;
 pub mod prediction;
 pub mod restore;
 pub mod search;
+pub mod settings;
 pub mod signals;
 pub mod status;
 pub mod stopping;

@@ -1,9 +1,8 @@
-//! `shim status`, `shim doctor`, `shim settings`.
+//! `shim status`, `shim doctor`.
 
 use std::process::ExitCode;
 
 use shim_api::{Engine, doctor::Level};
-use shim_core::settings::keys;
 
 use crate::print;
 
@@ -69,11 +68,4 @@ pub fn doctor(engine: &Engine, verify: bool, json: bool) -> anyhow::Result<ExitC
         }
     }
     Ok(if worst == Level::Problem { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-pub fn settings() {
-    say!("config.toml in SHIM's data folder may hold these keys:\n");
-    for key in keys() {
-        say!("{}\n    {}", key.name, key.about);
-    }
 }

@@ -129,7 +129,7 @@ impl Call {
     /// A call on the list of risky ones waits until the engine has its checkpoint; any other goes its way.
     fn before_call(&self, home: &Path, session_id: &str, told: Told) -> Option<()> {
         let text = std::fs::read_to_string(home.join(SETTINGS_FILE)).unwrap_or_default();
-        let settings = settings::parse(&text).ok()?;
+        let settings = settings::parse(&text).ok()?.settings;
         let command = risky::command_of(&settings.checkpoints.risky, &told.call()?)?;
         let engine = Engine::waiting(read_engine_file(home)?, Duration::from_millis(RISKY_WAIT_MS));
         let chat = ChatId::new(self.client, session_id);

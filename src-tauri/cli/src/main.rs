@@ -21,6 +21,7 @@ mod mcp;
 mod prediction;
 mod print;
 mod restore;
+mod settings;
 mod signals;
 mod stop;
 mod workspace;
@@ -217,8 +218,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// The settings there are, with units, ranges and defaults.
-    Settings,
+    /// The settings there are, with units, ranges, defaults and what is set; or change one of them.
+    Settings(settings::Args),
     /// Tell clients of SHIM, or the system, which then keeps the engine running. Shows what changes, keeps a
     /// copy, changes nothing else.
     Install {
@@ -276,10 +277,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let sent = shim_engine::interrupt_console(pid);
             return Ok(if sent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Verb::Settings => {
-            doctor::settings();
-            return Ok(ExitCode::SUCCESS);
-        }
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
@@ -325,9 +322,9 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Undelete { id, dry_run, json } => return clinic::undelete(engine, id, dry_run, json),
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Prediction { json } => prediction::prediction(engine, json),
+        Verb::Settings(args) => settings::settings(engine, &args),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
         Verb::Run { .. }
-        | Verb::Settings
         | Verb::Hook { .. }
         | Verb::Install { .. }
         | Verb::Uninstall { .. }

@@ -148,7 +148,7 @@ fn each_form_is_told_once_after_its_time() {
 
 #[test]
 fn each_form_is_told_with_readings_as_far_apart_as_they_may_be() {
-    let settings = crate::settings::parse("signals.sample_seconds = 60").unwrap();
+    let settings = crate::settings::parse("signals.sample_seconds = 60").unwrap().settings;
     // A reading is never on the dot, and two may be a while late.
     for (every, gap) in [(61, false), (75, false), (180, false), (181, true)] {
         for (share, stopped, form) in

@@ -297,6 +297,11 @@ impl Policy {
         Self { rules, ..Self::default() }
     }
 
+    /// What is due is held against them when its time comes.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
     pub fn rules(&self) -> &Rules {
         &self.rules
     }

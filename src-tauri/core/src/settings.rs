@@ -4,6 +4,7 @@
 mod checkpoints;
 mod clients;
 mod clinic;
+mod edit;
 mod hangs;
 mod journal;
 mod keys;
@@ -12,13 +13,16 @@ mod restore;
 mod signals;
 mod watch;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
+use ts_rs::TS;
 
-pub use keys::{Key, keys};
+pub use edit::edit;
+pub use keys::{Key, Takes, Value, key, keys};
 
-use self::keys::Kind;
+use self::keys::OutOfBounds;
 use crate::{
     chats::Client, checkpoints::pace::Pace, fleet::Limits, memory, policy::Rules, prompts,
     restore::OrphanPolicy, risk::Zones, supervisor::RestoreWindow,
@@ -125,9 +129,10 @@ const GIB: u64 = 1024 * 1024 * 1024;
 const DAY: u64 = 24 * 60 * 60;
 
 /// One thing wrong in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "core.ts")]
 pub struct Wrong {
-    /// Counted from 1.
+    /// Counted from 1; 0 where it stands on none.
     pub line: usize,
     pub key: String,
     pub message: String,
@@ -135,33 +140,44 @@ pub struct Wrong {
 
 impl std::fmt::Display for Wrong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "line {}: {}: {}", self.line, self.key, self.message)
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        write!(f, "{}: {}", self.key, self.message)
     }
 }
 
+/// The file's text, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct File {
+    pub settings: Settings,
+    /// The keys that stand in it.
+    pub set: BTreeMap<&'static str, Value>,
+}
+
 /// Reads the file's text. Either every key is right, or all that is wrong is told.
-pub fn parse(text: &str) -> Result<Settings, Vec<Wrong>> {
+pub fn parse(text: &str) -> Result<File, Vec<Wrong>> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        vec![Wrong {
-            line: line_of(text, at),
-            key: "config.toml".to_owned(),
-            message: error.message().to_owned(),
-        }]
+        vec![broken(text, at, error.message())]
     })?;
-    let (mut settings, mut wrong) = (Settings::default(), Vec::new());
-    walk(text, "", table.get_ref(), &mut settings, &mut wrong);
-    if settings.terminal_command.iter().all(|part| !part.contains("{command}"))
-        && !settings.terminal_command.is_empty()
-    {
+    let (mut file, mut wrong) = (File::default(), Vec::new());
+    walk(text, "", table.get_ref(), &mut file, &mut wrong);
+    let terminal = &file.settings.terminal_command;
+    if terminal.iter().all(|part| !part.contains("{command}")) && !terminal.is_empty() {
         let at = text.find("terminal").unwrap_or(0);
         let message = "one part must hold {command}, the client's command line".to_owned();
         wrong.push(Wrong { line: line_of(text, at), key: "terminal.command".to_owned(), message });
     }
-    if wrong.is_empty() { Ok(settings) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(file) } else { Err(wrong) }
 }
 
-fn walk(text: &str, prefix: &str, table: &DeTable<'_>, settings: &mut Settings, wrong: &mut Vec<Wrong>) {
+/// What is no TOML.
+fn broken(text: &str, at: usize, message: &str) -> Wrong {
+    Wrong { line: line_of(text, at), key: "config.toml".to_owned(), message: message.to_owned() }
+}
+
+fn walk(text: &str, prefix: &str, table: &DeTable<'_>, file: &mut File, wrong: &mut Vec<Wrong>) {
     for (name, value) in table {
         let path = if prefix.is_empty() {
             name.get_ref().to_string()
@@ -169,11 +185,16 @@ fn walk(text: &str, prefix: &str, table: &DeTable<'_>, settings: &mut Settings, 
             format!("{prefix}.{}", name.get_ref())
         };
         let line = line_of(text, name.span().start);
-        let problem = match keys().find(|key| key.name == path) {
-            Some(key) => apply(key, value.get_ref(), settings).err().map(|OutOfBounds(message)| message),
+        let problem = match key(&path) {
+            Some(key) => {
+                let value = read(value.get_ref());
+                let applied = key.apply(value.as_ref(), &mut file.settings);
+                file.set.extend(value.map(|value| (key.name, value)));
+                applied.err().map(|OutOfBounds(message)| message)
+            }
             None => match value.get_ref() {
                 DeValue::Table(inner) if keys().any(|key| key.name.starts_with(&format!("{path}."))) => {
-                    walk(text, &path, inner, settings, wrong);
+                    walk(text, &path, inner, file, wrong);
                     None
                 }
                 _ => Some(unknown(&path)),
@@ -194,47 +215,23 @@ fn unknown(path: &str) -> String {
     }
 }
 
-/// What a key would take instead.
-#[derive(Debug)]
-struct OutOfBounds(String);
-
-fn apply(key: &Key, value: &DeValue<'_>, settings: &mut Settings) -> Result<(), OutOfBounds> {
-    match (&key.kind, value) {
-        (Kind::Whole { min, max, set }, DeValue::Integer(number)) => {
-            let number = u64::from_str_radix(number.as_str(), number.radix())
-                .ok()
-                .filter(|n| (*min..=*max).contains(n));
-            set(
-                settings,
-                number.ok_or_else(|| OutOfBounds(format!("must be a whole number from {min} to {max}")))?,
-            );
+/// `None` for what no key takes, such as a table or a number below 0.
+fn read(value: &DeValue<'_>) -> Option<Value> {
+    match value {
+        DeValue::Boolean(on) => Some(Value::Switch(*on)),
+        DeValue::Integer(number) => {
+            u64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::Whole)
         }
-        (Kind::Whole { min, max, .. }, _) => {
-            return Err(OutOfBounds(format!("must be a whole number from {min} to {max}")));
-        }
-        (Kind::Switch(set), DeValue::Boolean(on)) => set(settings, *on),
-        (Kind::Switch(_), _) => return Err(OutOfBounds("must be true or false".to_owned())),
-        (Kind::Text(set), DeValue::String(text)) => set(settings, text.to_string()),
-        (Kind::Text(_), _) => return Err(OutOfBounds("must be a text in quotes".to_owned())),
-        (Kind::Texts(set), DeValue::Array(items)) => {
+        DeValue::String(text) => Some(Value::Text(text.to_string())),
+        DeValue::Array(items) => {
             let texts = items.iter().map(|item| match item.get_ref() {
-                DeValue::String(text) => Ok(text.to_string()),
-                _ => Err(OutOfBounds("must be a list of texts in quotes".to_owned())),
+                DeValue::String(text) => Some(text.to_string()),
+                _ => None,
             });
-            set(settings, texts.collect::<Result<_, _>>()?);
+            texts.collect::<Option<_>>().map(Value::Texts)
         }
-        (Kind::Texts(_), _) => return Err(OutOfBounds("must be a list of texts in quotes".to_owned())),
-        (Kind::OneOf(choices, set), DeValue::String(text)) => {
-            match choices.iter().position(|choice| choice == text) {
-                Some(choice) => set(settings, choice),
-                None => return Err(OutOfBounds(format!("must be one of {}", choices.join(", ")))),
-            }
-        }
-        (Kind::OneOf(choices, _), _) => {
-            return Err(OutOfBounds(format!("must be one of {}", choices.join(", "))));
-        }
+        _ => None,
     }
-    Ok(())
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -245,12 +242,12 @@ fn line_of(text: &str, at: usize) -> usize {
 mod tests {
     use std::{path::PathBuf, time::Duration};
 
-    use super::{Settings, keys, parse};
+    use super::{Settings, Value, keys, parse};
     use crate::{chats::Client, restore::OrphanPolicy};
 
     #[test]
     fn empty_text_gives_the_defaults() {
-        assert_eq!(parse(""), Ok(Settings::default()));
+        assert_eq!(parse("").map(|file| file.settings), Ok(Settings::default()));
     }
 
     #[test]
@@ -280,7 +277,7 @@ mod tests {
         let mut expected = expected;
         expected.of_mut(Client::ClaudeCode).command = "/opt/claude".to_owned();
         expected.of_mut(Client::Codex).homes = vec![PathBuf::from("/x")];
-        assert_eq!(parse(text), Ok(expected));
+        assert_eq!(parse(text).map(|file| file.settings), Ok(expected));
     }
 
     #[test]
@@ -313,9 +310,22 @@ mod tests {
     }
 
     #[test]
-    fn every_key_says_its_default() {
+    fn every_keys_default_is_what_holds_where_nothing_is_set() {
         for key in keys() {
-            assert!(key.about.contains("Default"), "{}", key.name);
+            let mut settings = Settings::default();
+            key.apply(Some(&key.default()), &mut settings)
+                .unwrap_or_else(|wrong| panic!("{}: {wrong:?}", key.name));
+            assert_eq!(settings, Settings::default(), "{}", key.name);
         }
+    }
+
+    #[test]
+    fn what_stands_in_the_file_is_told() {
+        let file = parse("[watch]\nsweep_seconds = 0x10\n[policy]\nauto_restore = \"once\"\n").unwrap();
+        let expected = [
+            ("policy.auto_restore", Value::Text("once".to_owned())),
+            ("watch.sweep_seconds", Value::Whole(16)),
+        ];
+        assert_eq!(file.set, expected.into());
     }
 }

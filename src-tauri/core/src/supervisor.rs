@@ -170,6 +170,10 @@ impl Supervisor {
         Self { window, ..Self::default() }
     }
 
+    pub fn set_window(&mut self, window: RestoreWindow) {
+        self.window = window;
+    }
+
     /// Remembers a crash that the store already holds. `lives_on` says that its process may live. What ails the
     /// chat's file is not over because a process is there.
     pub fn recall_crash(

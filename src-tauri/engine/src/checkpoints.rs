@@ -96,7 +96,7 @@ impl Watch {
 
     pub fn decide_checkpoint(&mut self, chat: &ChatId, event: Event<'_>) -> Vec<Effect> {
         let plan = self.checkpoints.plans.entry(chat.clone()).or_default();
-        plan.handle(event, &self.home.settings.checkpoints, now())
+        plan.handle(event, &self.home.settings().checkpoints, now())
     }
 
     /// Takes a checkpoint of a moment that has passed: when the transcript held so many bytes.
@@ -136,7 +136,7 @@ impl Watch {
             }
             Err(error) => tracing::warn!(%chat, "a checkpoint could not be kept: {error}"),
         };
-        let max = self.home.settings.checkpoints.kept_max;
+        let max = self.home.settings().checkpoints.kept_max;
         self.home.store.submit(
             Urgency::AtOnce,
             move |store| {
@@ -195,7 +195,7 @@ impl Watch {
                 format!("{chat} has no transcript yet: there is nothing to keep"),
             )
         })?;
-        let (point, max) = (point_of(&checkpoint), self.home.settings.checkpoints.kept_max);
+        let (point, max) = (point_of(&checkpoint), self.home.settings().checkpoints.kept_max);
         let written = self.home.store.write(Urgency::AtOnce, move |store| {
             let id = store.put_checkpoint(&checkpoint)?;
             store.thin_checkpoints(&checkpoint.chat, max, checkpoint.at)?;

@@ -20,7 +20,7 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
     let (homes, warnings, cut_short, chats) = handle.call(|watch| {
         (watch.homes.clone(), watch.warnings.clone(), watch.cut_short.clone(), watch.chats.len())
     })?;
-    let settings = &handle.home.settings;
+    let settings = &handle.home.settings();
     let mut findings = vec![
         finding(
             Level::Ok,

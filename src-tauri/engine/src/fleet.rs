@@ -162,7 +162,7 @@ impl Watch {
             self.decide_fleet(Event::Cancel);
         }
         self.job.cut = running;
-        self.job.cut_until = Some(Instant::now() + self.home.settings.restore_start_timeout);
+        self.job.cut_until = Some(Instant::now() + self.home.settings().restore_start_timeout);
         self.settle_cut();
         if let Permission::Ask(why) = may {
             tracing::info!("a restore of many chats is not gone on with: {why}");
@@ -215,7 +215,7 @@ impl Watch {
         if self.freeze.is_on() && matches!(event, Event::Look { .. }) {
             return;
         }
-        let (limits, at) = (self.home.settings.fleet, now());
+        let (limits, at) = (self.home.settings().fleet, now());
         let Some(fleet) = &mut self.job.fleet else { return };
         let before = fleet.clone();
         let effects = fleet.handle(event, limits, at);

@@ -133,7 +133,7 @@ impl Watch {
         let limited = digest.limit(now()).is_some();
         let (live, awake) = (self.hangs.chats.get_mut(chat)?, self.host.awake_seconds);
         live.follow(progress, digest, reading.at);
-        let wanted = live.hanging.wants_a_closer_look(awake, &self.home.settings.hang);
+        let wanted = live.hanging.wants_a_closer_look(awake, &self.home.settings().hang);
         let closer = wanted.then(|| live.look_closer(digest, &reading, may_ask));
         let waited_seconds = waited_seconds(process.pid);
         Some(Look { reading, waited_seconds, awake_seconds: awake, doing, progress, limited, closer })
@@ -141,7 +141,7 @@ impl Watch {
 
     fn judge(&mut self, chat: &ChatId, process: &ProcessKey, look: Look) {
         let Some(live) = self.hangs.chats.get_mut(chat) else { return };
-        for effect in live.hanging.handle(look, &self.home.settings.hang) {
+        for effect in live.hanging.handle(look, &self.home.settings().hang) {
             match effect {
                 Effect::SuspicionChanged => self.handle.tell(Told::ChatChanged { chat: chat.clone() }),
                 Effect::Hung { form, since, evidence } => {
@@ -162,7 +162,7 @@ impl Watch {
 
     fn look_at_prompt(&mut self, chat: &ChatId, process: &ProcessKey) {
         let is_open = self.supervisor.status(chat, process) == Some(&RegistryStatus::Waiting);
-        let (awake, notice_after) = (self.host.awake_seconds, self.home.settings.prompt_notice);
+        let (awake, notice_after) = (self.host.awake_seconds, self.home.settings().prompt_notice);
         let Some(live) = self.hangs.chats.get_mut(chat) else { return };
         if let Some(open) = live.prompt.look(is_open, awake, notice_after) {
             let minutes = open.as_secs() / 60;

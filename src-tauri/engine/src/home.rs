@@ -1,14 +1,16 @@
 //! The data folder of one engine: its lock, settings and database.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
     time::UNIX_EPOCH,
 };
 
 use shim_api::home::{DATABASE_FILE, ENGINE_FILE, LOCK_FILE, SETTINGS_FILE, read_engine_file};
 use shim_core::{
-    settings::{self, Settings},
+    settings::{self, Settings, Value},
     time::Timestamp,
 };
 use shim_store::{Store, StoreError};
@@ -40,7 +42,10 @@ fn running_as(pid: Option<u32>) -> String {
 /// An opened data folder. Held by at most one engine at a time.
 pub struct Home {
     pub path: PathBuf,
-    pub settings: Settings,
+    /// What is set now.
+    settings: RwLock<Arc<Settings>>,
+    /// What stood in the file when the engine started.
+    pub set_at_start: BTreeMap<&'static str, Value>,
     pub store: Store,
     /// SHIM's own program, by the name it had at the start: an update may put another file there while it runs.
     pub program: PathBuf,
@@ -54,7 +59,7 @@ impl Home {
     pub fn open(path: &Path) -> Result<Self, HomeError> {
         let folder = |why| HomeError::Folder { path: path.to_owned(), why };
         make_private_folder(path).map_err(folder)?;
-        let settings = read_settings(path)?;
+        let (settings, set_at_start) = read_settings(path)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -75,7 +80,24 @@ impl Home {
             make_private_folder(&path.join(inner)).map_err(folder)?;
         }
         let program = std::env::current_exe().map_err(HomeError::Program)?;
-        Ok(Self { path: path.to_owned(), settings, store, program, made: made(path), _lock: lock })
+        let settings = RwLock::new(Arc::new(settings));
+        Ok(Self {
+            path: path.to_owned(),
+            settings,
+            set_at_start,
+            store,
+            program,
+            made: made(path),
+            _lock: lock,
+        })
+    }
+
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn set(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 }
 
@@ -91,7 +113,8 @@ impl Drop for Home {
     }
 }
 
-fn read_settings(home: &Path) -> Result<Settings, HomeError> {
+/// What the file sets, and which keys stand in it.
+pub fn read_settings(home: &Path) -> Result<(Settings, BTreeMap<&'static str, Value>), HomeError> {
     let path = home.join(SETTINGS_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -101,11 +124,11 @@ fn read_settings(home: &Path) -> Result<Settings, HomeError> {
         }
         Err(why) => return Err(HomeError::Folder { path, why }),
     };
-    let settings = settings::parse(&text).map_err(|wrong| {
+    let file = settings::parse(&text).map_err(|wrong| {
         let lines: Vec<_> = wrong.iter().map(|wrong| format!("  {wrong}")).collect();
         HomeError::Settings { path, wrong: lines.join("\n") }
     })?;
-    Ok(with_home(settings))
+    Ok((with_home(file.settings), file.set))
 }
 
 /// `~/` stands for the user's home in every path of the settings.

@@ -34,6 +34,7 @@ mod run;
 mod search;
 mod seat;
 mod serve;
+mod settings;
 mod shutdown;
 mod signals;
 mod snapshots;

@@ -56,7 +56,7 @@ struct Heap {
 impl Watch {
     /// Looks whether a chat's own heap, its group's memory or the machine's runs out.
     pub fn look_at_memory(&mut self, living: &[(ChatId, ProcessKey)]) {
-        let (awake, thresholds) = (self.host.awake_seconds, self.home.settings.memory);
+        let (awake, thresholds) = (self.host.awake_seconds, self.home.settings().memory);
         let [last, _] = self.hangs.memories.ended_by_system;
         self.hangs.memories.ended_by_system = [processes::ended_for_lack_of_memory(), last];
         let mut words = Vec::new();
@@ -86,7 +86,7 @@ impl Watch {
 
     /// Such as a container, or a service that may take only so much: what runs in one has one memory.
     fn look_at_groups(&mut self, living: &[(ChatId, ProcessKey)], awake: f64) {
-        let thresholds = self.home.settings.memory;
+        let thresholds = self.home.settings().memory;
         let Memories { chats, groups, .. } = &mut self.hangs.memories;
         let mut inside: BTreeMap<&MemoryGroup, Vec<ChatId>> = BTreeMap::new();
         for (chat, process) in living {
@@ -125,7 +125,7 @@ impl Watch {
     fn look_at_the_machine(&mut self, awake: f64) {
         let used = self.host.memory_total.saturating_sub(self.host.memory_available);
         let limit = (self.host.memory_total as f64 * HOST_SHARE_MAX) as u64;
-        let thresholds = self.home.settings.memory;
+        let thresholds = self.home.settings().memory;
         let Some(word) = self.hangs.memories.host.look(awake, used, limit, &thresholds) else { return };
         let living = self.supervisor.living();
         if living.is_empty() || !is_news(&word) {

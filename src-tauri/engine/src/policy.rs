@@ -290,7 +290,7 @@ pub fn came_of(answer: &Result<Receipt, ApiError>) -> (Came, String) {
 
 /// The policy over what was remembered, as an engine starts.
 pub fn open(handle: &Handle) -> Result<shim_core::policy::Policy, shim_store::StoreError> {
-    let mut policy = shim_core::policy::Policy::new(handle.home.settings.policy.clone());
+    let mut policy = shim_core::policy::Policy::new(handle.home.settings().policy.clone());
     for (chat, memory) in handle.home.store.read(|store| store.memories())? {
         policy.recall(chat, memory);
     }

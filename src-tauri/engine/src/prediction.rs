@@ -166,7 +166,7 @@ impl Watch {
 
     /// The probability of a crash within the horizon, and the model that says so; `None` where nothing is measured.
     fn foretold(&self, chat: &ChatId, at: Timestamp) -> Option<(Option<i64>, f64)> {
-        let numbers = Numbers::of(&self.signals_of(chat, at)?, &self.home.settings.zones);
+        let numbers = Numbers::of(&self.signals_of(chat, at)?, &self.home.settings().zones);
         let (model, coefficients) = self.foresight.coefficients(chat.client());
         Some((model, within(coefficients, &numbers, HORIZON)))
     }

@@ -146,8 +146,8 @@ fn job(
         then: request.then,
         headless: request.headless,
         dry_run: request.dry_run,
-        start_timeout: handle.home.settings.restore_start_timeout,
-        orphans: handle.home.settings.restore_orphans,
+        start_timeout: handle.home.settings().restore_start_timeout,
+        orphans: handle.home.settings().restore_orphans,
         in_turn,
         in_flight,
     }
@@ -337,11 +337,11 @@ impl<'a> Work<'a> {
 
     fn look_around(&mut self) -> Result<Findings, ApiError> {
         self.program = clients::program(
-            &self.handle.home.settings,
+            &self.handle.home.settings(),
             self.job.chat.client(),
             self.subject.launch.program.as_deref().map(Path::new),
         );
-        self.terminal = if self.job.headless { None } else { terminal::find(&self.handle.home.settings) };
+        self.terminal = if self.job.headless { None } else { terminal::find(&self.handle.home.settings()) };
         let cwd = self.subject.cwd.clone();
         let orphans = if self.job.fork.is_some() { Vec::new() } else { self.orphans()? };
         self.orphans_found = !orphans.is_empty();

@@ -45,7 +45,7 @@ impl Watch {
     }
 
     pub fn retain(&mut self) {
-        let settings = &self.home.settings;
+        let settings = &self.home.settings();
         let (keep, bytes_max, at) = (settings.journal_keep, settings.journal_bytes_max, now());
         self.prune_signals(at);
         let mut total = self.home.store.bytes_on_disk();

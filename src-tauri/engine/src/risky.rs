@@ -60,7 +60,7 @@ impl Watch {
                 (taken.id, point)
             }
         };
-        let folder = self.folder_of(chat).filter(|_| self.home.settings.checkpoints.snapshot.on);
+        let folder = self.folder_of(chat).filter(|_| self.home.settings().checkpoints.snapshot.on);
         if let Some(folder) = folder {
             self.keep_folder_now(chat, folder, id, point, answer);
         }

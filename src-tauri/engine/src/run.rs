@@ -39,6 +39,7 @@ use crate::{
     policy::Head,
     prediction::Foresight,
     processes::{Exit, Started, exited},
+    settings::SettingsFile,
     shutdown::HeldDeath,
     signals::Followed,
 };
@@ -116,6 +117,7 @@ pub struct Watch {
     pub chats: HashMap<ChatId, Chat>,
     pub files: HashMap<PathBuf, Tracked>,
     pub packer: Packer,
+    pub settings_file: SettingsFile,
     /// Registry files by path, as last read.
     pub registry: HashMap<PathBuf, Registration>,
     pub homes: BTreeSet<ClientHome>,
@@ -244,7 +246,8 @@ impl Watch {
     pub fn open(home: Arc<Home>, handle: Handle, tasks: Tasks, embedded: bool) -> Result<Self, StoreError> {
         let mut watch = Self {
             foresight: Foresight::open(&home.store)?,
-            supervisor: Supervisor::new(home.settings.restore_window),
+            supervisor: Supervisor::new(home.settings().restore_window),
+            settings_file: SettingsFile::of(&home.path),
             home,
             chats: HashMap::new(),
             files: HashMap::new(),
@@ -292,7 +295,7 @@ impl Watch {
 
     fn recall(&mut self) -> Result<(), StoreError> {
         let since = Timestamp::from_ms(now().ms().saturating_sub(
-            i64::try_from(self.home.settings.restore_window.span.as_millis()).unwrap_or(i64::MAX),
+            i64::try_from(self.home.settings().restore_window.span.as_millis()).unwrap_or(i64::MAX),
         ));
         let (chats, crashes, restores, streams) = self.home.store.read(|store| {
             Ok((store.chats()?, store.crashes()?, store.restores_started(since)?, store.streams()?))
@@ -352,12 +355,12 @@ impl Watch {
             self.act();
             if Instant::now() >= next_sweep {
                 self.sweep();
-                next_sweep = Instant::now() + self.home.settings.watch_sweep;
+                next_sweep = Instant::now() + self.home.settings().watch_sweep;
             }
             if Instant::now() >= next_sample {
                 self.sample();
                 self.look_for_hangs();
-                next_sample = Instant::now() + self.home.settings.hang.apart;
+                next_sample = Instant::now() + self.home.settings().hang.apart;
             }
             self.predict_when_due();
             if Instant::now() >= next_persist {

@@ -78,7 +78,7 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
     let keeping = snapshots.start(handle.clone(), left)?;
     let watch = std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch.run(&taken))?;
 
-    let listener = listen(if embedded { 0 } else { home.settings.api_port }).await?;
+    let listener = listen(if embedded { 0 } else { home.settings().api_port }).await?;
     let file = EngineFile {
         port: listener.local_addr()?.port(),
         token: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),

@@ -266,7 +266,7 @@ fn keep(home: &Home, job: &Job, stop: &AtomicBool) -> Result<SnapshotRow, StoreE
         &job.chat,
         &job.folder,
         job.point,
-        &home.settings.checkpoints.snapshot,
+        &home.settings().checkpoints.snapshot,
         stop,
     ) {
         Ok(listed) => of_list(listed, error, since),
@@ -303,7 +303,7 @@ fn in_repository(
     let last = last.filter(|last| last.folder == begun.folder);
     // Its user may have removed the reference, and git the commit.
     let last = last.filter(|last| {
-        let git = git::Git::new(top, home.settings.checkpoints.snapshot.time_max, stop);
+        let git = git::Git::new(top, home.settings().checkpoints.snapshot.time_max, stop);
         let named = git.text(&["rev-parse", "--verify", "--quiet", &last.reference]);
         named.ok().is_some_and(|named| Some(&named) == last.outcome.commit.as_ref())
     });
@@ -316,7 +316,7 @@ fn in_repository(
         reference: &begun.reference,
         message: &message,
         index: &index,
-        pace: &home.settings.checkpoints.snapshot,
+        pace: &home.settings().checkpoints.snapshot,
         last: same,
     };
     let taken = take::take(top, git_folder, &wanted, stop)?;
@@ -400,7 +400,7 @@ fn let_go(home: &Home, row: &SnapshotRow, stop: &AtomicBool) -> bool {
 
 /// Lets go of what is too old or of chats that are gone, and of what is too much of this chat.
 fn make_room(home: &Home, chat: Option<&ChatId>, stop: &AtomicBool) {
-    let pace = &home.settings.checkpoints.snapshot;
+    let pace = &home.settings().checkpoints.snapshot;
     let keep_ms = i64::try_from(pace.keep.as_millis()).unwrap_or(i64::MAX);
     let before = shim_core::time::Timestamp::from_ms(now().ms().saturating_sub(keep_ms));
     let superfluous = home.store.read(|store| {
@@ -449,7 +449,7 @@ impl Watch {
         }
         let snapshots = &self.checkpoints.snapshots;
         let live = self.supervisor.state(chat).is_live();
-        let pace = &self.home.settings.checkpoints.snapshot;
+        let pace = &self.home.settings().checkpoints.snapshot;
         if !pace.is_due(trigger, live, snapshots.last(chat), now()) {
             return;
         }

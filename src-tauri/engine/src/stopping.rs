@@ -42,7 +42,7 @@ pub fn end(
     dry_run: bool,
     mut note: impl FnMut(&str) -> Result<(), StepFailed>,
 ) -> Stopped {
-    let mut machine = Stop::new(Job { grace: handle.home.settings.stop_grace, dry_run });
+    let mut machine = Stop::new(Job { grace: handle.home.settings().stop_grace, dry_run });
     let mut event = Event::Begin;
     loop {
         event = match machine.handle(event) {

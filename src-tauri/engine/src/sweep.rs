@@ -53,6 +53,7 @@ impl Watch {
         }
         let warned = std::mem::take(&mut self.warnings);
         self.reap();
+        self.look_at_settings();
         // One look at the processes for all of this sweep.
         let look = Look::default();
         self.find_homes(&look);
@@ -110,8 +111,9 @@ impl Watch {
     fn find_homes(&mut self, look: &Look) {
         let stored: Vec<_> = Client::ALL.into_iter().flat_map(|client| self.stored_homes(client)).collect();
         let look = Some(look).filter(|_| self.sweeps.is_multiple_of(DISCOVER_EVERY));
-        let homes = clients::homes(&self.home.settings, stored.clone(), look);
-        let set = self.home.settings.clients.iter().flat_map(|client| &client.homes);
+        let settings = self.home.settings();
+        let homes = clients::homes(&settings, stored.clone(), look);
+        let set = settings.clients.iter().flat_map(|client| &client.homes);
         let missing: Vec<_> = set.filter(|home| !home.is_dir()).cloned().collect();
         for home in missing {
             self.warn(format!("{}, a home in config.toml, is no folder (yet)", home.display()));
@@ -139,7 +141,7 @@ impl Watch {
         if self.file_events.is_none() {
             self.file_events = self.new_file_events();
         }
-        let mut wanted: Vec<_> = clients::awaited(&self.home.settings)
+        let mut wanted: Vec<_> = clients::awaited(&self.home.settings())
             .into_iter()
             .map(|folder| (folder, RecursiveMode::NonRecursive))
             .collect();

@@ -108,7 +108,7 @@ fn since_head(folder: &Path, snapshot: &SnapshotRow) -> Option<Changes> {
 
 /// Which of the listed files are no longer as they were.
 fn since_listed(handle: &Handle, folder: &Path, snapshot: &SnapshotRow) -> Changes {
-    let pace = &handle.home.settings.checkpoints.snapshot;
+    let pace = &handle.home.settings().checkpoints.snapshot;
     let mut room = pace.bytes_max;
     let mut changes = Changes::default();
     for file in &snapshot.outcome.listed {
@@ -343,7 +343,7 @@ impl Tree {
         let index = handle.home.path.join(snapshots::FOLDER).join(format!("look-{number}.index"));
         let git_folder = git::find(top).map(|(_, git_folder)| git_folder).unwrap_or_default();
         let never = AtomicBool::new(false);
-        let pace = &handle.home.settings.checkpoints.snapshot;
+        let pace = &handle.home.settings().checkpoints.snapshot;
         let wanted =
             take::Wanted { folder: top, reference: "", message: "", index: &index, pace, last: None };
         let taken = take::look(top, &git_folder, &wanted, &never).map_err(|error| git_error(&error))?;
@@ -366,7 +366,7 @@ fn keep_present(
         watch.keep_folder_now(&chat, folder, taken.id, point, answer);
         Ok::<_, ApiError>(taken.id)
     })??;
-    let wait = handle.home.settings.checkpoints.snapshot.time_max + QUEUE_WAIT;
+    let wait = handle.home.settings().checkpoints.snapshot.time_max + QUEUE_WAIT;
     let row = answered
         .recv_timeout(wait)
         .map_err(|_| refused("the present state was not kept in time; nothing was changed"))?;

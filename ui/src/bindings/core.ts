@@ -418,6 +418,11 @@ needed: number, since: string, } | { "is": "done" } | { "is": "cancelled" } | { 
 export type Step = { step: string, ok: boolean, detail: string, };
 
 /**
+ * What a key takes.
+ */
+export type Takes = { "kind": "switch" } | { "kind": "whole", min: number, max: number, } | { "kind": "text" } | { "kind": "texts" } | { "kind": "one_of", choices: Array<string>, };
+
+/**
  * What the restored chat does first.
  */
 export type Then = "idle" | "continue";
@@ -455,6 +460,11 @@ message: string | null, };
 export type Trigger = "turn" | "crash" | "user" | "compaction" | "client_update" | "tool_calls" | "interval" | "warning_risk" | "danger_risk" | "risky" | "milestone" | "session_start" | "session_end";
 
 /**
+ * What a key is set to.
+ */
+export type Value = boolean | number | string | Array<string>;
+
+/**
  * What came of a training.
  */
 export type Verdict = { "verdict": "taken" } | { "verdict": "not_enough", crashes: number, needed: number, } | { "verdict": "not_better", than: Rival, 
@@ -468,3 +478,12 @@ gain: number,
 by_chance: number, } | { "verdict": "no_skill", brier_skill: number, } | { "verdict": "failed", why: string, };
 
 export type WhyLeftOut = "too_large" | "submodule" | "repository" | "unreadable" | "no_file";
+
+/**
+ * One thing wrong in the file.
+ */
+export type Wrong = { 
+/**
+ * Counted from 1; 0 where it stands on none.
+ */
+line: number, key: string, message: string, };

@@ -1,7 +1,8 @@
 // A recorded world: chats in each state, crashes with and without receipts. The same for the same `now`.
 
-import type { Chat, Checkpoint, Crash, Entry, EntryKind, FleetView, Receipt, Status } from '../bindings/api';
+import type { Chat, Checkpoint, Crash, Entry, EntryKind, FleetView, Receipt, SettingsView, Status } from '../bindings/api';
 import type { ChatState, Fingerprint, Step } from '../bindings/core';
+import { settings } from './fake-settings';
 
 export interface World {
   status: Status;
@@ -12,6 +13,7 @@ export interface World {
   timelines: Map<string, Entry[]>;
   checkpoints: Map<string, Checkpoint[]>;
   fleet: FleetView;
+  settings: SettingsView;
 }
 
 /** Of 16 GiB. */
@@ -27,7 +29,7 @@ const HASH_B = '51b8d0aa7e3f42c9960d1e7b8a5f30c412de96b7f48a0c35d9e16072ab4fc8e3
 export const idOf = (n: number) => `claude-code:${String(n).padStart(8, '0')}-5a1e-4c0b-9d2f-7e6a1b3c4d5e`;
 
 export function emptyWorld(now: number): World {
-  return { status: statusAt(now), chats: [], crashes: [], fingerprints: [], timelines: new Map(), checkpoints: new Map(), fleet: nothingOffered() };
+  return { status: statusAt(now), chats: [], crashes: [], fingerprints: [], timelines: new Map(), checkpoints: new Map(), fleet: nothingOffered(), settings: settings() };
 }
 
 export function world(now: number): World {
@@ -91,7 +93,7 @@ export function world(now: number): World {
 
   const timelines = new Map(chats.map((each) => [each.id, timeline(each, now)]));
   const checkpoints = new Map(chats.map((each) => [each.id, checkpointsOf(each, now)]));
-  return { status: statusAt(now), chats, crashes: crashesOf(chats, now), fingerprints: fingerprintsAt(now), timelines, checkpoints, fleet: nothingOffered() };
+  return { status: statusAt(now), chats, crashes: crashesOf(chats, now), fingerprints: fingerprintsAt(now), timelines, checkpoints, fleet: nothingOffered(), settings: settings() };
 }
 
 function nothingOffered(): FleetView {

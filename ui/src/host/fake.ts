@@ -4,6 +4,7 @@ import type { ApiError, Chat, Checkpoint, Event, FleetView, Receipt, RestoreRequ
 import type { Options as FleetOptions } from '../bindings/core';
 import type { Host } from './host';
 import { emptyWorld, receiptOf, world, type World } from './fake-world';
+import { changeSettings } from './fake-settings';
 import { listeners } from './listeners';
 
 type Call = Exclude<keyof Host, 'onEvent' | 'onEngine' | 'onNavigate'>;
@@ -89,6 +90,12 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
       return cancelled;
     },
     doctor: (args) => answer('doctor', args, () => []),
+    settings: () => answer('settings', undefined, () => played.settings),
+    async change_settings(args) {
+      const changed = await answer('change_settings', args, () => changeSettings(played.settings, args.change));
+      events.tell({ event: 'settings_changed' });
+      return changed;
+    },
     search: (args) => answer('search', args, () => []),
     async pause(args) {
       await answer('pause', args, () => null);

@@ -13,6 +13,8 @@ import type {
   Hit,
   Receipt,
   RestoreRequest,
+  SettingsChange,
+  SettingsView,
   Status,
 } from '../bindings/api';
 import type { Fingerprint, Options } from '../bindings/core';
@@ -36,6 +38,9 @@ export interface Host {
   begin_fleet(args: { options: Options }): Promise<FleetView>;
   cancel_fleet(): Promise<FleetView>;
   doctor(args: { verify: boolean }): Promise<Finding[]>;
+  settings(): Promise<SettingsView>;
+  /** Rejects with all that is wrong in `details`, and changes nothing then. */
+  change_settings(args: { change: SettingsChange }): Promise<SettingsView>;
   search(args: { text: string }): Promise<Hit[]>;
   /** Null pauses until `resume`. */
   pause(args: { seconds: number | null }): Promise<void>;

@@ -29,6 +29,8 @@ export async function openTauriHost(): Promise<Host> {
     begin_fleet: (args) => invoke('begin_fleet', args),
     cancel_fleet: () => invoke('cancel_fleet'),
     doctor: (args) => invoke('doctor', args),
+    settings: () => invoke('settings'),
+    change_settings: (args) => invoke('change_settings', args),
     search: (args) => invoke('search', args),
     pause: (args) => invoke('pause', args),
     resume: () => invoke('resume'),

@@ -1,6 +1,6 @@
 // What the pages ask for, and which events make each answer stale.
 
-import type { Chat, ChatDetail, Checkpoint, Crash, Event, FleetView, Status } from '../bindings/api';
+import type { Chat, ChatDetail, Checkpoint, Crash, Event, FleetView, SettingsView, Status } from '../bindings/api';
 import type { Fingerprint } from '../bindings/core';
 import { live, type Live } from './live.svelte';
 
@@ -67,6 +67,13 @@ export function liveFleet(): Live<FleetView> {
   );
 }
 
+export function liveSettings(): Live<SettingsView> {
+  return live(
+    (host) => host.settings(),
+    ({ event }) => event === 'settings_changed',
+  );
+}
+
 function concerns(event: Event, chat: string): boolean {
   switch (event.event) {
     case 'chat_changed':
@@ -78,6 +85,7 @@ function concerns(event: Event, chat: string): boolean {
     case 'restore_finished':
       return event.receipt.chat === chat || event.receipt.fork_of === chat;
     case 'status_changed':
+    case 'settings_changed':
     case 'fleet_changed':
     case 'notice':
     case 'missed':

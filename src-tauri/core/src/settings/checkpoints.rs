@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{
     DAY, Settings,
-    keys::{Key, Kind},
+    keys::{Key, Kind, Preset},
 };
-use crate::checkpoints::risky::Pattern;
+use crate::checkpoints::risky::{self, Pattern};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -21,12 +21,14 @@ fn count(n: u64) -> usize {
 pub const KEYS: &[Key] = &[
     Key {
         name: "checkpoints.calls",
-        about: "Tool calls after which a checkpoint is taken, 0 (never) to 1000. Default 8.",
+        about: "Tool calls after which a checkpoint is taken, 0 (never) to 1000.",
+        default: Preset::Whole(8),
         kind: Kind::Whole { min: 0, max: 1000, set: |s, n| s.checkpoints.calls = n },
     },
     Key {
         name: "checkpoints.minutes",
-        about: "Minutes after a change after which one is taken, 0 (never) to 1440. Default 10.",
+        about: "Minutes after a change after which one is taken, 0 (never) to 1440.",
+        default: Preset::Whole(10),
         kind: Kind::Whole {
             min: 0,
             max: 1440,
@@ -35,39 +37,46 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "checkpoints.gap_high_seconds",
-        about: "Least seconds between two for what cannot wait (a risky call, danger of a crash, a compaction, an update), 0 to 600. Default 1.",
+        about: "Least seconds between two for what cannot wait (a risky call, danger of a crash, a compaction, an update), 0 to 600.",
+        default: Preset::Whole(1),
         kind: Kind::Whole { min: 0, max: 600, set: |s, n| seconds(|s| &mut s.checkpoints.gap_high)(s, n) },
     },
     Key {
         name: "checkpoints.gap_middle_seconds",
-        about: "Least seconds between two for turns, milestones, warnings and the end of a session, 0 to 3600. Default 2.",
+        about: "Least seconds between two for turns, milestones, warnings and the end of a session, 0 to 3600.",
+        default: Preset::Whole(2),
         kind: Kind::Whole { min: 0, max: 3600, set: |s, n| seconds(|s| &mut s.checkpoints.gap_middle)(s, n) },
     },
     Key {
         name: "checkpoints.gap_low_seconds",
-        about: "Least seconds between two for tool calls, passed time and the start of a session, 0 to 3600. Default 30.",
+        about: "Least seconds between two for tool calls, passed time and the start of a session, 0 to 3600.",
+        default: Preset::Whole(30),
         kind: Kind::Whole { min: 0, max: 3600, set: |s, n| seconds(|s| &mut s.checkpoints.gap_low)(s, n) },
     },
     Key {
         name: "checkpoints.risky",
-        about: "Tool calls that have one taken when they begin: words of a command, such as \"git reset --hard\", or \"tool:NAME\" with one * at its end. Default: 30 commands that delete or overwrite; [] is none.",
+        about: "Tool calls that have one taken when they begin: words of a command, such as \"git reset --hard\", or \"tool:NAME\" with one * at its end. None is for no such call.",
+        default: Preset::Texts(&risky::DEFAULT),
         kind: Kind::Texts(|s, list| {
             s.checkpoints.risky = list.iter().filter_map(|text| Pattern::read(text)).collect();
         }),
     },
     Key {
         name: "checkpoints.kept",
-        about: "Most checkpoints kept of one chat, 20 to 10000; routine ones go first. Default 500.",
+        about: "Most checkpoints kept of one chat, 20 to 10000; routine ones go first.",
+        default: Preset::Whole(500),
         kind: Kind::Whole { min: 20, max: 10_000, set: |s, n| s.checkpoints.kept_max = count(n) },
     },
     Key {
         name: "checkpoints.snapshot",
-        about: "What is kept of the working tree: \"git\", a commit under refs/shim/ in the chat's repository (elsewhere a list of the files its tools wrote, with hashes), or \"off\". Default \"git\".",
+        about: "What is kept of the working tree: \"git\", a commit under refs/shim/ in the chat's repository (elsewhere a list of the files its tools wrote, with hashes), or \"off\".",
+        default: Preset::OneOf("git"),
         kind: Kind::OneOf(&["git", "off"], |s, choice| s.checkpoints.snapshot.on = choice == 0),
     },
     Key {
         name: "checkpoints.snapshot_gap_seconds",
-        about: "Least seconds between two snapshots of one chat, but for yours and crashes, 0 to 86400. Default 30.",
+        about: "Least seconds between two snapshots of one chat, but for yours and crashes, 0 to 86400.",
+        default: Preset::Whole(30),
         kind: Kind::Whole {
             min: 0,
             max: 86_400,
@@ -76,7 +85,8 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "checkpoints.snapshot_seconds",
-        about: "Longest that a snapshot may take before it is broken off, 1 to 600 s. Default 20.",
+        about: "Longest that a snapshot may take before it is broken off, 1 to 600 s.",
+        default: Preset::Whole(20),
         kind: Kind::Whole {
             min: 1,
             max: 600,
@@ -85,22 +95,26 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "checkpoints.file_mib",
-        about: "Larger files are left out of snapshots and named, 1 to 1024 MiB. Default 10.",
+        about: "Larger files are left out of snapshots and named, 1 to 1024 MiB.",
+        default: Preset::Whole(10),
         kind: Kind::Whole { min: 1, max: 1024, set: |s, n| s.checkpoints.snapshot.file_bytes_max = n * MIB },
     },
     Key {
         name: "checkpoints.snapshot_mib",
-        about: "Most that may differ from git's index in one snapshot, 1 to 10240 MiB. Default 200.",
+        about: "Most that may differ from git's index in one snapshot, 1 to 10240 MiB.",
+        default: Preset::Whole(200),
         kind: Kind::Whole { min: 1, max: 10_240, set: |s, n| s.checkpoints.snapshot.bytes_max = n * MIB },
     },
     Key {
         name: "checkpoints.snapshots_kept",
-        about: "Most snapshots kept of one chat, 1 to 1000; yours, crashes' and milestones' stay longest. Default 20.",
+        about: "Most snapshots kept of one chat, 1 to 1000; yours, crashes' and milestones' stay longest.",
+        default: Preset::Whole(20),
         kind: Kind::Whole { min: 1, max: 1000, set: |s, n| s.checkpoints.snapshot.kept_max = count(n) },
     },
     Key {
         name: "checkpoints.snapshot_days",
-        about: "Days a snapshot is kept, 1 to 3650. Default 14.",
+        about: "Days a snapshot is kept, 1 to 3650.",
+        default: Preset::Whole(14),
         kind: Kind::Whole {
             min: 1,
             max: 3650,
@@ -156,6 +170,6 @@ mod tests {
                 keep: Duration::from_secs(11 * 24 * 60 * 60),
             },
         };
-        assert_eq!(parse(text).unwrap().checkpoints, expected);
+        assert_eq!(parse(text).unwrap().settings.checkpoints, expected);
     }
 }

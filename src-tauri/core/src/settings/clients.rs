@@ -1,6 +1,6 @@
 //! What is set for single clients: the program to start, and further homes to watch.
 
-use super::keys::{Key, Kind, paths};
+use super::keys::{Key, Kind, Preset, paths};
 use crate::chats::Client;
 
 /// The program of a client.
@@ -8,7 +8,8 @@ macro_rules! command {
     ($client:expr, $name:literal, $title:literal, $default:literal) => {
         Key {
             name: concat!("clients.", $name, ".command"),
-            about: concat!("The program to start for ", $title, ". Default \"\": ", $default, "."),
+            about: concat!("The program to start for ", $title, ". Empty: ", $default, "."),
+            default: Preset::Text(""),
             kind: Kind::Text(|s, text| s.of_mut($client).command = text),
         }
     };
@@ -19,7 +20,8 @@ macro_rules! homes {
     ($client:expr, $name:literal, $folders:literal) => {
         Key {
             name: concat!("clients.", $name, ".homes"),
-            about: concat!($folders, " to watch beside the ones found. Default []."),
+            about: concat!($folders, " to watch beside the ones found."),
+            default: Preset::Texts(&[]),
             kind: Kind::Texts(|s, list| s.of_mut($client).homes = paths(list)),
         }
     };

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use super::{
     DAY,
-    keys::{Key, Kind},
+    keys::{Key, Kind, Preset},
 };
 
 pub const KEYS: &[Key] = &[
     Key {
         name: "signals.sample_seconds",
-        about: "Seconds between two readings of the live chats' processes and of the machine, 1 to 60. Default 5.",
+        about: "Seconds between two readings of the live chats' processes and of the machine, 1 to 60.",
+        default: Preset::Whole(5),
         kind: Kind::Whole { min: 1, max: 60, set: |s, n| s.hang.apart = Duration::from_secs(n) },
     },
     Key {
         name: "signals.keep_days",
-        about: "Days that the history of signals is kept, 1 to 365; at most 3000 rows a chat and 200000 in all. Default 90.",
+        about: "Days that the history of signals is kept, 1 to 365; at most 3000 rows a chat and 200000 in all.",
+        default: Preset::Whole(90),
         kind: Kind::Whole { min: 1, max: 365, set: |s, n| s.signals_keep = Duration::from_secs(n * DAY) },
     },
 ];
@@ -43,16 +45,8 @@ macro_rules! limit {
     ($zone:ident, $name:ident, $max:literal, $of:literal, $default:literal) => {
         Key {
             name: concat!("risk.", stringify!($zone), ".", stringify!($name)),
-            about: concat!(
-                $of,
-                ", from which on it is a ",
-                stringify!($zone),
-                ", 1 to ",
-                $max,
-                ". Default ",
-                $default,
-                "."
-            ),
+            about: concat!($of, ", from which on it is a ", stringify!($zone), ", 1 to ", $max, "."),
+            default: Preset::Whole($default),
             kind: Kind::Whole { min: 1, max: $max, set: |s, n| s.zones.$zone.$name = n },
         }
     };

@@ -132,7 +132,7 @@ impl Watch {
 
     /// Files that clients will delete within the time that is announced.
     pub fn due(&self) -> Vec<Due> {
-        let ahead = i64::try_from(self.home.settings.clinic_announce_days).unwrap_or(0) * DAY_MS;
+        let ahead = i64::try_from(self.home.settings().clinic_announce_days).unwrap_or(0) * DAY_MS;
         let until = Timestamp::from_ms(now().ms().saturating_add(ahead));
         let mut due: BTreeMap<Client, Due> = BTreeMap::new();
         if ahead == 0 {

@@ -122,7 +122,7 @@ impl Watch {
     }
 
     fn look_at_context(&mut self, id: &ChatId) {
-        let share = self.home.settings.clinic_context_warning;
+        let share = self.home.settings().clinic_context_warning;
         let Some(chat) = self.chats.get(id).filter(|_| share > 0.0) else { return };
         let Some(used) = chat.digest.context_used(id.client()) else { return };
         if used < share * WARNED_AGAIN_BELOW {

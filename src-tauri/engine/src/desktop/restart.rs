@@ -103,7 +103,7 @@ fn look_around(handle: &Handle) -> Result<Found, ApiError> {
         (home, watch.supervisor.state(&app_chat()) == ChatState::Hung, at_work)
     })?;
     let processes = home.as_ref().map(|home| processes_now(&home.folder)).unwrap_or_default();
-    let program = clients::program(&handle.home.settings, Client::ClaudeDesktop, None);
+    let program = clients::program(&handle.home.settings(), Client::ClaudeDesktop, None);
     Ok(Found { home, processes, program, hung, at_work })
 }
 
@@ -240,7 +240,7 @@ fn appears(handle: &Handle, found: &Found, receipt: &mut Receipt) -> Result<(), 
         say(receipt, "running", true, "the app was never seen here: look at its window".to_owned());
         return Ok(());
     };
-    let until = Instant::now() + handle.home.settings.restore_start_timeout;
+    let until = Instant::now() + handle.home.settings().restore_start_timeout;
     loop {
         let now = processes_now(&home.folder);
         let mains: Vec<_> = now

@@ -62,7 +62,8 @@ impl Trainer {
             let stopped = || stop.load(Ordering::Relaxed);
             let limits = Limits { time: TRAIN_TIME_MAX, stopped: &stopped };
             for client in Client::ALL {
-                match train_when_due(&handle.home.store, client, &handle.home.settings.zones, now(), limits) {
+                match train_when_due(&handle.home.store, client, &handle.home.settings().zones, now(), limits)
+                {
                     Ok(false) => {}
                     Ok(true) => {
                         let taken_up = Input::Call(Box::new(|watch| watch.take_up_models()));

@@ -21,6 +21,7 @@ use shim_api::{
     events::Event,
     fleet::Options,
     restore::RestoreRequest,
+    settings::SettingsChange,
     signals::{MINUTES, MINUTES_MAX},
     status::{ClientStatus, EngineStatus, OwnUse, PauseRequest, StateCount, Status},
     stopping::StopRequest,
@@ -39,7 +40,7 @@ use crate::{
     clients::{self, ClientHome, ports},
     clinic, doctor, fleet, prediction, processes, restore, risky,
     run::Handle,
-    search, signals, stopping,
+    search, settings, signals, stopping,
     sweep::shown,
     timeline, views, workspace,
 };
@@ -72,6 +73,7 @@ pub fn router(context: Engine) -> Router {
         .route("/search", get(search_all))
         .route("/prediction", get(prediction_report))
         .route("/doctor", get(examine))
+        .route("/settings", get(all_settings).post(change_settings))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .route("/stop", post(stop))
@@ -162,7 +164,7 @@ async fn status(State(context): State<Engine>) -> Response {
 fn clients(handle: &Handle, homes: &BTreeSet<ClientHome>) -> Vec<ClientStatus> {
     let one = |client: Client| ClientStatus {
         client,
-        command: clients::program(&handle.home.settings, client, None).as_deref().map(shown),
+        command: clients::program(&handle.home.settings(), client, None).as_deref().map(shown),
         homes: homes.iter().filter(|home| home.client == client).map(|home| shown(&home.folder)).collect(),
     };
     ports().map(|port| one(port.client())).to_vec()
@@ -299,6 +301,14 @@ async fn put_workspace_back(
 
 async fn restore_chat(State(context): State<Engine>, Json(request): Json<RestoreRequest>) -> Response {
     in_turn(context, move |handle| restore::restore(handle, &request)).await
+}
+
+async fn all_settings(State(context): State<Engine>) -> Response {
+    blocking(context.handle, settings::view).await
+}
+
+async fn change_settings(State(context): State<Engine>, Json(change): Json<SettingsChange>) -> Response {
+    blocking(context.handle, move |handle| settings::change(handle, change)).await
 }
 
 async fn examine_chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
