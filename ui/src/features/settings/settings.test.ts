@@ -2,7 +2,7 @@ import { fireEvent, screen, waitFor } from '@testing-library/svelte';
 import { expect, test } from 'vitest';
 import { emptyWorld } from '../../host/fake-world';
 import { fakeHost } from '../../host/fake';
-import { found, inside, open, textOf } from '../../testing';
+import { inside, open, textOf } from '../../testing';
 import { grouped, titleOf } from './groups';
 
 const row = (name: string) => screen.findByTestId(`setting-${name}`);
