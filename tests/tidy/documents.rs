@@ -144,7 +144,8 @@ mod tests {
     fn broken(text: &str) -> Vec<(usize, String)> {
         let files = ["README.md", "docs/a.md", "docs/b.png", "src-tauri/core/src/crashes.rs", "ui/src/x.ts"];
         let files = files.map(str::to_owned);
-        let read = |path: &str| if path == "docs/a.md" { text } else { "## What it is, and why\n" }.to_owned();
+        let other = "## What it is, and why\n";
+        let read = |path: &str| String::from(if path == "docs/a.md" { text } else { other });
         let tree = Tree { files: &files, read: &read, settings: r#"name: "journal.keep_days","# };
         let found = check(&File { path: "docs/a.md", text }, &tree);
         found.into_iter().map(|found| (found.line, found.rule)).collect()
