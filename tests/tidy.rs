@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 
 #[path = "tidy/crates.rs"]
 mod crates;
+#[path = "tidy/documents.rs"]
+mod documents;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
@@ -54,6 +56,35 @@ fn every_test_that_the_table_of_clients_names_exists() {
             path.display()
         );
     }
+}
+
+#[test]
+fn what_the_documents_name_is_there() {
+    let root = root().unwrap();
+    let files = files(&root).unwrap();
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    let settings = texts(&files, "src-tauri/core/src/settings/", &read);
+    let tree = documents::Tree { files: &files, read: &read, settings: &settings };
+    let mut violations = Vec::new();
+    for path in files.iter().filter(|path| documents::is_document(path)) {
+        violations.extend(documents::check(&rules::File { path, text: &read(path) }, &tree));
+    }
+    report(violations);
+}
+
+#[test]
+fn every_table_of_the_database_is_told_in_the_privacy_page() {
+    let root = root().unwrap();
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    let migrations = texts(&files(&root).unwrap(), "src-tauri/store/src/migrations/", &read);
+    let privacy = read("docs/privacy.md");
+    assert!(migrations.contains("CREATE TABLE chat "), "the migrations are read");
+    assert_eq!(documents::unnamed_tables(&migrations, &privacy), [""; 0], "not in docs/privacy.md");
+}
+
+/// What stands in all files of a folder.
+fn texts(files: &[String], folder: &str, read: &dyn Fn(&str) -> String) -> String {
+    files.iter().filter(|path| path.starts_with(folder)).map(|path| read(path)).collect()
 }
 
 fn root() -> Result<PathBuf> {
