@@ -28,6 +28,7 @@ mod opencode;
 mod policy;
 mod receipts;
 mod refusals;
+mod searching;
 mod settings;
 mod shutdown;
 mod signals;

@@ -25,6 +25,7 @@ pub mod prompts;
 pub mod readings;
 pub mod restore;
 pub mod risk;
+pub mod search;
 pub mod settings;
 pub mod signals;
 pub mod stopping;

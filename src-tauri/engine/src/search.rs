@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use shim_api::{ApiError, search::Hit};
 use shim_core::{
+    chats::Client,
     clients::shorten,
     lines::{Line, Lines},
+    search::{each_text, said},
     time::Timestamp,
 };
 use shim_store::{Batch, StoreError, Stream};
@@ -47,45 +49,38 @@ fn in_stream(
     title: &str,
     hits: &mut Vec<Hit>,
 ) -> Result<(), StoreError> {
-    let (mut lines, mut found) = (Lines::default(), 0);
+    let (mut lines, first) = (Lines::default(), hits.len());
+    let client = stream.chat.client();
     store.read_journal(stream.id, stream.generation, 0, u64::MAX, |bytes| {
         lines.feed(bytes, |line| {
             let Line::Whole(line) = line else { return };
-            if found < HITS_PER_CHAT_MAX
-                && let Some(hit) = in_line(line, wanted)
+            let of_chat = hits.get(first..).unwrap_or_default();
+            if of_chat.len() < HITS_PER_CHAT_MAX
+                && let Some((who, at, excerpt)) = in_line(client, line, wanted)
+                // Clients write a message again when it grows.
+                && !of_chat.iter().any(|hit| hit.excerpt == excerpt && hit.who == who)
             {
-                found += 1;
-                let (who, at, excerpt) = hit;
                 hits.push(Hit { chat: stream.chat.clone(), title: title.to_owned(), at, who, excerpt });
             }
         });
-        found < HITS_PER_CHAT_MAX
+        hits.len() - first < HITS_PER_CHAT_MAX
     })?;
     Ok(())
 }
 
-/// Looks into what was said and done, not into the client's own bookkeeping.
-fn in_line(line: &[u8], wanted: &str) -> Option<(String, Option<Timestamp>, String)> {
+fn in_line(client: Client, line: &[u8], wanted: &str) -> Option<(String, Option<Timestamp>, String)> {
     let record: serde_json::Value = serde_json::from_slice(line).ok()?;
-    let who = record.get("type")?.as_str()?;
-    let content = record.get("message")?.get("content")?;
-    let mut excerpt = None;
-    each_text(content, &mut |text| {
-        if excerpt.is_none() {
-            excerpt = around(text, wanted);
+    said(client, &record).into_iter().find_map(|said| {
+        let mut excerpt = None;
+        for part in said.parts {
+            each_text(part, &mut |text| {
+                if excerpt.is_none() {
+                    excerpt = around(text, wanted);
+                }
+            });
         }
-    });
-    let at = record.get("timestamp").and_then(|at| at.as_str()).and_then(Timestamp::parse);
-    Some((who.to_owned(), at, excerpt?))
-}
-
-fn each_text(value: &serde_json::Value, each: &mut impl FnMut(&str)) {
-    match value {
-        serde_json::Value::String(text) => each(text),
-        serde_json::Value::Array(items) => items.iter().for_each(|item| each_text(item, each)),
-        serde_json::Value::Object(map) => map.values().for_each(|item| each_text(item, each)),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
-    }
+        Some((said.who.to_owned(), said.at, excerpt?))
+    })
 }
 
 fn around(text: &str, wanted: &str) -> Option<String> {
