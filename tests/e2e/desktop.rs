@@ -22,6 +22,7 @@ mod world;
 use std::time::Duration;
 
 use host::TrayIcon;
+use shim_core::settings::Value;
 use shim_standin::client::{Signal, is_alive, send, wait};
 use world::{LONG, World};
 
@@ -124,6 +125,41 @@ fn the_window_shows_the_crash_and_then_its_receipt() {
     window.screenshot("chats-dark");
     world.quit_desktop(window);
     assert!(is_alive(engine.pid()), "an engine that the user runs is left running");
+}
+
+#[test]
+fn a_setting_changed_in_the_window_holds_in_the_engine_and_can_be_taken_back() {
+    let world = World::new();
+    let engine = world.run_engine();
+    let window = world.window(&["--show", "/settings"], webdriver::Theme::Light);
+    let row = |key: &str, part: &str| format!("[data-testid='setting-{key}'] {part}");
+    let in_force = |key: &str| {
+        let view = world.engine().settings().unwrap();
+        view.keys.into_iter().find(|setting| setting.name == key).unwrap().value
+    };
+    let becomes = |key: &str, value: Option<Value>| {
+        let came = wait(LONG, key, || (in_force(key) == value).then_some(()));
+        assert!(came.is_ok(), "{key} is {:?}", in_force(key));
+    };
+
+    window.fill(&row("policy.delay_seconds", "input"), "20");
+    becomes("policy.delay_seconds", Some(Value::Whole(20)));
+    window.click(&row("policy.dry_run", "input"));
+    becomes("policy.dry_run", Some(Value::Switch(true)));
+    window.fill(&row("policy.delay_seconds", "input"), "601");
+    window
+        .wait_for_text(&row("policy.delay_seconds", "[role=alert]"), "must be a whole number from 0 to 600");
+    assert_eq!(in_force("policy.delay_seconds"), Some(Value::Whole(20)));
+    window.screenshot("settings-light");
+    window.click(&row("policy.dry_run", "button"));
+    becomes("policy.dry_run", None);
+    world.quit_desktop(window);
+    assert!(is_alive(engine.pid()));
+
+    let window = world.window(&["--show", "/settings"], webdriver::Theme::Dark);
+    assert_eq!(window.property(&row("policy.delay_seconds", "input"), "value"), "20");
+    window.screenshot("settings-dark");
+    world.quit_desktop(window);
 }
 
 #[test]

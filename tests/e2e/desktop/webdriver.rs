@@ -55,7 +55,11 @@ impl Window {
     /// The text of the element, once it is there. The driver's own way of reading it takes links whose
     /// click area covers a whole row for hidden.
     pub fn text(&self, selector: &str) -> String {
-        self.of(selector, "property/innerText")
+        self.property(selector, "innerText")
+    }
+
+    pub fn property(&self, selector: &str, name: &str) -> String {
+        self.of(selector, &format!("property/{name}"))
     }
 
     /// Waits until the element shows this text, among other.
@@ -75,6 +79,14 @@ impl Window {
     pub fn click(&self, selector: &str) {
         let element = self.element(selector);
         self.post(&format!("{}/element/{element}/click", self.session), &json!({}));
+    }
+
+    /// Types into a field in place of what stands in it, and leaves it by Enter.
+    pub fn fill(&self, selector: &str, text: &str) {
+        let element = self.element(selector);
+        self.post(&format!("{}/element/{element}/clear", self.session), &json!({}));
+        let keys = json!({"text": format!("{text}\u{e007}")});
+        self.post(&format!("{}/element/{element}/value", self.session), &keys);
     }
 
     /// Clicks a link and waits for what the page it leads to shows.

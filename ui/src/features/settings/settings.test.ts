@@ -44,6 +44,25 @@ test('says beside the key what is wrong with a value, and saves nothing', async 
   expect(host.world.settings.keys.find((key) => key.name === 'policy.delay_seconds')?.value).toBeNull();
 });
 
+test('a field can be typed on in while it is saved', async () => {
+  const host = await open('#/settings');
+  const field = inside(await row('policy.delay_seconds')).getByRole<HTMLInputElement>('spinbutton');
+  host.silent = true;
+  await fireEvent.change(field, { target: { value: '20' } });
+  expect(host.called('change_settings')).toHaveLength(1);
+  expect(field.disabled).toBe(false);
+});
+
+test('an answer to an earlier change does not write over what is being typed', async () => {
+  const host = await open('#/settings');
+  const field = inside(await row('policy.delay_seconds')).getByRole<HTMLInputElement>('spinbutton');
+  await fireEvent.change(field, { target: { value: '20' } });
+  await fireEvent.input(field, { target: { value: '201' } });
+  await waitFor(() => expect(host.called('settings').length).toBeGreaterThan(1));
+  await waitFor(async () => expect(inside(await row('policy.delay_seconds')).getByRole<HTMLButtonElement>('button').disabled).toBe(false));
+  expect(field.value).toBe('201');
+});
+
 test('writes switches, choices, texts and lists as what they are', async () => {
   const host = await open('#/settings');
   await fireEvent.click(inside(await row('watch.discover')).getByRole('switch'));
