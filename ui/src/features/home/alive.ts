@@ -3,8 +3,10 @@
 import type { Chat, ClientStatus } from '../../bindings/api';
 import type { ChatState } from '../../bindings/core';
 
-/** Of a chat with a process, in the order in which they are told. */
-const LIVE: readonly ChatState[] = ['working', 'waiting', 'idle', 'hung', 'unknown'];
+/** Of a chat that a process is known to stand behind, in the order in which they are told. */
+const LIVE: readonly ChatState[] = ['working', 'waiting', 'idle', 'hung'];
+/** A chat that cannot be judged may be alive: it is told, and not counted among those that are. */
+const TOLD: readonly ChatState[] = [...LIVE, 'unknown'];
 
 export interface ClientLife extends ClientStatus {
   /** Only states that occur. */
@@ -21,7 +23,7 @@ export function clientLives(clients: ClientStatus[], chats: Chat[]): ClientLife[
     .filter((each) => isFound(each) || chats.some((chat) => chat.client === each.client))
     .map((each) => ({
       ...each,
-      states: LIVE.map((state) => ({
+      states: TOLD.map((state) => ({
         state,
         chats: chats.filter((chat) => chat.client === each.client && chat.state === state).length,
       })).filter(({ chats }) => chats > 0),
