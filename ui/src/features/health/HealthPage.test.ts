@@ -19,7 +19,7 @@ test('shows each live chat with its risk, context and signals, the nearest to tr
   await waitFor(() => expect(textOf(row(6))).toContain('Tool calls'));
   expect(textOf(row(6))).toMatch(/Claude Code Working 91 % context Warning by rule of thumb Danger: 91 % of the context is used \(limit 75 %\)/);
   expect(textOf(row(6))).toMatch(
-    /Messages 14 Tool calls 47, 2 unsaved Failed calls 0 % Answers in 5.4 s Memory 639 MB, \+1.6 MB a minute Processor 31 % Running for 34 min 30 s Last error none lately$/,
+    /Messages 14 Tool calls 47, 2 unsaved Failed calls 0 % Answers in 5.4 s Memory 639 MB, \+1.6 MB\/min Processor 31 % Running for 34 min 30 s Last error none lately$/,
   );
   expect(inside(row(6)).getByRole('link').getAttribute('href')).toBe(chatHref(idOf(6)));
   expect(host.called('signals')).toHaveLength(6);

@@ -141,6 +141,7 @@ test('says why chats and crashes could not be loaded, and tries again', async ()
   await open('#/', host);
   expect(textOf(await screen.findByTestId('page-error'))).toMatch(/^Chats and crashes could not be loaded\. .*disk I\/O error/);
   expect(screen.queryByTestId('headline')).toBeNull();
+  expect(textOf(screen.getByRole('heading', { level: 1 }))).toBe('Home');
   host.failures.clear();
   await fireEvent.click(screen.getByRole('button', { name: 'Retry' }));
   await screen.findByTestId('headline');
@@ -154,6 +155,15 @@ test('without the doctor’s word nothing is said to be well', async () => {
   expect(headline()).toBe('No chat needs you');
   expect(glance()).not.toContain('Nothing waits');
   expect(textOf(screen.getByTestId('part-error'))).toContain('What the doctor finds could not be loaded');
+});
+
+test('while watching is paused nothing is said to be well', async () => {
+  const host = await open('#/', fakeHost({ world: calmWorld(Date.now()) }));
+  await screen.findByTestId('headline');
+  await host.pause({ seconds: 600 });
+  await waitFor(() => expect(headline()).toBe('Nothing is watched right now'));
+  expect(glance()).not.toContain('Nothing waits');
+  expect(textOf(screen.getByTestId('alive'))).toContain('SHIM’s engine up, watching is paused');
 });
 
 test('while the engine is down nothing is said to be watched', async () => {
