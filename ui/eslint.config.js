@@ -9,7 +9,7 @@ const tauri = {
   message: 'Only host/tauri.ts knows Tauri. Use the Host of the context.',
 };
 const hosts = {
-  regex: 'host/(tauri|fake|fake-world)$',
+  regex: 'host/(tauri|fake(-\\w+)?)$',
   message: 'Only main.ts chooses a host. Use the Host of the context.',
 };
 const features = {

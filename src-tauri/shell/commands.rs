@@ -8,9 +8,11 @@ use shim_api::{
     doctor::Finding,
     error::ErrorCode,
     fleet::{FleetView, Options},
+    prediction::Prediction,
     restore::{Receipt, RestoreRequest},
     search::Hit,
     settings::{SettingsChange, SettingsView},
+    signals::ChatSignals,
     status::Status,
 };
 use shim_core::fingerprints::Fingerprint;
@@ -38,6 +40,16 @@ pub async fn chat(link: State<'_, Link>, target: String, limit: u32) -> Answer<C
 #[tauri::command]
 pub async fn crashes(link: State<'_, Link>) -> Answer<Vec<Crash>> {
     ask(&link, Engine::crashes).await
+}
+
+#[tauri::command]
+pub async fn signals(link: State<'_, Link>, target: String, minutes: u64) -> Answer<ChatSignals> {
+    ask(&link, move |engine| engine.signals(&target, minutes)).await
+}
+
+#[tauri::command]
+pub async fn prediction(link: State<'_, Link>) -> Answer<Vec<Prediction>> {
+    ask(&link, Engine::prediction).await
 }
 
 #[tauri::command]

@@ -40,6 +40,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::chats,
             commands::chat,
             commands::crashes,
+            commands::signals,
+            commands::prediction,
             commands::fingerprints,
             commands::checkpoints,
             commands::take_checkpoint,

@@ -163,6 +163,41 @@ fn a_setting_changed_in_the_window_holds_in_the_engine_and_can_be_taken_back() {
 }
 
 #[test]
+fn every_page_of_the_window_shows_what_the_engine_knows() {
+    let world = World::new();
+    let _engine = world.run_engine();
+    let chat = world.chat_killed_in_mid_tool();
+    world.wait_for_crash(&chat);
+
+    let window = world.window(&["--show", "/"], webdriver::Theme::Light);
+    window.wait_for_text("[data-testid=need][data-kind=crash]", "Count the files");
+    window.wait_for_text("[data-testid=happening]", "Killed");
+    window.screenshot("home-light");
+    window.click("[data-testid=need][data-kind=crash] [data-testid=restore-button]");
+    window.wait_for_text("[data-testid=restore-outcome]", "Restored");
+    let back = world.home.wait_for_status(LONG, &chat.session_id, "idle").unwrap();
+    world.assert_restored(&chat, back.pid);
+    window.wait_for_text("[data-testid=client][data-client=claude-code]", "1 idle");
+
+    window.open("nav-health", "chat-health");
+    window.wait_for_text("[data-testid=chat-health]", "Tool calls");
+    window.wait_for_text("[data-testid=budget][data-budget=Memory]", "limit of 30");
+    window.screenshot("health-light");
+    window.open("nav-doctor", "finding");
+    window.click("[data-testid=verify-button]");
+    window.wait_for_text("[data-testid=verified]", "Every piece is whole");
+    window.screenshot("doctor-light");
+    world.quit_desktop(window);
+
+    let window = world.window(&["--show", "/search/wedges"], webdriver::Theme::Dark);
+    window.wait_for_text("[data-testid=hit] mark", "wedges");
+    window.screenshot("search-dark");
+    window.open("nav-home", "headline");
+    window.screenshot("home-dark");
+    world.quit_desktop(window);
+}
+
+#[test]
 fn an_engine_that_dies_is_started_again() {
     let world = World::new();
     let mut desktop = world.desktop(&[]);

@@ -4,15 +4,30 @@ import { ENGINE_DOWN, fakeHost } from './host/fake';
 import { emptyWorld } from './host/fake-world';
 import { found, goTo, inside, open, sleep, textOf } from './testing';
 
-test('opens on the chats and leads to the crashes', async () => {
-  await open('');
-  expect((await screen.findAllByTestId('chat-row')).length).toBeGreaterThan(10);
-  expect(screen.getByTestId('nav-chats').getAttribute('aria-current')).toBe('page');
+const PAGES = ['home', 'chats', 'crashes', 'health', 'doctor', 'search'];
+const current = () => PAGES.filter((page) => screen.getByTestId(`nav-${page}`).getAttribute('aria-current') === 'page');
 
+test('opens at home, and each page stands under its name in the navigation', async () => {
+  await open('');
+  await screen.findByTestId('headline');
+  const links = inside(screen.getByRole('navigation')).getAllByRole('listitem');
+  expect(links.map((link) => textOf(link).split(' ')[0])).toEqual(['Home', 'Chats', 'Crashes', 'Health', 'Doctor']);
+  expect(current()).toEqual(['home']);
+  for (const [route, shows, page] of [
+    ['#/chats', 'chat-row', 'chats'],
+    ['#/crashes', 'crash-row', 'crashes'],
+    ['#/crashes/12', 'crash-kind', 'crashes'],
+    ['#/health', 'chat-health', 'health'],
+    ['#/doctor', 'finding', 'doctor'],
+    ['#/search', 'search-says', 'search'],
+    ['#/nowhere', 'headline', 'home'],
+  ] as const) {
+    await goTo(route);
+    await screen.findAllByTestId(shows);
+    expect([route, current()]).toEqual([route, [page]]);
+  }
   await goTo('#/crashes');
   expect((await screen.findAllByTestId('crash-row')).length).toBe(6);
-  expect(screen.getByTestId('nav-crashes').getAttribute('aria-current')).toBe('page');
-  expect(screen.getByTestId('nav-chats').getAttribute('aria-current')).toBeNull();
   expect(document.activeElement).toBe(screen.getByRole('main'));
 });
 
@@ -29,7 +44,7 @@ test('follows the tray and the notification to a crash', async () => {
 });
 
 test('says that the engine is down, and fetches anew when it is back', async () => {
-  const host = await open('');
+  const host = await open('#/chats');
   await screen.findAllByTestId('chat-row');
   expect(screen.queryByTestId('engine-down')).toBeNull();
 
@@ -51,7 +66,7 @@ test('says that the engine is down, and fetches anew when it is back', async () 
 test('knows an engine that was down before the window opened', async () => {
   const host = fakeHost();
   for (const call of ['status', 'chats'] as const) host.failures.set(call, ENGINE_DOWN);
-  await open('', host);
+  await open('#/chats', host);
   expect(await screen.findByTestId('engine-down')).toBeTruthy();
 
   host.failures.clear();
@@ -61,7 +76,7 @@ test('knows an engine that was down before the window opened', async () => {
 });
 
 test('shows a lone call that did not reach the engine, as no banner says it', async () => {
-  const host = await open('');
+  const host = await open('#/chats');
   await screen.findAllByTestId('chat-row');
   host.failures.set('chats', ENGINE_DOWN);
   host.emit({ event: 'chat_changed', chat: 'claude-code:any' });
@@ -70,7 +85,7 @@ test('shows a lone call that did not reach the engine, as no banner says it', as
 });
 
 test('says until when watching is paused, and resumes it', async () => {
-  const host = await open('');
+  const host = await open('#/chats');
   await host.pause({ seconds: 600 });
   const banner = await screen.findByTestId('paused');
   expect(textOf(banner)).toMatch(/^Watching is paused until \d\d:\d\d:\d\d/);
@@ -83,7 +98,7 @@ test('says until when watching is paused, and resumes it', async () => {
 });
 
 test('says why watching could not be resumed', async () => {
-  const host = await open('');
+  const host = await open('#/chats');
   await host.pause({ seconds: 600 });
   host.failures.set('resume', ENGINE_DOWN);
   const banner = await screen.findByTestId('paused');
@@ -91,10 +106,30 @@ test('says why watching could not be resumed', async () => {
   await waitFor(() => expect(textOf(banner)).toContain(ENGINE_DOWN.message));
 });
 
+test('`/` and Ctrl K search from anywhere, but not while one writes', async () => {
+  await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  const filter = screen.getByRole('searchbox', { name: /^Filter/ });
+  filter.focus();
+  expect(await fireEvent.keyDown(filter, { key: '/' })).toBe(true);
+  expect(location.hash).toBe('#/chats');
+
+  expect(await fireEvent.keyDown(filter, { key: 'k', ctrlKey: true })).toBe(false);
+  const field = await screen.findByRole('searchbox', { name: 'Search in all chats' });
+  await waitFor(() => expect(document.activeElement).toBe(field));
+
+  await goTo('#/crashes');
+  await fireEvent.keyDown(document.body, { key: '/' });
+  expect(await screen.findByRole('searchbox', { name: 'Search in all chats' })).toBeTruthy();
+  field.blur();
+  await fireEvent.keyDown(document.body, { key: 'K', metaKey: true });
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByRole('searchbox')));
+});
+
 test('shows the warnings of the engine', async () => {
   const host = fakeHost();
   host.world.status.warnings.push('the disk is full');
-  await open('', host);
+  await open('#/chats', host);
   expect(textOf(await screen.findByTestId('warning'))).toBe('the disk is full');
 });
 
@@ -107,7 +142,7 @@ test('says what will appear where there is nothing yet', async () => {
 
 test('asks for nothing while nothing happens', async () => {
   const host = await open('');
-  await screen.findAllByTestId('chat-row');
+  await screen.findByTestId('headline');
   await waitFor(() => expect(host.called('status')).toHaveLength(1));
   const asked = host.calls.length;
   await sleep(600);

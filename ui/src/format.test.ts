@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bytes, clock, compact, count, day, duration, exact, folder, percent, relative, shortHash } from './format';
+import { bytes, clock, compact, count, day, duration, exact, fine, folder, moment, percent, relative, shortHash } from './format';
 
 /** No-break spaces are written as plain ones in the rows. */
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
@@ -107,6 +107,16 @@ describe('times', () => {
       [ago(-48 * HOUR), '23 Nov'],
       ['yesterday', 'unknown time'],
     ]);
+  });
+
+  test('shares that differ little', () => {
+    expect([fine(0.034), fine(0.00046, 2), fine(0.3, 0)].map(plain)).toEqual(['3.4 %', '0.05 %', '30 %']);
+  });
+
+  test('moments to come', () => {
+    const today = new Date(2026, 10, 21, 8, 0).getTime();
+    const at = (day: number, hour: number) => new Date(2026, 10, day, hour, 5).toISOString();
+    expect([moment(at(21, 14), today), moment(at(23, 9), today), moment('?', today)].map(plain)).toEqual(['14:05', '23 Nov, 09:05', 'unknown time']);
   });
 
   test('moments', () => {

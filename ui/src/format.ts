@@ -46,6 +46,11 @@ export function percent(share: number): string {
   return `${share > 0 && whole === 0 ? '<1' : whole}${JOINED}%`;
 }
 
+/** A share of 1 with digits after the point, `3.4 %`, where whole ones would hide the difference. */
+export function fine(share: number, digits = 1): string {
+  return `${(share * 100).toFixed(digits)}${JOINED}%`;
+}
+
 /** `8 ms`, `1.2 s`, `42 s`, `3 min 4 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(ms: number): string {
   if (ms < SECOND_MS - 0.5) return `${ms < 9.95 && !Number.isInteger(ms) ? ms.toFixed(1) : Math.round(ms)}${JOINED}ms`;
@@ -93,6 +98,14 @@ export function clock(at: string): string {
   return Number.isNaN(date.getTime())
     ? 'unknown time'
     : [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':');
+}
+
+/** A moment to come or not long gone: `14:05`, on another day `23 Nov, 14:05`. */
+export function moment(at: string, now: number): string {
+  const then = Date.parse(at);
+  if (Number.isNaN(then)) return 'unknown time';
+  const time = clock(at).slice(0, 'hh:mm'.length);
+  return dayOf(then, now) === dayOf(now, now) ? time : `${dayOf(then, now)}, ${time}`;
 }
 
 /** Day and time where one is, to the millisecond: `2026-11-21 09:04:05.120`. */

@@ -1,21 +1,30 @@
 import { expect, test } from 'vitest';
-import { chatHref, crashHref, parseRoute, type Route } from './routes';
+import { chatHref, chatsHref, crashHref, parseRoute, searchHref, type Route } from './routes';
+
+const ALL = { page: 'chats', state: null, client: null } as const;
 
 test('a fragment names a page', () => {
   const rows: [string, Route][] = [
-    ['', { page: 'chats' }],
-    ['#/', { page: 'chats' }],
-    ['#/chats', { page: 'chats' }],
-    ['#/chats/', { page: 'chats' }],
+    ['', { page: 'home' }],
+    ['#/', { page: 'home' }],
+    ['#/nowhere', { page: 'home' }],
+    ['#/chats', ALL],
+    ['#/chats/', ALL],
+    ['#/chats?state=working', { ...ALL, state: 'working' }],
+    ['#/chats?state=hung&client=codex', { page: 'chats', state: 'hung', client: 'codex' }],
+    ['#/chats?state=toString&client=none', ALL],
     ['#/chats/claude-code:22', { page: 'chat', id: 'claude-code:22' }],
     ['#/chats/claude-code%3A22', { page: 'chat', id: 'claude-code:22' }],
     ['#/chats/a/b', { page: 'chat', id: 'a/b' }],
     ['#/chats/100%', { page: 'chat', id: '100%' }],
+    ['#/search', { page: 'search', text: '' }],
+    ['#/search/two%20words%3F', { page: 'search', text: 'two words?' }],
     ['/crashes/12', { page: 'crash', number: 12 }],
     ['#/crashes', { page: 'crashes' }],
     ['#/crashes/', { page: 'crashes' }],
     ['#/crashes/twelve', { page: 'crashes' }],
-    ['#/nowhere', { page: 'chats' }],
+    ['#/health', { page: 'health' }],
+    ['/doctor', { page: 'doctor' }],
   ];
   for (const [fragment, route] of rows) expect([fragment, parseRoute(fragment)]).toEqual([fragment, route]);
 });
@@ -23,4 +32,8 @@ test('a fragment names a page', () => {
 test('links lead where they say', () => {
   expect(parseRoute(chatHref('claude-code:ä/#?%'))).toEqual({ page: 'chat', id: 'claude-code:ä/#?%' });
   expect(parseRoute(crashHref(12))).toEqual({ page: 'crash', number: 12 });
+  expect(parseRoute(searchHref('what? 100 % / #1'))).toEqual({ page: 'search', text: 'what? 100 % / #1' });
+  expect(parseRoute(searchHref(''))).toEqual({ page: 'search', text: '' });
+  expect(parseRoute(chatsHref({ client: 'gemini' }))).toEqual({ ...ALL, client: 'gemini' });
+  expect(parseRoute(chatsHref({}))).toEqual(ALL);
 });

@@ -1,34 +1,79 @@
 // Where in the app one is, as it stands in the URL's fragment.
 
-export type Route =
-  | { page: 'chats' }
-  | { page: 'chat'; id: string }
-  | { page: 'crashes' }
-  | { page: 'crash'; number: number }
-  | { page: 'settings' };
+import type { ChatState, Client } from './bindings/core';
+import { CLIENT_NAMES, STATE_WORDS } from './words';
 
-/** Reads `#/crashes/12` or `/crashes/12`; what is not known leads to the chats. */
-export function parseRoute(fragment: string): Route {
-  const [noun, ...rest] = fragment.replace(/^#?\/*/, '').split('/');
-  const name = decode(rest.join('/'));
-  if (noun === 'chats' && name !== '') return { page: 'chat', id: name };
-  if (noun === 'crashes') {
-    return /^\d+$/.test(name) ? { page: 'crash', number: Number(name) } : { page: 'crashes' };
-  }
-  if (noun === 'settings') return { page: 'settings' };
-  return { page: 'chats' };
+/** Which chats are listed; null lists all. */
+export interface Listed {
+  state: ChatState | null;
+  client: Client | null;
 }
 
+export type Route =
+  | { page: 'home' }
+  | ({ page: 'chats' } & Listed)
+  | { page: 'chat'; id: string }
+  | { page: 'search'; text: string }
+  | { page: 'crashes' }
+  | { page: 'crash'; number: number }
+  | { page: 'health' }
+  | { page: 'doctor' }
+  | { page: 'settings' };
+
+/** Reads `#/crashes/12` or `/crashes/12`; what is not known leads home. */
+export function parseRoute(fragment: string): Route {
+  const [path = '', query = ''] = fragment.replace(/^#?\/*/, '').split('?', 2);
+  const [noun, ...rest] = path.split('/');
+  const name = decode(rest.join('/'));
+  switch (noun) {
+    case 'chats':
+      return name === '' ? { page: 'chats', ...listed(new URLSearchParams(query)) } : { page: 'chat', id: name };
+    case 'search':
+      return { page: 'search', text: name };
+    case 'crashes':
+      return /^\d+$/.test(name) ? { page: 'crash', number: Number(name) } : { page: 'crashes' };
+    case 'health':
+    case 'doctor':
+    case 'settings':
+      return { page: noun };
+    default:
+      return { page: 'home' };
+  }
+}
+
+export const HOME_HREF = '#/';
 export const CHATS_HREF = '#/chats';
+export const SEARCH_HREF = '#/search';
 export const CRASHES_HREF = '#/crashes';
+export const HEALTH_HREF = '#/health';
+export const DOCTOR_HREF = '#/doctor';
 export const SETTINGS_HREF = '#/settings';
 
 export function chatHref(id: string): string {
   return `${CHATS_HREF}/${encodeURIComponent(id)}`;
 }
 
+/** The list of chats, narrowed. */
+export function chatsHref({ state = null, client = null }: Partial<Listed>): string {
+  const wanted = Object.entries({ state, client }).filter(([, value]) => value !== null);
+  const query = wanted.map(([name, value]) => `${name}=${value}`).join('&');
+  return query === '' ? CHATS_HREF : `${CHATS_HREF}?${query}`;
+}
+
+export function searchHref(text: string): string {
+  return text === '' ? SEARCH_HREF : `${SEARCH_HREF}/${encodeURIComponent(text)}`;
+}
+
 export function crashHref(number: number): string {
   return `${CRASHES_HREF}/${number}`;
+}
+
+function listed(query: URLSearchParams): Listed {
+  return { state: oneOf(STATE_WORDS, query.get('state')), client: oneOf(CLIENT_NAMES, query.get('client')) };
+}
+
+function oneOf<T extends string>(known: Record<T, unknown>, name: string | null): T | null {
+  return name !== null && Object.hasOwn(known, name) ? (name as T) : null;
 }
 
 function decode(text: string): string {

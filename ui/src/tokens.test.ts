@@ -5,7 +5,7 @@ import css from './tokens.css?raw';
 const TEXT: [string, string[]][] = [
   ['text', ['surface-page', 'surface', 'surface-sunken', 'surface-hover', 'good-surface', 'warning-surface', 'danger-surface']],
   ['text-muted', ['surface-page', 'surface', 'surface-sunken', 'surface-hover']],
-  ['accent', ['surface-page', 'surface', 'surface-hover', 'danger-surface', 'warning-surface', 'good-surface']],
+  ['accent', ['surface-page', 'surface', 'surface-sunken', 'surface-hover', 'danger-surface', 'warning-surface', 'good-surface']],
   ['accent-strong', ['accent-surface']],
   ['on-accent', ['accent', 'accent-strong']],
   ['danger', ['surface', 'surface-hover', 'danger-surface', 'surface-page']],

@@ -1,7 +1,23 @@
 // A recorded world: chats in each state, crashes with and without receipts. The same for the same `now`.
 
-import type { Chat, Checkpoint, Crash, Entry, EntryKind, FleetView, Receipt, SettingsView, Status } from '../bindings/api';
+import type {
+  Chat,
+  ChatSignals,
+  Checkpoint,
+  ClientStatus,
+  Crash,
+  Entry,
+  EntryKind,
+  Finding,
+  FleetView,
+  Prediction,
+  Receipt,
+  SettingsView,
+  Status,
+} from '../bindings/api';
 import type { ChatState, Fingerprint, Step } from '../bindings/core';
+import { busyFindings, freshFindings, wellFindings } from './fake-doctor';
+import { predictionsAt, signalsOf } from './fake-health';
 import { settings } from './fake-settings';
 
 export interface World {
@@ -14,6 +30,11 @@ export interface World {
   checkpoints: Map<string, Checkpoint[]>;
   fleet: FleetView;
   settings: SettingsView;
+  findings: Finding[];
+  /** What the journal's checksums say when it is read. */
+  damaged: boolean;
+  predictions: Prediction[];
+  signals: Map<string, ChatSignals>;
 }
 
 /** Of 16 GiB. */
@@ -28,10 +49,39 @@ const HASH_B = '51b8d0aa7e3f42c9960d1e7b8a5f30c412de96b7f48a0c35d9e16072ab4fc8e3
 
 export const idOf = (n: number) => `claude-code:${String(n).padStart(8, '0')}-5a1e-4c0b-9d2f-7e6a1b3c4d5e`;
 
+/** Clients, and no chat yet. */
 export function emptyWorld(now: number): World {
-  return { status: statusAt(now), chats: [], crashes: [], fingerprints: [], timelines: new Map(), checkpoints: new Map(), fleet: nothingOffered(), settings: settings() };
+  return {
+    status: statusAt(now),
+    chats: [],
+    crashes: [],
+    fingerprints: [],
+    timelines: new Map(),
+    checkpoints: new Map(),
+    fleet: nothingOffered(),
+    findings: wellFindings(),
+    damaged: false,
+    predictions: [],
+    signals: new Map(),
+    settings: settings(),
+  };
 }
 
+/** A machine without any client. */
+export function freshWorld(now: number): World {
+  const empty = emptyWorld(now);
+  const clients = empty.status.clients.map((client) => ({ ...client, command: null, homes: [] }));
+  return { ...empty, status: { ...empty.status, clients }, findings: freshFindings() };
+}
+
+/** Chats at work and at rest, and nothing amiss. */
+export function calmWorld(now: number): World {
+  const busy = world(now);
+  const chats = busy.chats.filter((chat) => [4, 7, 8, 20, 21].some((n) => chat.id === idOf(n))).map((chat) => ({ ...chat, limit: null }));
+  return { ...emptyWorld(now), chats, signals: busy.signals, timelines: busy.timelines, checkpoints: busy.checkpoints };
+}
+
+/** A busy day: chats in every state, open crashes, something to mend. */
 export function world(now: number): World {
   const at = (ago: number) => new Date(now - ago).toISOString();
   const chat = (n: number, state: ChatState, title: string, cwd: string, ago: number, more: Partial<Chat> = {}): Chat => ({
@@ -46,7 +96,7 @@ export function world(now: number): World {
     turns: 4 + ((n * 7) % 39),
     tokens: 18_300 + n * 41_777,
     context_used: ((n * 13) % 90) / 100,
-    risk: null,
+    risk: ['working', 'waiting', 'idle'].includes(state) ? { level: 'safe', probability: 0.01, source: 'zones', reasons: [] } : null,
     journal: { bytes: 84_000 + n * 310_456, lag_ms: 6 + (n % 9) },
     model: n % 3 === 0 ? 'claude-opus-4-6' : 'claude-sonnet-4-6',
     permission_mode: n % 2 === 0 ? 'acceptEdits' : 'default',
@@ -80,7 +130,9 @@ export function world(now: number): World {
         },
       },
     ),
-    chat(7, 'idle', 'Restored: parser for the bank statements', '/home/ada/code/statements', 12 * MINUTE),
+    chat(7, 'idle', 'Restored: parser for the bank statements', '/home/ada/code/statements', 12 * MINUTE, {
+      limit: { message: 'You’ve hit your session limit', at: at(11 * MINUTE), resets_at: at(-2 * HOUR) },
+    }),
     chat(8, 'idle', 'How do I profile this?', 'C:\\Users\\ada\\code\\profiler', 2 * HOUR, { turns: 0, tokens: 0, context_used: null }),
     chat(9, 'hung', 'Draw the dependency graph', '/home/ada/code/graphs', 17 * MINUTE, {
       suspicion: { form: 'silent', since: at(17 * MINUTE) },
@@ -93,7 +145,17 @@ export function world(now: number): World {
 
   const timelines = new Map(chats.map((each) => [each.id, timeline(each, now)]));
   const checkpoints = new Map(chats.map((each) => [each.id, checkpointsOf(each, now)]));
-  return { status: statusAt(now), chats, crashes: crashesOf(chats, now), fingerprints: fingerprintsAt(now), timelines, checkpoints, fleet: nothingOffered(), settings: settings() };
+  return {
+    ...emptyWorld(now),
+    chats,
+    crashes: crashesOf(chats, now),
+    fingerprints: fingerprintsAt(now),
+    timelines,
+    checkpoints,
+    findings: busyFindings(),
+    predictions: predictionsAt(now),
+    signals: new Map(chats.map((each) => [each.id, signalsOf(each, now)])),
+  };
 }
 
 function nothingOffered(): FleetView {
@@ -109,6 +171,14 @@ const ENDED_TITLES = [
   'Spike: server-sent events',
 ];
 
+const CLIENTS: ClientStatus[] = [
+  { client: 'claude-code', command: '/home/ada/.local/bin/claude', homes: ['/home/ada/.claude'] },
+  { client: 'codex', command: '/home/ada/.local/bin/codex', homes: ['/home/ada/.codex'] },
+  { client: 'gemini', command: null, homes: [] },
+  { client: 'opencode', command: null, homes: [] },
+  { client: 'claude-desktop', command: null, homes: [] },
+];
+
 function statusAt(now: number): Status {
   return {
     engine: {
@@ -120,7 +190,7 @@ function statusAt(now: number): Status {
       paused_until: null,
       embedded: false,
     },
-    clients: [{ client: 'claude-code', command: '/home/ada/.local/bin/claude', homes: ['/home/ada/.claude'] }],
+    clients: CLIENTS,
     chats: [],
     open_crashes: 0,
     own: { memory_bytes: 19_400_000, cpu_seconds: 8.2, written_bytes: 48_100_000, watched_bytes: 41_000_000, database_bytes: 126_000_000 },

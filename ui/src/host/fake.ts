@@ -1,10 +1,11 @@
 // A host that plays a recorded world, remembers each call, and does what a test tells it to.
 
-import type { ApiError, Chat, Checkpoint, Event, FleetView, Receipt, RestoreRequest, Status } from '../bindings/api';
+import type { ApiError, Chat, ChatSignals, Checkpoint, Event, FleetView, Hit, Receipt, RestoreRequest, Status } from '../bindings/api';
 import type { Options as FleetOptions } from '../bindings/core';
 import type { Host } from './host';
-import { emptyWorld, receiptOf, world, type World } from './fake-world';
+import { verified } from './fake-doctor';
 import { changeSettings } from './fake-settings';
+import { calmWorld, emptyWorld, freshWorld, receiptOf, world, type World } from './fake-world';
 import { listeners } from './listeners';
 
 type Call = Exclude<keyof Host, 'onEvent' | 'onEngine' | 'onNavigate'>;
@@ -69,6 +70,8 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
         return { chat: chatOf(played, args.target), timeline: all.slice(-args.limit), earlier: Math.max(0, all.length - args.limit) };
       }),
     crashes: () => answer('crashes', undefined, () => played.crashes),
+    signals: (args) => answer('signals', args, () => signalsFor(played, args.target)),
+    prediction: () => answer('prediction', undefined, () => played.predictions),
     fingerprints: (args) => answer('fingerprints', args, () => played.fingerprints),
     checkpoints: (args) => answer('checkpoints', args, () => played.checkpoints.get(args.target) ?? []),
     async take_checkpoint(args) {
@@ -89,14 +92,14 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
       events.tell({ event: 'fleet_changed' });
       return cancelled;
     },
-    doctor: (args) => answer('doctor', args, () => []),
+    doctor: (args) => answer('doctor', args, () => (args.verify ? [...played.findings, ...verified(played.damaged)] : played.findings)),
     settings: () => answer('settings', undefined, () => played.settings),
     async change_settings(args) {
       const changed = await answer('change_settings', args, () => changeSettings(played.settings, args.change));
       events.tell({ event: 'settings_changed' });
       return changed;
     },
-    search: (args) => answer('search', args, () => []),
+    search: (args) => answer('search', args, () => hitsFor(played, args.text)),
     async pause(args) {
       await answer('pause', args, () => null);
       const seconds = args.seconds ?? 100 * 365 * 86_400;
@@ -119,11 +122,12 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
   return host;
 }
 
-/** For a browser: `?world=empty|many|down|error|loading|paused` shows what the recorded world does not. */
+/** For a browser: `?world=empty|fresh|calm|many|down|error|loading|paused` shows what the recorded world does not. */
 export function openFakeHost(search: URLSearchParams): FakeHost {
   const now = Date.now();
   const scene = search.get('world');
-  const host = fakeHost({ now, restore_ms: 900, ...(scene === 'empty' ? { world: emptyWorld(now) } : {}) });
+  const made = scene === 'empty' ? emptyWorld : scene === 'fresh' ? freshWorld : scene === 'calm' ? calmWorld : world;
+  const host = fakeHost({ now, restore_ms: 900, world: made(now) });
   if (scene === 'many') multiply(host.world);
   if (scene === 'loading') host.silent = true;
   if (scene === 'paused') {
@@ -131,13 +135,15 @@ export function openFakeHost(search: URLSearchParams): FakeHost {
     host.world.status.warnings.push('The folder /home/ada/.claude/projects/-srv cannot be read: permission denied. Its chats are not kept.');
   }
   if (scene === 'error') {
-    for (const call of ['chats', 'chat', 'crashes', 'fingerprints', 'checkpoints'] as const) host.failures.set(call, STORE_FAILURE);
+    for (const call of READING) host.failures.set(call, STORE_FAILURE);
   }
   if (scene === 'down') {
-    for (const call of ['status', 'chats', 'chat', 'crashes', 'fingerprints', 'checkpoints'] as const) host.failures.set(call, ENGINE_DOWN);
+    for (const call of ['status', ...READING] as const) host.failures.set(call, ENGINE_DOWN);
   }
   return host;
 }
+
+const READING = ['chats', 'chat', 'crashes', 'fingerprints', 'checkpoints', 'signals', 'prediction', 'doctor', 'search'] as const;
 
 export const STORE_FAILURE: ApiError = {
   code: 'store',
@@ -156,6 +162,22 @@ function chatOf(world: World, target: string): Chat {
   if (chat) return chat;
   const missing: ApiError = { code: 'not_found', message: `no chat is named ${target}; \`shim chats\` lists them`, details: null };
   throw missing;
+}
+
+function signalsFor(world: World, target: string): ChatSignals {
+  const { id: chat, risk } = chatOf(world, target);
+  return world.signals.get(chat) ?? { chat, now: null, risk, history: [] };
+}
+
+/** As the engine looks: the same letters whatever their case, the newest first, a few of each chat. */
+function hitsFor(world: World, text: string): Hit[] {
+  const wanted = text.toLowerCase();
+  const of = (chat: Chat): Hit[] =>
+    (world.timelines.get(chat.id) ?? [])
+      .filter((entry) => (entry.kind === 'prompt' || entry.kind === 'answer') && entry.text.toLowerCase().includes(wanted))
+      .slice(0, 5)
+      .map(({ at, kind, text: excerpt }) => ({ chat: chat.id, title: chat.title, at, who: kind === 'prompt' ? 'user' : 'assistant', excerpt }));
+  return world.chats.flatMap(of).sort((a, b) => Date.parse(b.at ?? '') - Date.parse(a.at ?? '')).slice(0, 200);
 }
 
 function counted(world: World): Status {

@@ -5,12 +5,14 @@ import type {
   ApiError,
   Chat,
   ChatDetail,
+  ChatSignals,
   Checkpoint,
   Crash,
   Event,
   Finding,
   FleetView,
   Hit,
+  Prediction,
   Receipt,
   RestoreRequest,
   SettingsChange,
@@ -28,6 +30,10 @@ export interface Host {
   /** The chat and the newest `limit` entries of its timeline. */
   chat(args: { target: string; limit: number }): Promise<ChatDetail>;
   crashes(): Promise<Crash[]>;
+  /** A chat's numbers now, and so many minutes of their history. */
+  signals(args: { target: string; minutes: number }): Promise<ChatSignals>;
+  /** What foretells crashes, client by client, and what it was worth. */
+  prediction(): Promise<Prediction[]>;
   /** Crashes that look alike, grouped; days are named as so many minutes east of UTC. */
   fingerprints(args: { offset_minutes: number }): Promise<Fingerprint[]>;
   checkpoints(args: { target: string }): Promise<Checkpoint[]>;
@@ -37,6 +43,7 @@ export interface Host {
   fleet(): Promise<FleetView>;
   begin_fleet(args: { options: Options }): Promise<FleetView>;
   cancel_fleet(): Promise<FleetView>;
+  /** With `verify` the whole journal is read. */
   doctor(args: { verify: boolean }): Promise<Finding[]>;
   settings(): Promise<SettingsView>;
   /** Rejects with all that is wrong in `details`, and changes nothing then. */

@@ -16,6 +16,8 @@ test('each call is the command of the same name with the same arguments', async 
   await host.chats();
   await host.chat({ target: 'a', limit: 7 });
   await host.crashes();
+  await host.signals({ target: 'a', minutes: 5 });
+  await host.prediction();
   await host.fingerprints({ offset_minutes: 60 });
   await host.checkpoints({ target: 'a' });
   await host.take_checkpoint({ target: 'a', note: null });
@@ -30,6 +32,8 @@ test('each call is the command of the same name with the same arguments', async 
     ['chats', {}],
     ['chat', { target: 'a', limit: 7 }],
     ['crashes', {}],
+    ['signals', { target: 'a', minutes: 5 }],
+    ['prediction', {}],
     ['fingerprints', { offsetMinutes: 60 }],
     ['checkpoints', { target: 'a' }],
     ['take_checkpoint', { target: 'a', note: null }],

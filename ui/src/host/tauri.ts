@@ -21,6 +21,8 @@ export async function openTauriHost(): Promise<Host> {
     chats: () => invoke('chats'),
     chat: (args) => invoke('chat', args),
     crashes: () => invoke('crashes'),
+    signals: (args) => invoke('signals', args),
+    prediction: () => invoke('prediction'),
     fingerprints: ({ offset_minutes }) => invoke('fingerprints', { offsetMinutes: offset_minutes }),
     checkpoints: (args) => invoke('checkpoints', args),
     take_checkpoint: (args) => invoke('take_checkpoint', args),

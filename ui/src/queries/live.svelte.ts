@@ -1,5 +1,5 @@
 // An answer of the host that stays true: fetched at once, and again when an event made it stale or the
-// engine came back. Never by polling.
+// engine came back. Never by polling, but for what is measured: no event says that a reading grew old.
 
 import { onMount } from 'svelte';
 import type { ApiError, Event } from '../bindings/api';
@@ -8,6 +8,8 @@ import { asApiError, type Host } from '../host/host';
 
 /** Events within this many milliseconds lead to one fetch. */
 export const GATHER_MS = 120;
+/** The engine reads its processes every few seconds; a window that nobody sees asks for nothing. */
+export const MEASURE_MS = 10_000;
 
 export interface Live<T> {
   /** The newest answer; undefined before the first. */
@@ -20,8 +22,8 @@ export interface Live<T> {
 
 type IsStale<T> = (event: Event, data: T | undefined) => boolean;
 
-/** To be called while a component is set up; ends with it. */
-export function live<T>(fetch: (host: Host) => Promise<T>, isStale: IsStale<T>): Live<T> {
+/** To be called while a component is set up; ends with it. What is `measured` is fetched anew as it grows old. */
+export function live<T>(fetch: (host: Host) => Promise<T>, isStale: IsStale<T>, { measured = false } = {}): Live<T> {
   const host = useHost();
   let data = $state.raw<T>();
   let error = $state.raw<ApiError>();
@@ -70,10 +72,12 @@ export function live<T>(fetch: (host: Host) => Promise<T>, isStale: IsStale<T>):
         if (up) gather();
       }),
     ];
+    const aging = measured ? setInterval(() => document.hidden || gather(), MEASURE_MS) : undefined;
     void refetch();
     return () => {
       ended = true;
       clearTimeout(gathering);
+      clearInterval(aging);
       for (const stop of stops) stop();
     };
   });

@@ -1,13 +1,15 @@
 // What the pages ask for, and which events make each answer stale.
 
-import type { Chat, ChatDetail, Checkpoint, Crash, Event, FleetView, SettingsView, Status } from '../bindings/api';
+import type { Chat, ChatDetail, ChatSignals, Checkpoint, Crash, Event, Finding, FleetView, Prediction, SettingsView, Status } from '../bindings/api';
 import type { Fingerprint } from '../bindings/core';
 import { live, type Live } from './live.svelte';
 
-export function liveStatus(): Live<Status> {
+/** With `measured`, what SHIM itself uses is kept fresh too. */
+export function liveStatus({ measured = false } = {}): Live<Status> {
   return live(
     (host) => host.status(),
     ({ event }) => event === 'status_changed' || event === 'crash_recorded' || event === 'restore_finished',
+    { measured },
   );
 }
 
@@ -48,6 +50,30 @@ export function liveCrashes(): Live<Crash[]> {
           return false;
       }
     },
+  );
+}
+
+/** A chat's numbers as they are now. */
+export function liveSignals(target: string): Live<ChatSignals> {
+  return live(
+    (host) => host.signals({ target, minutes: 1 }),
+    (event) => (event.event === 'crash_recorded' || event.event === 'restore_finished') && concerns(event, target),
+    { measured: true },
+  );
+}
+
+export function livePrediction(): Live<Prediction[]> {
+  return live(
+    (host) => host.prediction(),
+    ({ event }) => event === 'crash_recorded',
+  );
+}
+
+/** What the doctor finds without reading the journal. */
+export function liveDoctor(): Live<Finding[]> {
+  return live(
+    (host) => host.doctor({ verify: false }),
+    ({ event }) => event === 'status_changed',
   );
 }
 

@@ -2,7 +2,7 @@ import { fireEvent, screen, waitFor } from '@testing-library/svelte';
 import { expect, test } from 'vitest';
 import { fakeHost, STORE_FAILURE } from '../../host/fake';
 import { idOf } from '../../host/fake-world';
-import { found, inside, open, sleep, textOf } from '../../testing';
+import { found, goTo, inside, open, sleep, textOf } from '../../testing';
 
 const rows = () => screen.queryAllByTestId('chat-row').map((row) => row.getAttribute('data-state'));
 const row = (n: number) => found('chat-row', 'data-chat', idOf(n));
@@ -67,6 +67,34 @@ test('filters by text and by state', async () => {
   await fireEvent.click(inside(found('page-empty')).getByRole('button', { name: 'Clear the filter' }));
   expect(rows()).toHaveLength(46);
   expect((text as HTMLInputElement).value).toBe('');
+});
+
+test('opens narrowed as its address says, and narrows by client', async () => {
+  const host = fakeHost();
+  const [first] = host.world.chats;
+  if (!first) throw new Error('no chat');
+  host.world.chats.push({ ...first, id: 'codex:1', client: 'codex', state: 'working', open_crash: null });
+  await open('#/chats?state=working&client=codex', host);
+  await screen.findAllByTestId('chat-row');
+  expect(screen.getAllByTestId('chat-row').map((each) => each.getAttribute('data-chat'))).toEqual(['codex:1']);
+
+  const clients = screen.getByRole<HTMLSelectElement>('combobox', { name: 'Filter by client' });
+  expect([...clients.options].map((option) => option.text)).toEqual(['All clients', 'Claude Code', 'Codex']);
+  expect(clients.selectedOptions[0]?.text).toBe('Codex');
+  await fireEvent.change(clients, { target: { selectedIndex: 0 } });
+  expect(rows()).toEqual(['working', 'working', 'working']);
+
+  await goTo('#/chats');
+  await waitFor(() => expect(rows()).toHaveLength(47));
+});
+
+test('where no title matches, the same text can be searched for in what was said', async () => {
+  await open('#/chats');
+  await screen.findAllByTestId('chat-row');
+  await fireEvent.input(screen.getByRole('searchbox'), { target: { value: ' old path ' } });
+  await fireEvent.click(inside(found('page-empty')).getByRole('link'));
+  expect(await screen.findAllByTestId('chat-hits')).not.toEqual([]);
+  expect(location.hash).toBe('#/search/old%20path');
 });
 
 test('draws no more than it must of many chats', async () => {

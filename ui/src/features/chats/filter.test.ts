@@ -22,13 +22,18 @@ test('text is looked for in title, folder and model, whatever its case and accen
     ['flaky nowhere', 0],
   ];
   for (const [text, found] of rows) {
-    expect([text, chats.filter((chat) => matches(chat, { text, state: null })).length]).toEqual([text, found]);
+    expect([text, chats.filter((chat) => matches(chat, { text, state: null, client: null })).length]).toEqual([text, found]);
   }
 });
 
 test('state and text narrow together', () => {
-  const filter: Filter = { text: 'billing', state: 'crashed' };
+  const filter: Filter = { text: 'billing', state: 'crashed', client: null };
   expect(titles(chats.filter((chat) => matches(chat, filter)))).toEqual(['Move the billing worker to the new queue']);
+});
+
+test('a client narrows to its own chats', () => {
+  const of = (client: Filter['client']) => chats.filter((chat) => matches(chat, { text: '', state: null, client })).length;
+  expect([of('claude-code'), of('codex')]).toEqual([chats.length, 0]);
 });
 
 test('crashed chats come first, the newest first under each heading', () => {

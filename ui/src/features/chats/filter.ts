@@ -1,13 +1,15 @@
 // Which chats are listed, and under which heading.
 
 import type { Chat } from '../../bindings/api';
-import type { ChatState } from '../../bindings/core';
+import type { ChatState, Client } from '../../bindings/core';
 import { CLIENT_NAMES } from '../../words';
 
 export interface Filter {
   text: string;
   /** Null lists all. */
   state: ChatState | null;
+  /** Null lists all. */
+  client: Client | null;
 }
 
 export interface Section {
@@ -27,6 +29,7 @@ const SECTIONS: { title: string; states: ChatState[] }[] = [
 /** Each word of the text must be in the title, folder, id, model or client. */
 export function matches(chat: Chat, filter: Filter): boolean {
   if (filter.state !== null && chat.state !== filter.state) return false;
+  if (filter.client !== null && chat.client !== filter.client) return false;
   const words = fold(filter.text).split(/\s+/).filter(Boolean);
   const where = fold([chat.title, chat.cwd, chat.id, chat.model, CLIENT_NAMES[chat.client]].join('\n'));
   return words.every((word) => where.includes(word));
