@@ -4,14 +4,14 @@ import { ENGINE_DOWN, fakeHost } from './host/fake';
 import { emptyWorld } from './host/fake-world';
 import { found, goTo, inside, open, sleep, textOf } from './testing';
 
-const PAGES = ['home', 'chats', 'crashes', 'health', 'doctor', 'search'];
+const PAGES = ['home', 'chats', 'crashes', 'health', 'doctor', 'settings', 'search'];
 const current = () => PAGES.filter((page) => screen.getByTestId(`nav-${page}`).getAttribute('aria-current') === 'page');
 
 test('opens at home, and each page stands under its name in the navigation', async () => {
   await open('');
   await screen.findByTestId('headline');
   const links = inside(screen.getByRole('navigation')).getAllByRole('listitem');
-  expect(links.map((link) => textOf(link).split(' ')[0])).toEqual(['Home', 'Chats', 'Crashes', 'Health', 'Doctor']);
+  expect(links.map((link) => textOf(link).split(' ')[0])).toEqual(['Home', 'Chats', 'Crashes', 'Health', 'Doctor', 'Settings']);
   expect(current()).toEqual(['home']);
   for (const [route, shows, page] of [
     ['#/chats', 'chat-row', 'chats'],
@@ -19,6 +19,7 @@ test('opens at home, and each page stands under its name in the navigation', asy
     ['#/crashes/12', 'crash-kind', 'crashes'],
     ['#/health', 'chat-health', 'health'],
     ['#/doctor', 'finding', 'doctor'],
+    ['#/settings', 'setting-policy.auto_restore', 'settings'],
     ['#/search', 'search-says', 'search'],
     ['#/nowhere', 'headline', 'home'],
   ] as const) {

@@ -84,8 +84,10 @@ impl Window {
     /// Types into a field in place of what stands in it, and leaves it by Enter.
     pub fn fill(&self, selector: &str, text: &str) {
         let element = self.element(selector);
-        // The driver's own way of clearing a field leaves it, which saves it empty. Ctrl, A, and Ctrl let go.
-        let keys = json!({"text": format!("\u{e009}a\u{e000}{text}\u{e007}")});
+        // The driver's own way of clearing a field leaves it, which saves it empty.
+        let select = json!({"script": "document.querySelector(arguments[0]).select()", "args": [selector]});
+        self.post(&format!("{}/execute/sync", self.session), &select);
+        let keys = json!({"text": format!("{text}\u{e007}")});
         self.post(&format!("{}/element/{element}/value", self.session), &keys);
     }
 
