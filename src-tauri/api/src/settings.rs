@@ -28,7 +28,7 @@ pub struct Setting {
     pub default: Value,
     /// Null where the file does not hold the key, so that the default does.
     pub value: Option<Value>,
-    /// Was changed since the engine started, which reads it only then.
+    /// Was changed since the engine started, and holds wholly only from its next start on.
     pub waits_for_start: bool,
 }
 

@@ -43,7 +43,7 @@ pub fn settings(engine: &Engine, args: &Args) -> anyhow::Result<()> {
     }
     say!("{}", shown(setting.value.as_ref().unwrap_or(&setting.default)));
     if setting.waits_for_start {
-        eprintln!("shim: it holds from the engine's next start on");
+        eprintln!("shim: it holds wholly from the engine's next start on");
     }
     Ok(())
 }

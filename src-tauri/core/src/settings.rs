@@ -320,6 +320,11 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_once_is_told_of_keys_that_there_are() {
+        assert_eq!(keys().filter(|key| key.is_read_once()).count(), 8);
+    }
+
+    #[test]
     fn what_stands_in_the_file_is_told() {
         let file = parse("[watch]\nsweep_seconds = 0x10\n[policy]\nauto_restore = \"once\"\n").unwrap();
         let expected = [

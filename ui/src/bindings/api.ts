@@ -450,7 +450,7 @@ about: string, takes: Takes, default: Value,
  */
 value: Value | null, 
 /**
- * Was changed since the engine started, which reads it only then.
+ * Was changed since the engine started, and holds wholly only from its next start on.
  */
 waits_for_start: boolean, };
 

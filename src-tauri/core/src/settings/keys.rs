@@ -66,8 +66,17 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct OutOfBounds(pub String);
 
-/// Read when the engine starts, and not again.
-const READ_ONCE: [&str; 2] = ["api.port", "journal.commit_ms"];
+/// Read when the engine starts and not again, or taken over then only as far as they add a folder.
+const READ_ONCE: [&str; 8] = [
+    "api.port",
+    "journal.commit_ms",
+    "watch.within",
+    "watch.homes",
+    "clients.codex.homes",
+    "clients.gemini.homes",
+    "clients.opencode.homes",
+    "clients.claude-desktop.homes",
+];
 
 impl Key {
     pub fn default(&self) -> Value {
@@ -91,7 +100,7 @@ impl Key {
         }
     }
 
-    /// Whether a change of it holds only from the engine's next start on.
+    /// Whether a change of it holds wholly only from the engine's next start on.
     pub fn is_read_once(&self) -> bool {
         READ_ONCE.contains(&self.name)
     }

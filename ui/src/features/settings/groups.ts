@@ -40,7 +40,8 @@ export function grouped(settings: Setting[], wanted: string): Group[] {
   const groups = GROUPS.map(({ title, about, parts }) => ({
     title,
     about,
-    settings: found.filter((setting) => parts.includes(first(setting))),
+    // In the order of the parts, so that what matters most comes first.
+    settings: parts.flatMap((part) => found.filter((setting) => first(setting) === part)),
   }));
   const rest = { ...REST, settings: found.filter((setting) => !known.has(first(setting))) };
   return [...groups, rest].filter((group) => group.settings.length > 0);

@@ -81,7 +81,7 @@ test('writes switches, choices, texts and lists as what they are', async () => {
 test('says what holds only from the next start on', async () => {
   await open('#/settings');
   await fireEvent.change(inside(await row('api.port')).getByRole('spinbutton'), { target: { value: '50000' } });
-  await waitFor(async () => expect(textOf(await row('api.port'))).toContain('Holds from SHIM’s next start on.'));
+  await waitFor(async () => expect(textOf(await row('api.port'))).toContain('Holds wholly from SHIM’s next start on.'));
 });
 
 test('finds settings by words of their names and texts', async () => {
@@ -114,6 +114,12 @@ test('a failure to load is told, with a way to try again', async () => {
   host.failures.clear();
   await fireEvent.click(screen.getByRole('button', { name: 'Retry' }));
   expect(await row('api.port')).toBeTruthy();
+});
+
+test('what SHIM may do by itself comes first', () => {
+  const key = (name: string) => ({ name, about: '', takes: { kind: 'switch' as const }, default: false, value: null, waits_for_start: false });
+  const groups = grouped([key('restore.orphans'), key('policy.auto_restore'), key('policy.hung')], '');
+  expect(groups[0]?.settings.map((setting) => setting.name)).toEqual(['policy.auto_restore', 'policy.hung', 'restore.orphans']);
 });
 
 test('a key that the page does not know is shown among the others', () => {
