@@ -255,7 +255,6 @@ fn an_api_that_gives_codex_nothing_is_no_crash() {
     assert_eq!(world.crashes_of(&id(thread_id)), Vec::<Value>::new());
 }
 
-/// The launcher is not the client: it dies, and the chat goes on to its end, unharmed.
 /// Its lock alone tells: the process was opened and killed while no engine ran.
 #[test]
 fn codex_that_no_engine_ever_saw_at_its_prompt_is_missed_all_the_same() {
@@ -299,6 +298,7 @@ fn a_launcher_that_takes_its_time_does_not_stand_in_the_way_of_a_restore() {
     cut.chat.launcher.wait_for_exit(WAIT).unwrap();
 }
 
+/// The launcher is not the client: it dies, and the chat goes on to its end, unharmed.
 #[test]
 fn the_death_of_codexs_launcher_is_no_crash() {
     let world = world();

@@ -54,7 +54,8 @@ fn all(view: &SettingsView, json: bool) -> anyhow::Result<()> {
     }
     say!("{} may hold these keys:\n", view.path);
     for setting in &view.keys {
-        say!("{} = {}\n    {} {}", setting.name, now(setting), setting.about, takes(setting));
+        let default = shown(&setting.default);
+        say!("{} = {}\n    {} Default {default}.", setting.name, now(setting), setting.about);
     }
     if view.wrong.is_empty() {
         return Ok(());
@@ -65,10 +66,6 @@ fn all(view: &SettingsView, json: bool) -> anyhow::Result<()> {
 
 fn now(setting: &Setting) -> String {
     setting.value.as_ref().map_or_else(|| format!("{} (default)", shown(&setting.default)), shown)
-}
-
-fn takes(setting: &Setting) -> String {
-    format!("Default {}.", shown(&setting.default))
 }
 
 /// As it stands in the file.

@@ -59,7 +59,7 @@ impl Home {
     pub fn open(path: &Path) -> Result<Self, HomeError> {
         let folder = |why| HomeError::Folder { path: path.to_owned(), why };
         make_private_folder(path).map_err(folder)?;
-        let (settings, set_at_start) = read_settings(path)?;
+        let file = read_settings(path)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -75,16 +75,15 @@ impl Home {
                 std::fs::TryLockError::Error(why) => folder(why),
             });
         }
-        let store = Store::open(&path.join(DATABASE_FILE), settings.journal_commit)?;
+        let store = Store::open(&path.join(DATABASE_FILE), file.settings.journal_commit)?;
         for inner in ["restores", "workers", NOTES_FOLDER, CONTEXTS_FOLDER, snapshots::FOLDER] {
             make_private_folder(&path.join(inner)).map_err(folder)?;
         }
         let program = std::env::current_exe().map_err(HomeError::Program)?;
-        let settings = RwLock::new(Arc::new(settings));
         Ok(Self {
             path: path.to_owned(),
-            settings,
-            set_at_start,
+            settings: RwLock::new(Arc::new(file.settings)),
+            set_at_start: file.set,
             store,
             program,
             made: made(path),
@@ -113,8 +112,7 @@ impl Drop for Home {
     }
 }
 
-/// What the file sets, and which keys stand in it.
-pub fn read_settings(home: &Path) -> Result<(Settings, BTreeMap<&'static str, Value>), HomeError> {
+pub fn read_settings(home: &Path) -> Result<settings::File, HomeError> {
     let path = home.join(SETTINGS_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -124,11 +122,12 @@ pub fn read_settings(home: &Path) -> Result<(Settings, BTreeMap<&'static str, Va
         }
         Err(why) => return Err(HomeError::Folder { path, why }),
     };
-    let file = settings::parse(&text).map_err(|wrong| {
+    let mut file = settings::parse(&text).map_err(|wrong| {
         let lines: Vec<_> = wrong.iter().map(|wrong| format!("  {wrong}")).collect();
         HomeError::Settings { path, wrong: lines.join("\n") }
     })?;
-    Ok((with_home(file.settings), file.set))
+    file.settings = with_home(file.settings);
+    Ok(file)
 }
 
 /// `~/` stands for the user's home in every path of the settings.

@@ -56,8 +56,8 @@ impl Watch {
             let read = read_settings(&self.home.path);
             self.settings_file.wrong =
                 read.as_ref().err().map(|error| format!("{error}\nWhat was set before holds on."));
-            if let Ok((settings, _)) = read {
-                self.take_over(settings);
+            if let Ok(file) = read {
+                self.take_over(file.settings);
             }
         }
         if let Some(wrong) = self.settings_file.wrong.clone() {

@@ -23,8 +23,8 @@ pub struct Place {
 
 impl Place {
     pub fn new(shim: &Path) -> Result<Self> {
-        // On a disk, where the system's other temporary folder may be kept in memory, and outside of this program's
-        // own repository, of which chats within it would be at work in.
+        // On a disk, where the system's other temporary folder may be kept in memory, and outside of this program's own
+        // repository: chats within it would be held to work on it.
         let temporary = if cfg!(unix) { PathBuf::from("/var/tmp") } else { std::env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("shim-bench-").tempdir_in(temporary)?;
         let path = std::env::var_os("PATH").unwrap_or_default();
