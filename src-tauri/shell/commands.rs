@@ -2,18 +2,21 @@
 
 use shim_api::{
     ApiError, Engine,
+    charts::Chart,
     chats::{Chat, ChatDetail},
     checkpoints::Checkpoint,
     crashes::Crash,
     doctor::Finding,
     error::ErrorCode,
     fleet::{FleetView, Options},
+    install::{InstallRequest, Installed, Offer},
     prediction::Prediction,
     restore::{Receipt, RestoreRequest},
     search::Hit,
     settings::{SettingsChange, SettingsView},
     signals::ChatSignals,
     status::Status,
+    timeline::{Point, TimelinePage},
 };
 use shim_core::fingerprints::Fingerprint;
 use tauri::{State, async_runtime::spawn_blocking};
@@ -67,8 +70,39 @@ pub async fn take_checkpoint(
     link: State<'_, Link>,
     target: String,
     note: Option<String>,
+    point: Option<Point>,
 ) -> Answer<Checkpoint> {
-    ask(&link, move |engine| engine.take_checkpoint(&target, note)).await
+    ask(&link, move |engine| engine.take_checkpoint(&target, note, point)).await
+}
+
+#[tauri::command]
+pub async fn timeline(
+    link: State<'_, Link>,
+    target: String,
+    from: Option<u64>,
+    limit: u64,
+) -> Answer<TimelinePage> {
+    ask(&link, move |engine| engine.timeline(&target, from, limit)).await
+}
+
+#[tauri::command]
+pub async fn crash_chart(link: State<'_, Link>, days: u32, offset_minutes: i32) -> Answer<Chart> {
+    ask(&link, move |engine| engine.crash_chart(days, offset_minutes)).await
+}
+
+#[tauri::command]
+pub async fn signals_chart(link: State<'_, Link>, target: String, minutes: u64) -> Answer<Chart> {
+    ask(&link, move |engine| engine.signals_chart(&target, minutes)).await
+}
+
+#[tauri::command]
+pub async fn offers(link: State<'_, Link>) -> Answer<Vec<Offer>> {
+    ask(&link, Engine::offers).await
+}
+
+#[tauri::command]
+pub async fn install(link: State<'_, Link>, request: InstallRequest) -> Answer<Vec<Installed>> {
+    ask(&link, move |engine| engine.install(&request)).await
 }
 
 #[tauri::command]

@@ -65,6 +65,7 @@ pub fn status(paused_until: Option<Timestamp>) -> Status {
             port: 1,
             paused_until,
             embedded: false,
+            demo: false,
         },
         clients: Vec::new(),
         chats: Vec::new(),

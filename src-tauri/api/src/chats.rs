@@ -10,6 +10,8 @@ use shim_core::{
 };
 use ts_rs::TS;
 
+use crate::timeline::Point;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export, export_to = "api.ts")]
 pub struct Chat {
@@ -81,6 +83,8 @@ pub struct Entry {
     pub text: String,
     /// The checkpoint, crash or restore it stands for.
     pub number: Option<i64>,
+    /// Where a fork that ends with this entry is cut; null where none can be.
+    pub point: Option<Point>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]

@@ -8,6 +8,8 @@ use shim_core::{
 };
 use ts_rs::TS;
 
+use crate::timeline::Point;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export, export_to = "api.ts")]
 pub struct Checkpoint {
@@ -50,6 +52,9 @@ pub struct Workspace {
 #[ts(export, export_to = "api.ts")]
 pub struct CheckpointRequest {
     pub note: Option<String>,
+    /// At an earlier point of the chat, without its working tree; null takes it where the chat stands.
+    #[serde(default)]
+    pub point: Option<Point>,
 }
 
 /// A risky call that waits to begin: its client's hook asks for the checkpoint before it.

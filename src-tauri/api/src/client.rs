@@ -10,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use shim_core::{chats::ChatState, fingerprints::Fingerprint};
 
 use crate::{
+    charts::Chart,
     chats::{Chat, ChatDetail},
     checkpoints::{Checkpoint, CheckpointRequest, RiskyRequest},
     clinic::{Examined, RepairReport, RepairRequest, UndeleteRequest},
@@ -19,6 +20,7 @@ use crate::{
     events::Event,
     fleet::{FleetReceipts, FleetView, Options},
     home::{EngineFile, read_engine_file},
+    install::{InstallRequest, Installed, Offer},
     prediction::Prediction,
     restore::{Receipt, RestoreRequest},
     search::Hit,
@@ -26,6 +28,7 @@ use crate::{
     signals::ChatSignals,
     status::{PauseRequest, Status},
     stopping::{StopRequest, Stopped},
+    timeline::{Point, TimelinePage},
     workspace::{Kept, PutBack, WorkspaceRequest},
 };
 
@@ -89,6 +92,24 @@ impl Engine {
         self.get("/chat", &[("target", target.to_owned()), ("limit", limit.to_string())])
     }
 
+    /// At most `limit` entries of a chat's timeline, the oldest of them the `from`th; without `from`, the newest.
+    pub fn timeline(&self, target: &str, from: Option<u64>, limit: u64) -> Result<TimelinePage, ApiError> {
+        let mut query = vec![("target", target.to_owned()), ("limit", limit.to_string())];
+        query.extend(from.map(|from| ("from", from.to_string())));
+        self.get("/timeline", &query)
+    }
+
+    /// Crashes by day and kind; days are those of so many minutes east of UTC.
+    pub fn crash_chart(&self, days: u32, offset_minutes: i32) -> Result<Chart, ApiError> {
+        let query = [("days", days.to_string()), ("offset_minutes", offset_minutes.to_string())];
+        self.get("/charts/crashes", &query)
+    }
+
+    /// A live chat's memory and context over so many minutes.
+    pub fn signals_chart(&self, target: &str, minutes: u64) -> Result<Chart, ApiError> {
+        self.get("/charts/signals", &[("target", target.to_owned()), ("minutes", minutes.to_string())])
+    }
+
     pub fn signals(&self, target: &str, minutes: u64) -> Result<ChatSignals, ApiError> {
         self.get("/signals", &[("target", target.to_owned()), ("minutes", minutes.to_string())])
     }
@@ -106,8 +127,14 @@ impl Engine {
         self.get("/checkpoints", &[("target", target.to_owned())])
     }
 
-    pub fn take_checkpoint(&self, target: &str, note: Option<String>) -> Result<Checkpoint, ApiError> {
-        self.post("/checkpoints", &[("target", target.to_owned())], &CheckpointRequest { note })
+    /// At an earlier `point` of the chat, or where it stands.
+    pub fn take_checkpoint(
+        &self,
+        target: &str,
+        note: Option<String>,
+        point: Option<Point>,
+    ) -> Result<Checkpoint, ApiError> {
+        self.post("/checkpoints", &[("target", target.to_owned())], &CheckpointRequest { note, point })
     }
 
     /// Has a risky call's checkpoint taken; it answers once the working tree is kept.
@@ -183,6 +210,15 @@ impl Engine {
 
     pub fn doctor(&self, verify: bool) -> Result<Vec<Finding>, ApiError> {
         self.get("/doctor", &[("verify", verify.to_string())])
+    }
+
+    /// What can be installed here, as it stands.
+    pub fn offers(&self) -> Result<Vec<Offer>, ApiError> {
+        self.get("/install", &[])
+    }
+
+    pub fn install(&self, request: &InstallRequest) -> Result<Vec<Installed>, ApiError> {
+        self.post("/install", &[], request)
     }
 
     pub fn settings(&self) -> Result<SettingsView, ApiError> {

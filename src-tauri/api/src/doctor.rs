@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::install::InstallRequest;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export, export_to = "api.ts")]
 pub struct Finding {
@@ -13,6 +15,8 @@ pub struct Finding {
     pub found: String,
     /// What to do about it; null when nothing.
     pub advice: Option<String>,
+    /// What mends it by one click; null where nothing does.
+    pub fix: Option<InstallRequest>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]

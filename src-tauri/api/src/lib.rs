@@ -1,6 +1,7 @@
 //! The wire: types that cross between engine, command line, tray and pages, and the loopback client.
 //! No decisions here.
 
+pub mod charts;
 pub mod chats;
 pub mod checkpoints;
 pub mod client;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod fleet;
 pub mod home;
+pub mod install;
 pub mod prediction;
 pub mod restore;
 pub mod search;
@@ -18,6 +20,7 @@ pub mod settings;
 pub mod signals;
 pub mod status;
 pub mod stopping;
+pub mod timeline;
 pub mod workspace;
 
 pub use client::Engine;

@@ -34,6 +34,8 @@ pub struct EngineStatus {
     pub paused_until: Option<Timestamp>,
     /// The engine lives only for one command.
     pub embedded: bool,
+    /// A recorded week is shown, and nothing of this machine.
+    pub demo: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

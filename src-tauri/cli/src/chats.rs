@@ -115,7 +115,7 @@ fn kind_name(kind: EntryKind) -> &'static str {
 }
 
 pub fn checkpoint(engine: &Engine, id: &str, note: Option<String>, json: bool) -> anyhow::Result<()> {
-    let checkpoint = engine.take_checkpoint(id, note)?;
+    let checkpoint = engine.take_checkpoint(id, note, None)?;
     if json {
         return print::json(&checkpoint);
     }

@@ -4,6 +4,7 @@
 mod checkpoints;
 mod clients;
 mod clinic;
+pub mod desktop;
 mod edit;
 mod hangs;
 mod journal;
@@ -60,6 +61,7 @@ pub struct Settings {
     pub memory: memory::Thresholds,
     pub prompt_notice: Duration,
     pub checkpoints: Pace,
+    pub desktop: desktop::Desktop,
 }
 
 /// What is set for one client.
@@ -121,6 +123,7 @@ impl Default for Settings {
             memory: memory::Thresholds::default(),
             prompt_notice: prompts::NOTICE_AFTER,
             checkpoints: Pace::default(),
+            desktop: desktop::Desktop::default(),
         }
     }
 }

@@ -106,7 +106,7 @@ fn verdict(verified: &Verified) -> Vec<Finding> {
 }
 
 fn finding(level: Level, what: &str, found: impl Into<String>) -> Finding {
-    Finding { level, what: what.to_owned(), found: found.into(), advice: None }
+    Finding { level, what: what.to_owned(), found: found.into(), advice: None, fix: None }
 }
 
 fn advice(level: Level, what: &str, found: impl Into<String>, advice: &str) -> Finding {

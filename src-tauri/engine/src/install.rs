@@ -290,6 +290,7 @@ fn examine_one(record: &Record, part: Part, caller: &Caller) -> Finding {
         what: what.clone(),
         found,
         advice: Some(advice),
+        fix: None,
     };
     let again = format!("shim install {} --client {}", part.name(), record.client.name());
     let text = match SettingsFile::open(&record.file).map(|file| file.text) {
@@ -307,7 +308,13 @@ fn examine_one(record: &Record, part: Part, caller: &Caller) -> Finding {
                 format!("Codex does not run SHIM's hooks for {}: they are not trusted", untrusted.join(", "));
             return problem(found, "start codex, type /hooks, and trust SHIM's".to_owned());
         }
-        return Finding { level: Level::Ok, what, found: format!("installed in {file}"), advice: None };
+        return Finding {
+            level: Level::Ok,
+            what,
+            found: format!("installed in {file}"),
+            advice: None,
+            fix: None,
+        };
     }
     let since = record.at;
     let stands = install::uninstall(&text, &wanted, None).is_ok_and(|without| without != text);

@@ -72,7 +72,7 @@ fn entries_of(observed: Observed, at: Timestamp) -> Vec<Entry> {
     if observed.sidechain {
         return Vec::new();
     }
-    let entry = |kind, text: &str| Entry { at, kind, text: one_line(text), number: None };
+    let entry = |kind, text: &str| Entry { at, kind, text: one_line(text), number: None, point: None };
     match observed.what {
         What::Prompt { text } | What::Command { text } => vec![entry(EntryKind::Prompt, &text)],
         What::Answer(answer) => {
@@ -115,18 +115,21 @@ fn incidents(store: &Batch<'_>, chat: &ChatId) -> Result<Vec<Entry>, shim_store:
             (None, trigger) => trigger.words().to_owned(),
         },
         number: Some(row.id),
+        point: None,
     });
     let crashes = store.crashes()?.into_iter().filter(|row| row.chat == *chat).map(|row| Entry {
         at: row.happened_at,
         kind: EntryKind::Crash,
         text: format!("{}, in turn: {}", row.kind.name(), row.in_turn.name()),
         number: Some(row.id),
+        point: None,
     });
     let restores = store.restores(chat)?.into_iter().map(|row| Entry {
         at: row.at,
         kind: EntryKind::Restore,
         text: outcome_of(&row.receipt),
         number: Some(row.id),
+        point: None,
     });
     Ok(checkpoints.chain(crashes).chain(restores).collect())
 }

@@ -19,6 +19,34 @@ export type Change = "appears" | "changes" | "removed";
  */
 export type Changes = { files: Array<FileChange>, total: number, };
 
+export type Chart = { title: string, 
+/**
+ * An SVG element whose colours are the page's: `fill` and `stroke` name its tokens, and no style stands in it.
+ */
+svg: string, 
+/**
+ * What the numbers count, such as `crashes`.
+ */
+unit: string, 
+/**
+ * Names of the series, in the order of each row's values.
+ */
+series: Array<string>, 
+/**
+ * Oldest first.
+ */
+rows: Array<ChartRow>, };
+
+export type ChartRow = { 
+/**
+ * A day or a moment, as it is written.
+ */
+label: string, 
+/**
+ * Null where nothing was measured.
+ */
+values: Array<number | null>, };
+
 export type Chat = { id: ChatId, client: Client, 
 /**
  * The client's own id.
@@ -105,7 +133,11 @@ bytes: number,
  */
 took_ms: number, };
 
-export type CheckpointRequest = { note: string | null, };
+export type CheckpointRequest = { note: string | null, 
+/**
+ * At an earlier point of the chat, without its working tree; null takes it where the chat stands.
+ */
+point: Point | null, };
 
 export type ClientStatus = { client: Client, 
 /**
@@ -149,7 +181,11 @@ paused_until: string | null,
 /**
  * The engine lives only for one command.
  */
-embedded: boolean, };
+embedded: boolean, 
+/**
+ * A recorded week is shown, and nothing of this machine.
+ */
+demo: boolean, };
 
 export type Entry = { at: string, kind: EntryKind, 
 /**
@@ -159,7 +195,11 @@ text: string,
 /**
  * The checkpoint, crash or restore it stands for.
  */
-number: number | null, };
+number: number | null, 
+/**
+ * Where a fork that ends with this entry is cut; null where none can be.
+ */
+point: Point | null, };
 
 export type EntryKind = "prompt" | "answer" | "tool" | "tool_failed" | "interrupted" | "api_error" | "compaction" | "checkpoint" | "crash" | "restore";
 
@@ -206,7 +246,11 @@ found: string,
 /**
  * What to do about it; null when nothing.
  */
-advice: string | null, };
+advice: string | null, 
+/**
+ * What mends it by one click; null where nothing does.
+ */
+fix: InstallRequest | null, };
 
 /**
  * The receipts of a fleet's chats, in the order in which they were made.
@@ -239,6 +283,41 @@ who: string,
  * The text around the find, on one line.
  */
 excerpt: string, };
+
+export type InstallRequest = { what: What, 
+/**
+ * Only this client; null for each that is found, and for the service.
+ */
+client: Client | null, 
+/**
+ * Take it back.
+ */
+undo: boolean, 
+/**
+ * Only say what would be done.
+ */
+dry_run: boolean, };
+
+/**
+ * What became of one client, or of the service.
+ */
+export type Installed = { what: What, client: Client | null, outcome: Outcome, file: string | null, 
+/**
+ * Why nothing was written.
+ */
+why: string | null, 
+/**
+ * Unified.
+ */
+diff: string | null, 
+/**
+ * The file as it was.
+ */
+backup: string | null, 
+/**
+ * What the user has to do or know.
+ */
+advice: Array<string>, };
 
 export type JournalLag = { 
 /**
@@ -284,6 +363,23 @@ export type Level = "ok" | "note" | "problem";
 export type ModelInUse = { version: number, model: Model, };
 
 /**
+ * Something that can be installed here, as it stands.
+ */
+export type Offer = { what: What, 
+/**
+ * Null for the service.
+ */
+client: Client | null, standing: Standing, 
+/**
+ * The file that is written.
+ */
+file: string | null, 
+/**
+ * Why it is not possible, or what is wrong with it.
+ */
+why: string | null, };
+
+/**
  * One chat that could be brought back.
  */
 export type Offered = { chat: ChatId, crash: number, title: string, 
@@ -291,6 +387,8 @@ export type Offered = { chat: ChatId, crash: number, title: string,
  * Memory that it is expected to take, in bytes.
  */
 needs: number, };
+
+export type Outcome = "written" | "would_write" | "unchanged" | "skipped" | "refused";
 
 /**
  * What the engine itself uses.
@@ -318,6 +416,15 @@ export type PauseRequest = {
  * Seconds, 1 to 86400; null pauses until it is resumed.
  */
 seconds: number | null, };
+
+/**
+ * A point in a chat's journal, behind a whole record.
+ */
+export type Point = { generation: number, 
+/**
+ * Bytes up to there.
+ */
+offset: number, };
 
 /**
  * One client's prediction.
@@ -481,6 +588,8 @@ text: string, keys: Array<Setting>,
  */
 wrong: Array<Wrong>, };
 
+export type Standing = "absent" | "installed" | "broken" | "impossible";
+
 export type StateCount = { state: ChatState, count: number, };
 
 export type Status = { engine: EngineStatus, clients: Array<ClientStatus>, chats: Array<StateCount>, 
@@ -514,9 +623,25 @@ pids: Array<number>, steps: Array<Step>, };
 
 export type Suspicion = { form: Form, since: string, };
 
+export type TimelinePage = { 
+/**
+ * The place of the first of them, counted from 0, the oldest.
+ */
+from: number, 
+/**
+ * Oldest first.
+ */
+entries: Array<Entry>, 
+/**
+ * Entries there are in all.
+ */
+total: number, };
+
 export type Training = { version: number, at: string, outcome: Verdict, };
 
 export type UndeleteRequest = { target: string, dry_run: boolean, };
+
+export type What = "hooks" | "mcp" | "service";
 
 export type Workspace = { 
 /**

@@ -2,9 +2,9 @@
 
 import type { Finding } from '../bindings/api';
 
-const ok = (what: string, found: string): Finding => ({ level: 'ok', what, found, advice: null });
-const note = (what: string, found: string, advice: string): Finding => ({ level: 'note', what, found, advice });
-const problem = (what: string, found: string, advice: string | null): Finding => ({ level: 'problem', what, found, advice });
+const ok = (what: string, found: string): Finding => ({ level: 'ok', what, found, advice: null, fix: null });
+const note = (what: string, found: string, advice: string): Finding => ({ level: 'note', what, found, advice, fix: null });
+const problem = (what: string, found: string, advice: string | null): Finding => ({ level: 'problem', what, found, advice, fix: null });
 
 const HERE = [ok('data folder', '/home/ada/.local/share/shim (126000000 bytes)'), ok('terminal', 'xterm -e')];
 const MISSING = (client: string, title: string) =>

@@ -10,6 +10,7 @@ import type {
   EntryKind,
   Finding,
   FleetView,
+  Offer,
   Prediction,
   Receipt,
   SettingsView,
@@ -17,6 +18,7 @@ import type {
 } from '../bindings/api';
 import type { ChatState, Fingerprint, Step } from '../bindings/core';
 import { busyFindings, freshFindings, wellFindings } from './fake-doctor';
+import { offersOf } from './fake-install';
 import { predictionsAt, signalsOf } from './fake-health';
 import { settings } from './fake-settings';
 
@@ -31,6 +33,7 @@ export interface World {
   fleet: FleetView;
   settings: SettingsView;
   findings: Finding[];
+  offers: Offer[];
   /** What the journal's checksums say when it is read. */
   damaged: boolean;
   predictions: Prediction[];
@@ -60,6 +63,7 @@ export function emptyWorld(now: number): World {
     checkpoints: new Map(),
     fleet: nothingOffered(),
     findings: wellFindings(),
+    offers: offersOf('installed'),
     damaged: false,
     predictions: [],
     signals: new Map(),
@@ -71,7 +75,7 @@ export function emptyWorld(now: number): World {
 export function freshWorld(now: number): World {
   const empty = emptyWorld(now);
   const clients = empty.status.clients.map((client) => ({ ...client, command: null, homes: [] }));
-  return { ...empty, status: { ...empty.status, clients }, findings: freshFindings() };
+  return { ...empty, status: { ...empty.status, clients }, findings: freshFindings(), offers: [] };
 }
 
 /** Chats at work and at rest, and nothing amiss. */
@@ -153,6 +157,7 @@ export function world(now: number): World {
     timelines,
     checkpoints,
     findings: busyFindings(),
+    offers: offersOf('broken'),
     predictions: predictionsAt(now),
     signals: new Map(chats.map((each) => [each.id, signalsOf(each, now)])),
   };
@@ -189,6 +194,7 @@ function statusAt(now: number): Status {
       port: 7746,
       paused_until: null,
       embedded: false,
+      demo: false,
     },
     clients: CLIENTS,
     chats: [],
@@ -202,7 +208,13 @@ function timeline(chat: Chat, now: number): Entry[] {
   const entries: Entry[] = [];
   const last = Date.parse(chat.last_activity);
   const say = (ago: number, kind: EntryKind, text: string, number: number | null = null) =>
-    entries.push({ at: new Date(Math.min(last - ago, now)).toISOString(), kind, text, number });
+    entries.push({
+      at: new Date(Math.min(last - ago, now)).toISOString(),
+      kind,
+      text,
+      number,
+      point: number === null ? { generation: 1, offset: 1000 * (entries.length + 1) } : null,
+    });
   if (chat.turns === 0) return entries;
   say(26 * HOUR, 'prompt', chat.title);
   say(26 * HOUR - 9 * SECOND, 'answer', 'I will look at how the work is queued before changing anything.');

@@ -4,6 +4,8 @@ import type { ApiError, Chat, ChatSignals, Checkpoint, Event, FleetView, Hit, Re
 import type { Options as FleetOptions } from '../bindings/core';
 import type { Host } from './host';
 import { verified } from './fake-doctor';
+import { crashChart, signalsChart } from './fake-charts';
+import { carryOutInstall } from './fake-install';
 import { changeSettings } from './fake-settings';
 import { calmWorld, emptyWorld, freshWorld, receiptOf, world, type World } from './fake-world';
 import { listeners } from './listeners';
@@ -69,7 +71,15 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
         const all = played.timelines.get(args.target) ?? [];
         return { chat: chatOf(played, args.target), timeline: all.slice(-args.limit), earlier: Math.max(0, all.length - args.limit) };
       }),
+    timeline: (args) =>
+      answer('timeline', args, () => {
+        const all = played.timelines.get(args.target) ?? [];
+        const from = args.from ?? Math.max(0, all.length - args.limit);
+        return { from, entries: all.slice(from, from + args.limit), total: all.length };
+      }),
     crashes: () => answer('crashes', undefined, () => played.crashes),
+    crash_chart: (args) => answer('crash_chart', args, () => crashChart(played.crashes, args.days, now)),
+    signals_chart: (args) => answer('signals_chart', args, () => signalsChart(args.minutes, now)),
     signals: (args) => answer('signals', args, () => signalsFor(played, args.target)),
     prediction: () => answer('prediction', undefined, () => played.predictions),
     fingerprints: (args) => answer('fingerprints', args, () => played.fingerprints),
@@ -93,6 +103,12 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
       return cancelled;
     },
     doctor: (args) => answer('doctor', args, () => (args.verify ? [...played.findings, ...verified(played.damaged)] : played.findings)),
+    offers: () => answer('offers', undefined, () => played.offers),
+    async install(args) {
+      const made = await answer('install', args, () => carryOutInstall(played.offers, args.request));
+      if (!args.request.dry_run) events.tell({ event: 'status_changed' });
+      return made;
+    },
     settings: () => answer('settings', undefined, () => played.settings),
     async change_settings(args) {
       const changed = await answer('change_settings', args, () => changeSettings(played.settings, args.change));

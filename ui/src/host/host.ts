@@ -6,18 +6,24 @@ import type {
   Chat,
   ChatDetail,
   ChatSignals,
+  Chart,
   Checkpoint,
   Crash,
   Event,
   Finding,
   FleetView,
   Hit,
+  InstallRequest,
+  Installed,
+  Offer,
+  Point,
   Prediction,
   Receipt,
   RestoreRequest,
   SettingsChange,
   SettingsView,
   Status,
+  TimelinePage,
 } from '../bindings/api';
 import type { Fingerprint, Options } from '../bindings/core';
 
@@ -29,7 +35,13 @@ export interface Host {
   chats(): Promise<Chat[]>;
   /** The chat and the newest `limit` entries of its timeline. */
   chat(args: { target: string; limit: number }): Promise<ChatDetail>;
+  /** At most `limit` entries, the oldest of them the `from`th; with null, the newest. */
+  timeline(args: { target: string; from: number | null; limit: number }): Promise<TimelinePage>;
   crashes(): Promise<Crash[]>;
+  /** Crashes by day and kind; days are those of so many minutes east of UTC. */
+  crash_chart(args: { days: number; offset_minutes: number }): Promise<Chart>;
+  /** A live chat's memory and context over so many minutes. */
+  signals_chart(args: { target: string; minutes: number }): Promise<Chart>;
   /** A chat's numbers now, and so many minutes of their history. */
   signals(args: { target: string; minutes: number }): Promise<ChatSignals>;
   /** What foretells crashes, client by client, and what it was worth. */
@@ -37,7 +49,8 @@ export interface Host {
   /** Crashes that look alike, grouped; days are named as so many minutes east of UTC. */
   fingerprints(args: { offset_minutes: number }): Promise<Fingerprint[]>;
   checkpoints(args: { target: string }): Promise<Checkpoint[]>;
-  take_checkpoint(args: { target: string; note: string | null }): Promise<Checkpoint>;
+  /** At an earlier `point` of the chat; null takes it where the chat stands. */
+  take_checkpoint(args: { target: string; note: string | null; point: Point | null }): Promise<Checkpoint>;
   restore(args: { request: RestoreRequest }): Promise<Receipt>;
   /** What many chats could be brought back, and the restore of many that was begun last. */
   fleet(): Promise<FleetView>;
@@ -45,6 +58,9 @@ export interface Host {
   cancel_fleet(): Promise<FleetView>;
   /** With `verify` the whole journal is read. */
   doctor(args: { verify: boolean }): Promise<Finding[]>;
+  /** What can be installed here, as it stands. */
+  offers(): Promise<Offer[]>;
+  install(args: { request: InstallRequest }): Promise<Installed[]>;
   settings(): Promise<SettingsView>;
   /** Rejects with all that is wrong in `details`, and changes nothing then. */
   change_settings(args: { change: SettingsChange }): Promise<SettingsView>;

@@ -20,7 +20,7 @@ test('each call is the command of the same name with the same arguments', async 
   await host.prediction();
   await host.fingerprints({ offset_minutes: 60 });
   await host.checkpoints({ target: 'a' });
-  await host.take_checkpoint({ target: 'a', note: null });
+  await host.take_checkpoint({ target: 'a', note: null, point: null });
   await host.restore({ request });
   await host.doctor({ verify: true });
   await host.search({ text: 'x' });
@@ -36,7 +36,7 @@ test('each call is the command of the same name with the same arguments', async 
     ['prediction', {}],
     ['fingerprints', { offsetMinutes: 60 }],
     ['checkpoints', { target: 'a' }],
-    ['take_checkpoint', { target: 'a', note: null }],
+    ['take_checkpoint', { target: 'a', note: null, point: null }],
     ['restore', { request }],
     ['doctor', { verify: true }],
     ['search', { text: 'x' }],

@@ -173,7 +173,7 @@ fn take_checkpoint(desk: &Desk, asked: TakeCheckpoint) -> anyhow::Result<Checkpo
     let engine = desk.engine()?;
     let chats = engine.chats(None, None)?;
     let chat = desk.the_chat(&chats, asked.chat.as_deref())?;
-    let taken = engine.take_checkpoint(chat.id.as_str(), asked.note)?;
+    let taken = engine.take_checkpoint(chat.id.as_str(), asked.note, None)?;
     Ok(CheckpointTaken {
         chat: taken.chat.to_string(),
         took_ms: taken.took_ms,

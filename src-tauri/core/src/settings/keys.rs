@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{Settings, checkpoints, clients, clinic, hangs, journal, policy, restore, signals, watch};
+use super::{
+    Settings, checkpoints, clients, clinic, desktop, hangs, journal, policy, restore, signals, watch,
+};
 
 /// What a key is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -146,6 +148,7 @@ const GROUPS: &[&[Key]] = &[
     hangs::KEYS,
     clinic::KEYS,
     clients::KEYS,
+    desktop::KEYS,
 ];
 
 /// Every key there is.

@@ -207,6 +207,7 @@ pub fn doctor(handle: &Handle) -> Result<Vec<Finding>, ApiError> {
         what: what.to_owned(),
         found,
         advice: Some(advice),
+        fix: None,
     };
     let mut findings: Vec<_> = due
         .iter()

@@ -144,6 +144,7 @@ async fn status(State(context): State<Engine>) -> Response {
                 port: file.port,
                 paused_until,
                 embedded,
+                demo: false,
             },
             clients: clients(handle, &homes),
             chats: ChatState::ALL.into_iter().map(count).collect(),

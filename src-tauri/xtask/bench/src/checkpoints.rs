@@ -29,7 +29,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
             Ok(api.chat(chat.id.as_str(), 1)?.chat.journal.bytes >= chat.bytes)
         })?;
         let start = Instant::now();
-        let checkpoint = engine.api.take_checkpoint(chat.id.as_str(), None)?;
+        let checkpoint = engine.api.take_checkpoint(chat.id.as_str(), None, None)?;
         waited.push(start.elapsed().as_secs_f64() * 1000.0);
         took.push(checkpoint.took_ms);
     }

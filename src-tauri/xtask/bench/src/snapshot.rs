@@ -36,13 +36,13 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
             write(&top, (round * 97 + file * 31) % FILES, &format!("round {round}"))?;
         }
         fs::write(top.join(format!("untracked-{round}")), "new")?;
-        let checkpoint = engine.api.take_checkpoint(chat.id.as_str(), None)?;
+        let checkpoint = engine.api.take_checkpoint(chat.id.as_str(), None, None)?;
         // A call that the watch answers while git works.
         let start = Instant::now();
         engine.api.chats(None, None)?;
         beside.push(start.elapsed().as_secs_f64() * 1000.0);
         took.push(kept(&engine, checkpoint.id)?);
-        let again = engine.api.take_checkpoint(chat.id.as_str(), None)?;
+        let again = engine.api.take_checkpoint(chat.id.as_str(), None, None)?;
         let start = Instant::now();
         kept(&engine, again.id)?;
         same.push(start.elapsed().as_secs_f64() * 1000.0);

@@ -40,7 +40,7 @@ test('says nothing of risk where no process is measured', async () => {
 test('grows as the chat does, and not as another does', async () => {
   const host = await open(chatHref(idOf(1)));
   await screen.findAllByTestId('entry');
-  host.world.timelines.get(idOf(1))?.push({ at: new Date().toISOString(), kind: 'prompt', text: 'One more thing', number: null });
+  host.world.timelines.get(idOf(1))?.push({ at: new Date().toISOString(), kind: 'prompt', text: 'One more thing', number: null, point: null });
   host.emit({ event: 'chat_changed', chat: idOf(2) });
   host.emit({ event: 'chat_changed', chat: idOf(1) });
   await screen.findByText('One more thing');
@@ -69,7 +69,7 @@ test('takes a checkpoint with its note', async () => {
   await fireEvent.input(note, { target: { value: '  before the rewrite ' } });
   await fireEvent.click(screen.getByTestId('checkpoint-button'));
   await screen.findByText('before the rewrite');
-  expect(host.called('take_checkpoint')).toEqual([{ target: idOf(4), note: 'before the rewrite' }]);
+  expect(host.called('take_checkpoint')).toEqual([{ target: idOf(4), note: 'before the rewrite', point: null }]);
   expect((note as HTMLInputElement).value).toBe('');
 
   host.failures.set('take_checkpoint', STORE_FAILURE);

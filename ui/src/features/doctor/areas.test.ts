@@ -15,7 +15,7 @@ test('each thing that the doctor looks at has its area', () => {
     ['what nobody knows yet', 'Other', 'What nobody knows yet'],
   ];
   for (const [what, title, words] of rows) {
-    const made = areas([{ level: 'ok', what, found: '', advice: null }]);
+    const made = areas([{ level: 'ok', what, found: '', advice: null, fix: null }]);
     expect([what, made.map((area) => area.title), whatWords(what)]).toEqual([what, [title], words]);
   }
 });

@@ -42,7 +42,7 @@ test('a limit of several chats of one client is one thing; another end or client
 });
 
 test('of the doctor’s findings only problems and coming deletions are to do; warnings stand above each page', () => {
-  const finding = (level: Finding['level'], what: string): Finding => ({ level, what, found: what, advice: null });
+  const finding = (level: Finding['level'], what: string): Finding => ({ level, what, found: what, advice: null, fix: null });
   const findings = [
     finding('ok', 'terminal'),
     finding('note', 'gemini'),
