@@ -5,6 +5,8 @@
 mod busy;
 mod chats;
 mod checkpoints;
+#[cfg(target_os = "linux")]
+mod desktop;
 mod engine;
 mod figures;
 mod hook;
@@ -92,6 +94,9 @@ const MEASURES: &[(&str, Measure)] = &[
     ("mcp", mcp::measure),
     #[cfg(target_os = "linux")]
     ("tray", tray::measure),
+    // Takes an hour.
+    #[cfg(target_os = "linux")]
+    ("windows", tray::windows),
 ];
 
 fn main() -> Result<()> {
