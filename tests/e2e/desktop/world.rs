@@ -68,7 +68,7 @@ impl World {
     /// Starts an engine as the user would in a terminal.
     pub fn run_engine(&self) -> Program {
         let engine = Program::start(self.command(engine_program()).arg("run"));
-        wait(LONG, "the engine", || Engine::connect(&self.data).ok()).unwrap();
+        wait(LONG, "the engine", || self.find_engine()).unwrap();
         engine
     }
 
@@ -87,6 +87,11 @@ impl World {
 
     pub fn engine(&self) -> Engine {
         Engine::connect(&self.data).unwrap()
+    }
+
+    /// The engine that answers, if one does.
+    pub fn find_engine(&self) -> Option<Engine> {
+        Engine::connect(&self.data).ok()
     }
 
     /// A real chat with one complete turn, killed while the answer of the second streams.
