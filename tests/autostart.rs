@@ -21,7 +21,11 @@ mod systemd {
     };
 
     use serde_json::Value;
-    use shim_api::{Engine, home::read_engine_file};
+    use shim_api::{
+        Engine,
+        home::read_engine_file,
+        install::{InstallRequest, Outcome, Standing, What},
+    };
 
     const WAIT: Duration = Duration::from_secs(90);
 
@@ -76,10 +80,31 @@ mod systemd {
         }
 
         fn shim(&self, arguments: &[&str]) -> Output {
+            self.command(arguments).output().unwrap()
+        }
+
+        /// The engine that this command runs, once it answers.
+        fn started(&self, mut command: Command) -> (Running, Engine) {
+            fs::create_dir_all(self.data()).unwrap();
+            let within = serde_json::to_string(&[self.folder.path()]).unwrap();
+            fs::write(self.data().join("config.toml"), format!("watch.within = {within}\n")).unwrap();
+            let running = Running(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+            let since = Instant::now();
+            loop {
+                let file = read_engine_file(&self.data()).filter(|file| file.pid == running.0.id());
+                if let Some(engine) = file.map(Engine::at).filter(|engine| engine.status().is_ok()) {
+                    return (running, engine);
+                }
+                assert!(since.elapsed() < WAIT, "no engine came of {command:?}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+
+        fn command(&self, arguments: &[&str]) -> Command {
             let mut command = Command::new(&self.program);
             command.args(arguments).env_clear().env("HOME", self.home()).env("SHIM_HOME", self.data());
             command.env("PATH", format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display()));
-            command.output().unwrap()
+            command
         }
 
         fn json(&self, arguments: &[&str]) -> Value {
@@ -151,22 +176,9 @@ mod systemd {
             if line[0] == "/bin/sh" {
                 line.iter_mut().for_each(|word| *word = word.replace("$$", "$"));
             }
-            fs::create_dir_all(world.data()).unwrap();
-            let within = serde_json::to_string(&[world.folder.path()]).unwrap();
-            fs::write(world.data().join("config.toml"), format!("watch.within = {within}\n")).unwrap();
             let mut command = Command::new(&line[0]);
             command.args(&line[1..]).env_clear().env("HOME", world.home()).env(variable, value);
-            let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let mut running = Running(child);
-            let since = Instant::now();
-            let engine = loop {
-                let file = read_engine_file(&world.data()).filter(|file| file.pid == running.0.id());
-                if let Some(engine) = file.map(Engine::at).filter(|engine| engine.status().is_ok()) {
-                    break engine;
-                }
-                assert!(since.elapsed() < WAIT, "no engine came of {line:?}");
-                std::thread::sleep(Duration::from_millis(20));
-            };
+            let (mut running, engine) = world.started(command);
             assert_eq!(world.json(&["service", "status"])["engine"], running.0.id());
             engine.stop().unwrap();
             assert!(running.0.wait().unwrap().success());
@@ -202,6 +214,64 @@ mod systemd {
         assert_eq!(listing(&world.home().join(".config")), [] as [PathBuf; 0]);
         assert_eq!(world.json(&["uninstall", "service"])["outcome"], "absent");
         assert!(!world.shim(&["service", "start"]).status.success());
+    }
+
+    fn service(undo: bool, dry_run: bool) -> InstallRequest {
+        InstallRequest { what: What::Service, client: None, undo, dry_run }
+    }
+
+    #[test]
+    fn an_engine_that_runs_already_installs_the_service_which_waits_for_its_end() {
+        let world = World::new("p", true);
+        let (running, engine) = world.started(world.command(&["run"]));
+        let pid = running.0.id();
+        let standing = || engine.offers().unwrap().last().unwrap().standing;
+        assert_eq!(standing(), Standing::Absent);
+        let shown = engine.install(&service(false, true)).unwrap();
+        assert_eq!((shown[0].outcome, world.called()), (Outcome::WouldWrite, vec![]));
+        assert!(!world.unit().exists());
+        let done = engine.install(&service(false, false)).unwrap();
+        assert_eq!((done[0].outcome, &done[0].diff), (Outcome::Written, &shown[0].diff));
+        let unit = fs::read_to_string(world.unit()).unwrap();
+        assert!(unit.contains(world.program.to_str().unwrap()), "{unit}");
+        let added = done[0].diff.as_deref().unwrap().lines().filter_map(|line| line.strip_prefix('+'));
+        assert_eq!(added.skip(1).map(|line| format!("{line}\n")).collect::<String>(), unit);
+        assert!(
+            done[0].advice.iter().any(|said| said.contains(&format!("Engine {pid} runs already"))),
+            "{done:?}"
+        );
+        assert_eq!(world.called(), ["daemon-reload", "enable shim.service", "restart shim.service"]);
+        assert_eq!(standing(), Standing::Installed);
+        // A command says the same of an engine that is not its own.
+        world.shim(&["uninstall", "service"]);
+        let done = world.json(&["install", "service"]);
+        assert!(done["advice"].as_str().unwrap().contains(&format!("Engine {pid} runs already")), "{done}");
+        fs::write(world.unit(), unit.replace("/p/shim", "/q/shim")).unwrap();
+        assert_eq!(standing(), Standing::Broken);
+        assert_eq!(engine.install(&service(false, false)).unwrap()[0].outcome, Outcome::Written);
+        assert_eq!(fs::read_to_string(world.unit()).unwrap(), unit);
+        let undone = engine.install(&service(true, false)).unwrap();
+        assert_eq!((undone[0].outcome, world.unit().exists()), (Outcome::Written, false));
+        assert_eq!(standing(), Standing::Absent);
+        assert_eq!(engine.install(&service(true, false)).unwrap()[0].outcome, Outcome::Unchanged);
+    }
+
+    #[test]
+    fn the_services_own_engine_does_not_have_itself_ended() {
+        let world = World::new("p", true);
+        assert!(world.shim(&["install", "service"]).status.success());
+        let unit = fs::read_to_string(world.unit()).unwrap();
+        let (_running, engine) = world.started(world.command(&["run", "--wait"]));
+        fs::write(world.unit(), unit.replace("/p/shim", "/q/shim")).unwrap();
+        world.called();
+        let done = engine.install(&service(false, false)).unwrap();
+        assert_eq!(world.called(), ["daemon-reload", "enable shim.service"]);
+        assert!(done[0].advice.iter().any(|said| said.contains("its next start")), "{done:?}");
+        assert_eq!(fs::read_to_string(world.unit()).unwrap(), unit);
+        engine.install(&service(true, false)).unwrap();
+        assert_eq!(world.called(), ["disable shim.service", "daemon-reload"]);
+        assert!(!world.unit().exists());
+        engine.status().unwrap();
     }
 
     #[test]

@@ -10,6 +10,12 @@ use std::{
 };
 
 use serde_json::Value;
+use shim_api::{
+    Engine,
+    error::ErrorCode,
+    install::{InstallRequest, Installed, Offer, Outcome, Standing, What},
+};
+use shim_core::chats::Client;
 use shim_standin::client::{Start, Terminals, wait};
 
 use crate::world::{WAIT, World};
@@ -265,6 +271,99 @@ fn an_older_program_is_replaced_and_two_data_folders_live_side_by_side() {
     assert_eq!((left.matches(" hook ").count(), left.matches("other home").count()), (7, 7), "{left}");
     with_other(&["uninstall", "hooks", "--client", "claude-code"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
+}
+
+/// What the engine says of one offer.
+#[track_caller]
+fn offer(engine: &Engine, what: What, client: Option<Client>) -> Offer {
+    let offers = engine.offers().unwrap();
+    let found = offers.iter().find(|offer| (offer.what, offer.client) == (what, client));
+    found.unwrap_or_else(|| panic!("{what:?} {client:?} of {offers:#?}")).clone()
+}
+
+#[track_caller]
+fn asked(engine: &Engine, request: &InstallRequest) -> Installed {
+    let done = engine.install(request).unwrap();
+    assert_eq!(done.len(), 1, "{done:#?}");
+    done[0].clone()
+}
+
+#[test]
+fn the_running_engine_shows_installs_mends_and_undoes_what_it_is_asked_to() {
+    let mut world = World::of_files();
+    let path = file(&world, "gemini", "mcp");
+    let text = "{\n  // mine\n  \"a\": 1\n}\n";
+    put(&path, text.as_bytes());
+    world.start_shim();
+    let engine = Engine::connect(&world.shim_home).unwrap();
+    for (what, client) in [(What::Hooks, Client::Gemini), (What::Mcp, Client::Gemini)] {
+        assert_eq!(offer(&engine, what, Some(client)).standing, Standing::Absent);
+    }
+    let offers = engine.offers().unwrap();
+    assert!(offers.iter().all(|offer| offer.client != Some(Client::Codex)), "not found: {offers:#?}");
+    let request =
+        InstallRequest { what: What::Mcp, client: Some(Client::Gemini), undo: false, dry_run: false };
+
+    let shown = asked(&engine, &InstallRequest { dry_run: true, ..request.clone() });
+    assert_eq!(shown.outcome, Outcome::WouldWrite);
+    assert!(shown.diff.as_deref().unwrap().contains("+  \"mcpServers\""), "{shown:#?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+
+    let done = asked(&engine, &request);
+    assert_eq!((done.outcome, &done.diff), (Outcome::Written, &shown.diff));
+    assert_eq!(fs::read_to_string(done.backup.unwrap()).unwrap(), text);
+    let installed = fs::read_to_string(&path).unwrap();
+    assert!(installed.contains(world.program.to_str().unwrap()), "{installed}");
+    assert_eq!(offer(&engine, What::Mcp, Some(Client::Gemini)).standing, Standing::Installed);
+    assert_eq!(offer(&engine, What::Hooks, Some(Client::Gemini)).standing, Standing::Absent);
+
+    // Entries of a program that is not this one, and entries that are gone.
+    let other = installed.replace(world.program.to_str().unwrap(), "/elsewhere/shim");
+    for broken in [other.as_str(), text] {
+        fs::write(&path, broken).unwrap();
+        let found = offer(&engine, What::Mcp, Some(Client::Gemini));
+        assert_eq!(found.standing, Standing::Broken, "{found:?}");
+        assert!(found.why.is_some() && found.file.as_deref() == path.to_str(), "{found:?}");
+        let findings = engine.doctor(false).unwrap();
+        let finding = findings.iter().find(|finding| finding.what == "gemini mcp").unwrap();
+        assert_eq!(finding.fix.as_ref(), Some(&request), "{finding:?}");
+        assert_eq!(asked(&engine, finding.fix.as_ref().unwrap()).outcome, Outcome::Written);
+        assert_eq!(fs::read_to_string(&path).unwrap(), installed);
+    }
+
+    assert_eq!(asked(&engine, &InstallRequest { undo: true, ..request }).outcome, Outcome::Written);
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(offer(&engine, What::Mcp, Some(Client::Gemini)).standing, Standing::Absent);
+}
+
+#[test]
+fn what_cannot_be_installed_says_why_and_what_is_not_is_no_more_than_a_note() {
+    let mut world = World::of_files();
+    put(&file(&world, "gemini", "hooks"), b"{\n\n\"a\": }");
+    put(&file(&world, "opencode", "mcp"), b"{}");
+    world.start_shim();
+    let engine = Engine::connect(&world.shim_home).unwrap();
+    for (client, words) in [(Client::Gemini, "line 3"), (Client::Opencode, "no hooks")] {
+        let found = offer(&engine, What::Hooks, Some(client));
+        assert_eq!(found.standing, Standing::Impossible);
+        assert!(found.why.as_deref().unwrap().contains(words), "{found:?}");
+    }
+    let findings = engine.doctor(false).unwrap();
+    let finding = findings.iter().find(|finding| finding.what == "mcp").unwrap();
+    assert_eq!(finding.level, shim_api::doctor::Level::Note);
+    assert_eq!(finding.found, "not installed: Claude Code, opencode");
+    let fix = finding.fix.clone().unwrap();
+    assert_eq!((fix.what, fix.client), (What::Mcp, None));
+    let done = engine.install(&fix).unwrap();
+    let written = done.iter().filter(|done| done.outcome == Outcome::Written);
+    let written: Vec<_> = written.filter_map(|done| done.client).collect();
+    assert_eq!(written, [Client::ClaudeCode, Client::Opencode]);
+    let findings = engine.doctor(false).unwrap();
+    assert!(findings.iter().all(|finding| finding.what != "mcp"), "{findings:#?}");
+
+    let request =
+        InstallRequest { what: What::Service, client: Some(Client::Codex), undo: false, dry_run: true };
+    assert_eq!(engine.install(&request).unwrap_err().code, ErrorCode::BadRequest);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! back.
 
 use serde::{Deserialize, Serialize};
-use shim_core::chats::Client;
+use shim_core::{chats::Client, install::Part};
 use ts_rs::TS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -13,6 +13,25 @@ pub enum What {
     Mcp,
     /// The engine, started at login and kept running by the system; of no client.
     Service,
+}
+
+impl What {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hooks => Part::Hooks.name(),
+            Self::Mcp => Part::Mcp.name(),
+            Self::Service => "service",
+        }
+    }
+}
+
+impl From<Part> for What {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Hooks => Self::Hooks,
+            Part::Mcp => Self::Mcp,
+        }
+    }
 }
 
 /// Something that can be installed here, as it stands.

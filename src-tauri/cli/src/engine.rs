@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use shim_api::Engine;
-use shim_engine::{Home, HomeError, ToldBy};
+use shim_engine::{Home, HomeError, ToldBy, autostart::By};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Threads of the listener; all else has its own.
@@ -19,7 +19,10 @@ const STOP_WAIT: Duration = Duration::from_secs(1);
 pub fn run(home: &Path, wait: bool) -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_env("SHIM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let opened = if wait { open_in_turn(home)? } else { Home::open(home)? };
+    let mut opened = if wait { open_in_turn(home)? } else { Home::open(home)? };
+    if wait {
+        opened.kept_by = By::Service;
+    }
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let running = shim_engine::start(opened, false).await?;
@@ -56,7 +59,8 @@ pub fn with(home: &Path, verb: impl FnOnce(&Engine) -> anyhow::Result<ExitCode>)
     if let Ok(engine) = Engine::connect(home) {
         return verb(&engine);
     }
-    let opened = Home::open(home)?;
+    let mut opened = Home::open(home)?;
+    opened.kept_by = By::Command;
     let runtime = runtime()?;
     let running = runtime.block_on(shim_engine::start(opened, true))?;
     let result = runtime.block_on(running.settled()).and_then(|()| verb(&Engine::at(running.file.clone())));

@@ -1,11 +1,16 @@
 //! `shim install`, `shim uninstall`: tells clients and the system of SHIM, and takes that back. Says what it did
 //! to which file.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::Context;
 use clap::Subcommand;
-use shim_core::{chats::Client, install::Part};
-use shim_engine::install::{Done, Outcome, Request, carry_out};
+use shim_api::install::{InstallRequest, Installed, Outcome, What as Asked};
+use shim_core::chats::Client;
+use shim_engine::{autostart::By, install::carry_out};
 
 use crate::{autostart, print};
 
@@ -37,20 +42,20 @@ fn client(name: &str) -> anyhow::Result<Client> {
 }
 
 pub fn run(home: &Path, what: &What, undo: bool) -> anyhow::Result<ExitCode> {
-    let (part, options) = match what {
-        What::Hooks(options) => (Part::Hooks, options),
-        What::Mcp(options) => (Part::Mcp, options),
+    let (what, options) = match what {
+        What::Hooks(options) => (Asked::Hooks, options),
+        What::Mcp(options) => (Asked::Mcp, options),
         What::Service(options) if undo => return autostart::uninstall(home, options),
         What::Service(options) => return autostart::install(home, options),
     };
-    let request = Request { part, undo, client: options.client, dry_run: options.dry_run };
-    let done = carry_out(home, &request)?;
+    let request = InstallRequest { what, undo, client: options.client, dry_run: options.dry_run };
+    let done = carry_out(home, &program()?, By::Command, &request)?;
     if options.json {
         print::json(&done)?;
     } else {
         done.iter().for_each(|done| show(done, undo));
     }
-    let failed = |done: &Done| match done.outcome {
+    let failed = |done: &Installed| match done.outcome {
         Outcome::Refused => true,
         Outcome::Skipped => options.client.is_some() && !undo,
         Outcome::Written | Outcome::WouldWrite | Outcome::Unchanged => false,
@@ -58,8 +63,13 @@ pub fn run(home: &Path, what: &What, undo: bool) -> anyhow::Result<ExitCode> {
     Ok(if done.iter().any(failed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn show(done: &Done, undo: bool) {
-    let (client, part) = (done.client.title(), done.part.name());
+/// SHIM's own program: what is called from then on.
+pub fn program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("SHIM cannot tell where its own program lies")
+}
+
+fn show(done: &Installed, undo: bool) {
+    let (client, part) = (done.client.map_or("the system", Client::title), done.what.name());
     let file = done.file.as_deref().unwrap_or_default();
     let why = done.why.as_deref().unwrap_or_default();
     if let Some(diff) = &done.diff {

@@ -71,8 +71,12 @@ pub struct Plan {
     /// Prints the definition that the system has taken in; for those that keep none of the files.
     pub show: Option<Command>,
     pub enable: Vec<Command>,
+    /// As `enable`, and what runs goes on as it is: for when the engine that carries it out is what runs.
+    pub renew: Vec<Command>,
     /// Before the file is removed.
     pub disable: Vec<Command>,
+    /// As `disable`, and what runs goes on.
+    pub unhook: Vec<Command>,
     /// After the file is removed.
     pub forget: Vec<Command>,
     pub start: Vec<Command>,
@@ -119,7 +123,9 @@ fn systemd(start: &Start<'_>) -> Plan {
             systemctl(&["enable", UNIT]),
             systemctl(&["restart", UNIT]),
         ],
+        renew: vec![systemctl(&["daemon-reload"]), systemctl(&["enable", UNIT])],
         disable: vec![systemctl(&["disable", "--now", UNIT])],
+        unhook: vec![systemctl(&["disable", UNIT])],
         forget: vec![systemctl(&["daemon-reload"])],
         start: vec![systemctl(&["start", UNIT])],
         stop: vec![systemctl(&["stop", UNIT])],
@@ -186,7 +192,10 @@ fn launchd(start: &Start<'_>) -> Plan {
             launchctl(&["enable", &target]),
             launchctl(&["bootstrap", &domain, &file]),
         ],
+        // The file is read anew at the next login.
+        renew: vec![launchctl(&["enable", &target])],
         disable: vec![launchctl(&["bootout", &target])],
+        unhook: Vec::new(),
         forget: Vec::new(),
         start: vec![launchctl(&["kickstart", &target])],
         stop: vec![launchctl(&["kill", "SIGTERM", &target])],
@@ -239,7 +248,9 @@ fn tasks(start: &Start<'_>) -> Plan {
             schtasks(&["/create", "/f", "/tn", TASK, "/xml", &file]),
             schtasks(&["/run", "/tn", TASK]),
         ],
+        renew: vec![schtasks(&["/create", "/f", "/tn", TASK, "/xml", &file])],
         disable: vec![schtasks(&["/end", "/tn", TASK]), schtasks(&["/delete", "/f", "/tn", TASK])],
+        unhook: vec![schtasks(&["/delete", "/f", "/tn", TASK])],
         forget: Vec::new(),
         start: vec![schtasks(&["/change", "/enable", "/tn", TASK]), schtasks(&["/run", "/tn", TASK])],
         // Enabled, it would be started again within a minute.

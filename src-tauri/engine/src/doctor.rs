@@ -64,7 +64,7 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
     findings.extend(warnings.into_iter().map(|warning| finding(Level::Problem, "warning", warning)));
     findings.extend(cut_short.into_iter().map(|said| finding(Level::Note, "cut short", said)));
     findings.extend(crate::clinic::doctor(handle)?);
-    findings.extend(crate::install::examine(&handle.home.path));
+    findings.extend(crate::install::examine(&handle.home.path, &handle.home.program));
     let dropped = handle.home.store.read(|store| store.dropped()).map_err(views::store_error)?;
     findings.extend(dropped.into_iter().take(DROPPED_SHOWN_MAX).map(|dropped| {
         let found = format!(

@@ -16,6 +16,7 @@ use shim_core::{
 use shim_store::{Store, StoreError};
 
 use crate::{
+    autostart::By,
     hooks::{CONTEXTS_FOLDER, NOTES_FOLDER},
     paths::make_private_folder,
     snapshots,
@@ -49,6 +50,8 @@ pub struct Home {
     pub store: Store,
     /// SHIM's own program, by the name it had at the start: an update may put another file there while it runs.
     pub program: PathBuf,
+    /// Who keeps this engine running: what would end it is not asked of the system in its own name.
+    pub kept_by: By,
     /// When the data folder was made, where the file system says so.
     pub made: Option<Timestamp>,
     /// Held, not read: the lock ends with the engine, however that ends.
@@ -86,6 +89,7 @@ impl Home {
             set_at_start: file.set,
             store,
             program,
+            kept_by: By::Engine,
             made: made(path),
             _lock: lock,
         })

@@ -5,84 +5,84 @@ mod desktop;
 mod file;
 mod places;
 mod record;
+mod standing;
 
 use std::path::Path;
 
-use anyhow::Context;
-use serde::Serialize;
-use shim_api::doctor::{Finding, Level};
+use anyhow::{Context, bail};
+use shim_api::{
+    ApiError,
+    error::ErrorCode,
+    events::Event,
+    install::{InstallRequest, Installed, Outcome, What},
+};
 use shim_core::{
     chats::Client,
     install::{self, Caller, Part, Wanted},
 };
 use similar::TextDiff;
 
-use crate::paths::make_private_folder;
+use crate::{
+    autostart::{self, By},
+    paths::make_private_folder,
+    run::Handle,
+};
 use file::{NotWritten, SettingsFile};
 use places::Place;
 use record::Record;
+
+pub use standing::{examine, offers};
 
 /// Times that an edit is begun anew because the client wrote its file meanwhile.
 const TRIES_MAX: usize = 5;
 /// Characters of one line of a diff that are shown.
 const LINE_SHOWN_MAX: usize = 400;
 
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub struct Request {
-    pub part: Part,
-    /// Take it back.
-    pub undo: bool,
-    /// Only this client; else each that is found.
-    pub client: Option<Client>,
-    pub dry_run: bool,
+/// What the engine answers over the api.
+pub fn install(handle: &Handle, request: &InstallRequest) -> Result<Vec<Installed>, ApiError> {
+    if request.what == What::Service && request.client.is_some() {
+        return Err(ApiError::new(ErrorCode::BadRequest, "the service is of no client: leave `client` out"));
+    }
+    let (home, program) = (&handle.home.path, &handle.home.program);
+    let refused = |error: anyhow::Error| ApiError::new(ErrorCode::Refused, format!("{error:#}"));
+    let done = carry_out(home, program, handle.home.kept_by, request).map_err(refused)?;
+    if done.iter().any(|done| done.outcome == Outcome::Written) {
+        handle.tell(Event::StatusChanged);
+    }
+    Ok(done)
 }
 
-/// What became of one client.
-#[derive(Clone, Debug, Serialize)]
-pub struct Done {
-    pub client: Client,
-    pub part: Part,
-    pub outcome: Outcome,
-    pub file: Option<String>,
-    /// Why nothing was written.
-    pub why: Option<String>,
-    /// Unified.
-    pub diff: Option<String>,
-    /// The file as it was.
-    pub backup: Option<String>,
-    /// What the user has to do or know.
-    pub advice: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    Written,
-    /// A dry run: this would be written.
-    WouldWrite,
-    /// It is as it should be.
-    Unchanged,
-    /// The client is not here, or has no such thing.
-    Skipped,
-    Refused,
-}
-
-/// Installs or uninstalls one part, in every client it is asked for.
-pub fn carry_out(home: &Path, request: &Request) -> anyhow::Result<Vec<Done>> {
-    let caller = caller(home)?;
+/// Installs or uninstalls one thing, in every client it is asked for. `program` is what is called from then on.
+pub fn carry_out(
+    home: &Path,
+    program: &Path,
+    by: By,
+    request: &InstallRequest,
+) -> anyhow::Result<Vec<Installed>> {
+    let part = match request.what {
+        What::Hooks => Part::Hooks,
+        What::Mcp => Part::Mcp,
+        What::Service => {
+            let (undo, dry_run) = (request.undo, request.dry_run);
+            let act = if undo { autostart::uninstall } else { autostart::install };
+            return Ok(vec![act(home, program, by, dry_run)?.into()]);
+        }
+    };
+    let caller = caller(home, program)?;
+    if !request.undo {
+        lasting(program)?;
+    }
     make_private_folder(home).with_context(|| format!("{} cannot be used", home.display()))?;
     let lock = std::fs::File::create(home.join("install.lock"))
         .with_context(|| format!("{} cannot be written to", home.display()))?;
     lock.lock().context("another `shim install` does not come to its end")?;
     let clients = Client::ALL.into_iter().filter(|client| request.client.is_none_or(|one| one == *client));
-    let places = clients.flat_map(|client| places::of(client, request.part));
-    Ok(places.map(|place| one(home, &caller, request, &place)).collect())
+    let places = clients.flat_map(|client| places::of(client, part));
+    Ok(places.map(|place| one(home, &caller, request, part, &place)).collect())
 }
 
-/// The SHIM that clients are to call: this one.
-pub fn caller(home: &Path) -> anyhow::Result<Caller> {
-    let program = std::env::current_exe().context("SHIM cannot tell where its own program lies")?;
+/// The SHIM that clients are to call: this program.
+pub fn caller(home: &Path, program: &Path) -> anyhow::Result<Caller> {
     let text = |path: &Path| {
         let text = path.to_str().map(str::to_owned);
         text.with_context(|| {
@@ -91,39 +91,48 @@ pub fn caller(home: &Path) -> anyhow::Result<Caller> {
     };
     let is_own = shim_api::home::own_folder().is_ok_and(|own| own == home);
     let home = if is_own { None } else { Some(text(home)?) };
-    Ok(Caller { program: text(&program)?, home, windows: cfg!(windows) })
+    Ok(Caller { program: text(program)?, home, windows: cfg!(windows) })
 }
 
-fn one(home: &Path, caller: &Caller, request: &Request, place: &Place) -> Done {
+/// Refuses a program that is gone when the app which brought it ends.
+pub fn lasting(program: &Path) -> anyhow::Result<()> {
+    let image = std::env::var_os("APPDIR").filter(|folder| !folder.is_empty());
+    if program.starts_with("/tmp/.mount_") || image.is_some_and(|folder| program.starts_with(folder)) {
+        bail!("an AppImage's program is gone when it ends: install the package, or copy `shim` elsewhere");
+    }
+    Ok(())
+}
+
+fn one(home: &Path, caller: &Caller, request: &InstallRequest, part: Part, place: &Place) -> Installed {
     let (file, advice) = match &place.file {
-        Ok(file) => (file, advice(place.client, request)),
+        Ok(file) => (file, advice(place.client, part, request.undo)),
         Err(why) => {
-            let done = Done::new(request.part, place, Outcome::Skipped);
-            return Done { why: Some((*why).to_owned()), ..done };
+            let done = of(part, place, Outcome::Skipped);
+            return Installed { why: Some((*why).to_owned()), ..done };
         }
     };
-    let wanted = Wanted { client: place.client, part: request.part, caller };
+    let wanted = Wanted { client: place.client, part, caller };
     for _ in 0..TRIES_MAX {
         match attempt(home, request, place, file, &wanted) {
             Ok(done) if matches!(done.outcome, Outcome::Written | Outcome::WouldWrite) => {
-                return Done { advice: [done.advice, advice].concat(), ..done };
+                return Installed { advice: [done.advice, advice].concat(), ..done };
             }
             Ok(done) => return done,
             Err(NotWritten::Changed) => {}
-            Err(NotWritten::Refused(why)) => return Done::refused(request.part, place, why),
+            Err(NotWritten::Refused(why)) => return refused(part, place, why),
         }
     }
     let why = "its client writes it all the time: end the client and try again".to_owned();
-    Done::refused(request.part, place, why)
+    refused(part, place, why)
 }
 
 fn attempt(
     home: &Path,
-    request: &Request,
+    request: &InstallRequest,
     place: &Place,
     file: &Path,
     wanted: &Wanted<'_>,
-) -> Result<Done, NotWritten> {
+) -> Result<Installed, NotWritten> {
     let settings = SettingsFile::open(file)?;
     let record = Record::read(home, &settings.path);
     let change = if request.undo {
@@ -134,21 +143,22 @@ fn attempt(
     let change = change.map_err(|wrong| NotWritten::Refused(wrong.to_string()))?;
     let hindrances = change.after.as_deref().filter(|_| !request.undo);
     let hindrances = hindrances.map(|after| install::hindrances(after, wanted)).unwrap_or_default();
-    let done = Done { advice: hindrances, ..Done::new(request.part, place, Outcome::Unchanged) };
+    let done = Installed { advice: hindrances, ..of(wanted.part, place, Outcome::Unchanged) };
     if change.after.as_deref() == settings.text.as_deref() {
         let why = if request.undo { "nothing of SHIM's is in it" } else { "all is there already" };
         if request.undo && !request.dry_run {
             change.record.keep(home).map_err(NotWritten::io("SHIM's data folder"))?;
         }
-        return Ok(Done { why: Some(why.to_owned()), ..done });
+        return Ok(Installed { why: Some(why.to_owned()), ..done });
     }
     if place.client == Client::ClaudeDesktop {
         desktop::is_closed(&settings.path)?;
     }
-    let done = Done { diff: Some(diff(file, settings.text.as_deref(), change.after.as_deref())), ..done };
+    let done =
+        Installed { diff: Some(diff(file, settings.text.as_deref(), change.after.as_deref())), ..done };
     settings.may_be_written()?;
     if request.dry_run {
-        return Ok(Done { outcome: Outcome::WouldWrite, ..done });
+        return Ok(Installed { outcome: Outcome::WouldWrite, ..done });
     }
     let backup =
         record::back_up(home, place.client, &settings).map_err(NotWritten::io("SHIM's data folder"))?;
@@ -157,7 +167,7 @@ fn attempt(
     change.record.keep(home).map_err(NotWritten::io("SHIM's data folder"))?;
     settings.put(change.after.as_deref())?;
     let backup = backup.map(|path| path.display().to_string());
-    Ok(Done { outcome: Outcome::Written, backup, ..done })
+    Ok(Installed { outcome: Outcome::Written, backup, ..done })
 }
 
 /// A file as it is to be, `None` where it is to go, and what is to be remembered of it.
@@ -221,7 +231,7 @@ fn stripped(
     Ok(Some(stripped).filter(|text| !(was_made_by_shim && install::is_empty(text))))
 }
 
-fn diff(file: &Path, before: Option<&str>, after: Option<&str>) -> String {
+pub fn diff(file: &Path, before: Option<&str>, after: Option<&str>) -> String {
     let name = file.display().to_string();
     let diff = TextDiff::from_lines(before.unwrap_or_default(), after.unwrap_or_default());
     let nothing = || "/dev/null".to_owned();
@@ -235,8 +245,8 @@ fn diff(file: &Path, before: Option<&str>, after: Option<&str>) -> String {
     text.lines().map(|line| short(line) + "\n").collect()
 }
 
-fn advice(client: Client, request: &Request) -> Vec<String> {
-    let advice: &[&str] = match (client, request.part, request.undo) {
+fn advice(client: Client, part: Part, undo: bool) -> Vec<String> {
+    let advice: &[&str] = match (client, part, undo) {
         (Client::Codex, Part::Hooks, false) => &[
             "Codex runs no hook before you trusted it, and says nothing: start codex, type /hooks, and trust SHIM's",
         ],
@@ -251,86 +261,20 @@ fn advice(client: Client, request: &Request) -> Vec<String> {
     advice.iter().map(|advice| (*advice).to_owned()).collect()
 }
 
-impl Done {
-    fn new(part: Part, place: &Place, outcome: Outcome) -> Self {
-        let file = place.file.as_ref().ok().map(|file| file.display().to_string());
-        let client = place.client;
-        Self { client, part, outcome, file, why: None, diff: None, backup: None, advice: Vec::new() }
-    }
-
-    fn refused(part: Part, place: &Place, why: String) -> Self {
-        Self { why: Some(why), ..Self::new(part, place, Outcome::Refused) }
+fn of(part: Part, place: &Place, outcome: Outcome) -> Installed {
+    let file = place.file.as_ref().ok().map(|file| file.display().to_string());
+    Installed {
+        what: part.into(),
+        client: Some(place.client),
+        outcome,
+        file,
+        why: None,
+        diff: None,
+        backup: None,
+        advice: Vec::new(),
     }
 }
 
-/// What stands of what was installed.
-pub fn examine(home: &Path) -> Vec<Finding> {
-    let Ok(caller) = caller(home) else { return Vec::new() };
-    Record::all(home)
-        .iter()
-        .flat_map(|record| {
-            record.parts.iter().map(|part| examine_one(record, *part, &caller)).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-fn untrusted(record: &Record, text: &str, wanted: &Wanted<'_>) -> Vec<String> {
-    if (wanted.client, wanted.part) != (Client::Codex, Part::Hooks) {
-        return Vec::new();
-    }
-    let config = SettingsFile::open(&record.file.with_file_name("config.toml")).map(|file| file.text);
-    install::untrusted(text, &config.ok().flatten().unwrap_or_default(), wanted)
-}
-
-fn examine_one(record: &Record, part: Part, caller: &Caller) -> Finding {
-    let what = format!("{} {}", record.client.name(), part.name());
-    let file = record.file.display();
-    let problem = |found: String, advice: String| Finding {
-        level: Level::Problem,
-        what: what.clone(),
-        found,
-        advice: Some(advice),
-        fix: None,
-    };
-    let again = format!("shim install {} --client {}", part.name(), record.client.name());
-    let text = match SettingsFile::open(&record.file).map(|file| file.text) {
-        Ok(text) => text.unwrap_or_default(),
-        Err(NotWritten::Refused(why)) => {
-            return problem(format!("{file}: {why}"), "mend the file".to_owned());
-        }
-        Err(NotWritten::Changed) => String::new(),
-    };
-    let wanted = Wanted { client: record.client, part, caller };
-    if install::is_installed(&text, &wanted) {
-        let untrusted = untrusted(record, &text, &wanted);
-        if !untrusted.is_empty() {
-            let found =
-                format!("Codex does not run SHIM's hooks for {}: they are not trusted", untrusted.join(", "));
-            return problem(found, "start codex, type /hooks, and trust SHIM's".to_owned());
-        }
-        return Finding {
-            level: Level::Ok,
-            what,
-            found: format!("installed in {file}"),
-            advice: None,
-            fix: None,
-        };
-    }
-    let since = record.at;
-    let stands = install::uninstall(&text, &wanted, None).is_ok_and(|without| without != text);
-    match (stands, record.client) {
-        (true, _) => {
-            problem(format!("{file} names another SHIM or not all of this one"), format!("run `{again}`"))
-        }
-        (false, Client::ClaudeDesktop) => problem(
-            format!("Claude Desktop took SHIM's entry out of {file}, which was written on {since}"),
-            format!(
-                "close it wholly, also in the tray, and run `{again}`; some of its versions wipe it at each start"
-            ),
-        ),
-        (false, _) => problem(
-            format!("SHIM's entries, written on {since}, are no longer in {file}"),
-            format!("run `{again}`, or `shim uninstall {}` if you took them out", part.name()),
-        ),
-    }
+fn refused(part: Part, place: &Place, why: String) -> Installed {
+    Installed { why: Some(why), ..of(part, place, Outcome::Refused) }
 }

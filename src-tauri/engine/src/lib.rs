@@ -1,6 +1,7 @@
 //! The engine: watches clients, keeps their chats, notices deaths, restores, answers the api. Decisions
 //! are `shim_core`'s; what is decided is carried out here.
 
+pub mod autostart;
 mod changes;
 pub mod checkpoints;
 mod clients;

@@ -20,6 +20,7 @@ use shim_api::{
     error::ErrorCode,
     events::Event,
     fleet::Options,
+    install::InstallRequest,
     restore::RestoreRequest,
     settings::SettingsChange,
     signals::{MINUTES, MINUTES_MAX},
@@ -38,7 +39,7 @@ use super::{
 };
 use crate::{
     clients::{self, ClientHome, ports},
-    clinic, doctor, fleet, prediction, processes, restore, risky,
+    clinic, doctor, fleet, install, prediction, processes, restore, risky,
     run::Handle,
     search, settings, signals, stopping,
     sweep::shown,
@@ -73,6 +74,7 @@ pub fn router(context: Engine) -> Router {
         .route("/search", get(search_all))
         .route("/prediction", get(prediction_report))
         .route("/doctor", get(examine))
+        .route("/install", get(offers).post(install))
         .route("/settings", get(all_settings).post(change_settings))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
@@ -418,6 +420,14 @@ struct DoctorQuery {
 
 async fn examine(State(context): State<Engine>, Query(query): Query<DoctorQuery>) -> Response {
     blocking(context.handle, move |handle| doctor::examine(handle, query.verify)).await
+}
+
+async fn offers(State(context): State<Engine>) -> Response {
+    blocking(context.handle, |handle| Ok(install::offers(&handle.home.path, &handle.home.program))).await
+}
+
+async fn install(State(context): State<Engine>, Json(request): Json<InstallRequest>) -> Response {
+    blocking(context.handle, move |handle| install::install(handle, &request)).await
 }
 
 async fn pause(State(context): State<Engine>, Json(request): Json<PauseRequest>) -> Response {
