@@ -19,6 +19,7 @@ mod noticing;
 mod records;
 mod restore;
 mod snapshot;
+mod timeline;
 #[cfg(target_os = "linux")]
 mod tray;
 
@@ -83,6 +84,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("snapshot", snapshot::measure),
     ("restore", restore::measure),
     ("index", index::measure),
+    ("timeline", timeline::measure),
     ("idle", idle::measure),
     #[cfg(target_os = "linux")]
     ("mixed", mixed::measure),
