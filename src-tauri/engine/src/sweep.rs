@@ -53,6 +53,7 @@ impl Watch {
         }
         let warned = std::mem::take(&mut self.warnings);
         self.reap();
+        self.handle.timelines.let_go();
         self.look_at_settings();
         // One look at the processes for all of this sweep.
         let look = Look::default();

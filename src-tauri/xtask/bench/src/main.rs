@@ -21,6 +21,7 @@ mod noticing;
 mod records;
 mod restore;
 mod snapshot;
+mod timeline;
 #[cfg(target_os = "linux")]
 mod tray;
 
@@ -85,6 +86,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("snapshot", snapshot::measure),
     ("restore", restore::measure),
     ("index", index::measure),
+    ("timeline", timeline::measure),
     ("idle", idle::measure),
     #[cfg(target_os = "linux")]
     ("mixed", mixed::measure),
