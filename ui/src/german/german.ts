@@ -1,3 +1,6 @@
 // The German of the pages, by the English that stands in the source. One file per part of the pages.
 
-export const GERMAN: Record<string, string> = {};
+import { CHATS } from './chats';
+import { WORDS } from './words';
+
+export const GERMAN: Record<string, string> = { ...WORDS, ...CHATS };
