@@ -27,6 +27,7 @@ test('a fragment names a page', () => {
     ['#/crashes/twelve', { page: 'crashes' }],
     ['#/health', { page: 'health' }],
     ['/doctor', { page: 'doctor' }],
+    ['#/welcome', { page: 'welcome' }],
   ];
   for (const [fragment, route] of rows) expect([fragment, parseRoute(fragment)]).toEqual([fragment, route]);
 });

@@ -11,6 +11,7 @@ export interface Listed {
 
 export type Route =
   | { page: 'home' }
+  | { page: 'welcome' }
   | ({ page: 'chats' } & Listed)
   | { page: 'chat'; id: string; checkpoint: number | null }
   | { page: 'search'; text: string }
@@ -32,6 +33,7 @@ export function parseRoute(fragment: string): Route {
       return { page: 'search', text: name };
     case 'crashes':
       return /^\d+$/.test(name) ? { page: 'crash', number: Number(name) } : { page: 'crashes' };
+    case 'welcome':
     case 'health':
     case 'doctor':
     case 'settings':
@@ -42,6 +44,7 @@ export function parseRoute(fragment: string): Route {
 }
 
 export const HOME_HREF = '#/';
+export const WELCOME_HREF = '#/welcome';
 export const CHATS_HREF = '#/chats';
 export const SEARCH_HREF = '#/search';
 export const CRASHES_HREF = '#/crashes';

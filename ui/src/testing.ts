@@ -7,6 +7,15 @@ import App from './App.svelte';
 import { withHost } from './host/context';
 import { fakeHost, type FakeHost } from './host/fake';
 
+// jsdom has the element `dialog` without its ways to open and close.
+HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
+  this.setAttribute('open', '');
+  this.querySelector<HTMLElement>('[autofocus], input, button')?.focus();
+};
+HTMLDialogElement.prototype.close ??= function (this: HTMLDialogElement) {
+  this.removeAttribute('open');
+};
+
 // A machine with other work to do is no reason to fail.
 configure({ asyncUtilTimeout: 8000 });
 

@@ -222,14 +222,16 @@ fn engine_program() -> PathBuf {
     program
 }
 
-/// Only this world's chats are watched, and they come back in terminals without a screen.
+/// Only this world's chats are watched, they come back in terminals without a screen, and the window opens at home.
 fn write_settings(data: &Path, home: &Path) {
     let terminal = serde_json::to_string(&Terminals::opener(home)).unwrap();
     let home = serde_json::to_string(home.to_str().unwrap()).unwrap();
     fs::create_dir_all(data).unwrap();
     fs::write(
         data.join("config.toml"),
-        format!("[watch]\nwithin = [{home}]\ndiscover = false\n\n[terminal]\ncommand = {terminal}\n"),
+        format!(
+            "[watch]\nwithin = [{home}]\ndiscover = false\n\n[terminal]\ncommand = {terminal}\n\n[desktop]\nwelcomed = true\n"
+        ),
     )
     .unwrap();
 }

@@ -1,6 +1,6 @@
 // What the pages ask for, and which events make each answer stale.
 
-import type { Chat, Chart, ChatSignals, Checkpoint, Crash, Event, Finding, FleetView, Prediction, SettingsView, Status } from '../bindings/api';
+import type { Chart, Chat, ChatSignals, Checkpoint, Crash, Event, Finding, FleetView, Offer, Prediction, SettingsView, Status } from '../bindings/api';
 import type { Fingerprint } from '../bindings/core';
 import { live, type Live } from './live.svelte';
 
@@ -90,6 +90,14 @@ export function livePrediction(): Live<Prediction[]> {
 export function liveDoctor(): Live<Finding[]> {
   return live(
     (host) => host.doctor({ verify: false }),
+    ({ event }) => event === 'status_changed',
+  );
+}
+
+/** What can be installed here, as it stands. */
+export function liveOffers(): Live<Offer[]> {
+  return live(
+    (host) => host.offers(),
     ({ event }) => event === 'status_changed',
   );
 }
