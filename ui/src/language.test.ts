@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { GERMAN } from './german/german';
+import { GERMAN, PARTS } from './german/german';
 import { speak, t } from './language';
 
 const sources = import.meta.glob<string>(['./**/*.{ts,svelte}', '!./**/*.test.ts', '!./bindings/**', '!./german/**', '!./host/**'], {
@@ -33,4 +33,9 @@ test('what has no translation stays English, and values are filled in', () => {
   speak('de');
   expect(t('no such text {n}', { n: 1 })).toBe('no such text 1');
   speak('en');
+});
+
+test('no text has its German twice', () => {
+  const all = PARTS.flatMap((part) => Object.keys(part));
+  expect(all.filter((text, index) => all.indexOf(text) !== index)).toEqual([]);
 });

@@ -16,7 +16,10 @@ const TEXT: [string, string[]][] = [
 const SHAPES: [string, string[]][] = [
   ['border-control', ['surface', 'surface-page', 'surface-sunken']],
   ['focus', ['surface', 'surface-page', 'surface-sunken', 'surface-hover']],
+  ...[1, 2, 3, 4, 5, 6].map((n): [string, string[]] => [`chart-${n}`, ['surface', 'surface-page']]),
 ];
+/** By which any two series of a chart differ in lightness: they are told apart without seeing colours. */
+const SERIES_MIN = 1.15;
 
 type Colours = Map<string, string>;
 const light = colours(1);
@@ -57,6 +60,14 @@ describe.each([
   test('controls and focus can be seen', () => {
     for (const [front, backs] of SHAPES) {
       for (const back of backs) expect(ratio(front, back), `${front} on ${back}`).toBeGreaterThanOrEqual(3);
+    }
+  });
+
+  test('series of a chart are told apart by their lightness', () => {
+    const series = [...theme].filter(([name]) => name.startsWith('chart-'));
+    expect(series).toHaveLength(6);
+    for (const [one] of series) {
+      for (const [other] of series) if (one !== other) expect(ratio(one, other), `${one}, ${other}`).toBeGreaterThanOrEqual(SERIES_MIN);
     }
   });
 });

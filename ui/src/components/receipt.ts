@@ -2,23 +2,24 @@
 
 import type { Receipt } from '../bindings/api';
 import { count } from '../format';
+import { t } from '../language';
 import { REFUSAL_WORDS } from '../words';
 
 export function receiptTitle(receipt: Receipt): string {
-  const done = receipt.fork_of === null ? 'Restored' : 'Forked';
-  if (receipt.refused) return `Refused: ${REFUSAL_WORDS[receipt.refused.reason]}`;
-  if (receipt.ok) return `${done}, ${lost(receipt.turns_lost)}`;
+  if (receipt.refused) return t('Refused: {why}', { why: REFUSAL_WORDS[receipt.refused.reason] });
+  const lost = lostWords(receipt.turns_lost);
+  if (receipt.ok) return receipt.fork_of === null ? t('Restored, {lost}', { lost }) : t('Forked, {lost}', { lost });
   const failed = receipt.steps.find((step) => !step.ok);
-  return failed ? `Failed at the step “${failed.step.replaceAll('_', ' ')}”` : 'Failed';
+  return failed ? t('Failed at the step “{step}”', { step: failed.step.replaceAll('_', ' ') }) : t('Failed');
 }
 
-function lost(turns: number | null): string {
-  if (turns === null) return 'turns lost not counted';
-  return turns === 0 ? 'nothing lost' : `${count(turns, 'turn')} lost`;
+function lostWords(turns: number | null): string {
+  if (turns === null) return t('turns lost not counted');
+  return turns === 0 ? t('nothing lost') : t('{turns} lost', { turns: count(turns, 'turn') });
 }
 
 /** The same for a dry run. */
 export function previewTitle(receipt: Receipt): string {
-  if (receipt.refused) return `Would be refused: ${REFUSAL_WORDS[receipt.refused.reason]}`;
-  return receipt.ok ? 'Nothing is in the way. These steps would be done:' : 'It would fail:';
+  if (receipt.refused) return t('Would be refused: {why}', { why: REFUSAL_WORDS[receipt.refused.reason] });
+  return receipt.ok ? t('Nothing is in the way. These steps would be done:') : t('It would fail:');
 }

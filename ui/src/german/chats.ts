@@ -1,9 +1,7 @@
 // The chats, and one of them.
 
 export const CHATS: Record<string, string> = {
-  Chats: 'Chats',
   'The chats': 'Die Chats',
-  chats: 'Chats',
   'No chats yet': 'Noch keine Chats',
   'Chats of Claude Code, Codex, Gemini CLI and opencode appear here as soon as one starts, whoever starts it.':
     'Chats von Claude Code, Codex, Gemini CLI und opencode erscheinen hier, sobald einer beginnt, wer auch immer ihn startet.',
@@ -83,7 +81,6 @@ export const CHATS: Record<string, string> = {
   'Checkpoint {n} stands here.': 'Prüfpunkt {n} steht hier.',
 
   Checkpoint: 'Prüfpunkt',
-  Checkpoints: 'Prüfpunkte',
   'The checkpoints': 'Die Prüfpunkte',
   checkpoint: 'Prüfpunkt',
   checkpoints: 'Prüfpunkte',

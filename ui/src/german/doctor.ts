@@ -10,13 +10,10 @@ export const DOCTOR: Record<string, string> = {
   'Everything is as it should be.': 'Alles ist, wie es sein soll.',
   Well: 'Gut',
   Note: 'Hinweis',
-  'To mend': 'Zu beheben',
 
   Clients: 'Clients',
   'Hooks and MCP': 'Hooks und MCP',
-  Journal: 'Journal',
   Other: 'Anderes',
-  Folder: 'Ordner',
 
   'Is every copy whole?': 'Ist jede Kopie heil?',
   'This reads the whole journal and holds each piece against its checksum.':

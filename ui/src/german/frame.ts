@@ -1,10 +1,7 @@
 // What stands around every page: navigation, banners, commands, and what shared components say.
 
 export const FRAME: Record<string, string> = {
-  Dismiss: 'Ausblenden',
   Cancel: 'Abbrechen',
-  Close: 'Schließen',
-  Retry: 'Noch einmal',
   'Retrying…': 'Wird versucht…',
   Copy: 'Kopieren',
   Copied: 'Kopiert',
@@ -22,7 +19,6 @@ export const FRAME: Record<string, string> = {
   Home: 'Übersicht',
   Chats: 'Chats',
   Crashes: 'Abstürze',
-  Crash: 'Absturz',
   Health: 'Zustand',
   Doctor: 'Doktor',
   Settings: 'Einstellungen',

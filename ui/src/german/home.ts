@@ -2,7 +2,6 @@
 
 export const HOME: Record<string, string> = {
   'what is alive, what happened and what is to do': 'was läuft, was geschah und was zu tun ist',
-  'Chats and crashes': 'Chats und Abstürze',
   'What the doctor finds': 'Was der Doktor findet',
   'what the doctor finds': 'was der Doktor findet',
   'Nothing is watched right now': 'Gerade wird nichts überwacht',
@@ -44,7 +43,6 @@ export const HOME: Record<string, string> = {
   '{n} more': '{n} weitere',
 
   'For you to do': 'Zu tun',
-  'Usage limit': 'Nutzungsgrenze',
   'Goes soon': 'Geht bald',
   'To mend': 'Zu beheben',
   '{n} chats of {client}': '{n} Chats von {client}',

@@ -18,6 +18,4 @@ export const SEARCH: Record<string, string> = {
   'Nothing was found for “{text}”': 'Zu „{text}“ wurde nichts gefunden',
   'SHIM looks for exactly these letters, in capitals or not. Try a single word of it, a file’s name, or a part of a command.':
     'SHIM sucht genau diese Buchstaben, groß oder klein. Versuche ein einzelnes Wort daraus, einen Dateinamen oder einen Teil eines Befehls.',
-  You: 'Du',
-  Answer: 'Antwort',
 };

@@ -109,7 +109,7 @@ test('previews, then restores as chosen, and shows the receipt', async () => {
   expect(textOf(screen.getByTestId('receipt-turns-lost'))).toBe('0 turns');
   expect(screen.getAllByTestId('receipt-step').map((step) => step.getAttribute('data-ok'))).toEqual(Array(10).fill('true'));
   expect(textOf(receipt)).toContain('9f2c4e0d6b1a →, after 9f2c4e0d6b1a same');
-  expect(textOf(receipt)).toContain("Took 2.4 s, of it 2.2 s the client's start");
+  expect(textOf(receipt)).toContain("Took 2.4 s, of it 2.2 s the client’s start");
   await waitFor(() => expect(screen.queryByTestId('restore-button')).toBeNull());
   expect(screen.getByTestId('receipt')).toBeTruthy();
 });
@@ -154,4 +154,49 @@ test('shows why the crashes could not be loaded, and tries again', async () => {
   host.failures.clear();
   await fireEvent.click(screen.getByRole('button', { name: 'Retry' }));
   expect(await screen.findAllByTestId('crash-row')).toHaveLength(6);
+});
+
+test('the history is drawn by day and kind, over as many days as one likes, and told as a table', async () => {
+  const host = await open('#/crashes');
+  const chart = await screen.findByTestId('chart');
+  expect(inside(chart).getByRole('img', { name: 'Crashes by day' }).querySelectorAll('svg > rect')).toHaveLength(30);
+  const offset_minutes = -new Date().getTimezoneOffset();
+  expect(host.called('crash_chart')).toEqual([{ days: 30, offset_minutes }]);
+  const spans = inside(screen.getByRole('group', { name: 'Over how many days' }));
+  expect(spans.getAllByRole('button').map((each) => [textOf(each), each.getAttribute('aria-pressed')])).toEqual([
+    ['7 days', 'false'],
+    ['30 days', 'true'],
+    ['90 days', 'false'],
+  ]);
+  await fireEvent.click(spans.getByRole('button', { name: /^7/ }));
+  await waitFor(() => expect(screen.getByTestId('chart').querySelectorAll('svg > rect')).toHaveLength(7));
+  expect(host.called('crash_chart').at(-1)).toEqual({ days: 7, offset_minutes });
+
+  const toggle = inside(screen.getByTestId('chart')).getByRole('button', { name: 'Show as table' });
+  await fireEvent.click(toggle);
+  const table = screen.getByRole('table', { name: 'Crashes by day (crashes)' });
+  expect(inside(table).getAllByRole('columnheader').map(textOf)).toEqual(['Day', 'Exited', 'Killed', 'Shutdown']);
+  const rows = inside(table).getAllByRole('row').slice(1).map(textOf);
+  const days = rows.map((row) => row.slice(0, 10));
+  expect(days).toEqual([...days].sort().reverse());
+  const counted = inside(table).getAllByRole('cell').map((cell) => Number(textOf(cell)));
+  expect(counted.reduce((sum, n) => sum + n, 0)).toBe(5);
+  expect(toggle.getAttribute('aria-pressed')).toBe('true');
+});
+
+test('a new crash is drawn, a picture that is none is not, and one that cannot be had is said', async () => {
+  const host = await open('#/crashes');
+  await screen.findByTestId('chart');
+  const [first] = host.world.crashes;
+  if (!first) throw new Error('no crash');
+  host.emit({ event: 'crash_recorded', crash: first });
+  await waitFor(() => expect(host.called('crash_chart')).toHaveLength(2));
+
+  host.failures.set('crash_chart', STORE_FAILURE);
+  host.emit({ event: 'crash_recorded', crash: first });
+  expect(textOf(await screen.findByTestId('part-error'))).toContain('The history of crashes could not be refreshed');
+  host.failures.clear();
+  host.crash_chart = () => Promise.resolve({ title: '', svg: '<script/>', unit: '', series: [], rows: [] });
+  await fireEvent.click(screen.getByRole('button', { name: 'Retry' }));
+  await waitFor(() => expect(textOf(screen.getByTestId('chart'))).toContain('The picture cannot be shown'));
 });

@@ -1,6 +1,7 @@
 // How a crash stands: open, or back, and how its last restore went.
 
 import type { Crash } from '../../bindings/api';
+import { t } from '../../language';
 
 export type Standing = 'open' | 'refused' | 'failed' | 'restored' | 'resumed';
 
@@ -11,19 +12,19 @@ export function standing(crash: Crash): Standing {
 }
 
 export const STANDING_WORDS: Record<Standing, string> = {
-  open: 'Open',
-  refused: 'Restore refused',
-  failed: 'Restore failed',
-  restored: 'Restored',
-  resumed: 'Resumed',
+  open: t('Open'),
+  refused: t('Restore refused'),
+  failed: t('Restore failed'),
+  restored: t('Restored'),
+  resumed: t('Resumed'),
 };
 
 export const STANDING_MEANINGS: Record<Standing, string> = {
-  open: 'Nobody has restored or resumed it',
-  refused: 'Open; the last restore was refused',
-  failed: 'Open; the last restore failed',
-  restored: 'The chat goes on, restored by SHIM',
-  resumed: 'The chat goes on, resumed without SHIM',
+  open: t('Nobody has restored or resumed it'),
+  refused: t('Open; the last restore was refused'),
+  failed: t('Open; the last restore failed'),
+  restored: t('The chat goes on, restored by SHIM'),
+  resumed: t('The chat goes on, resumed without SHIM'),
 };
 
 /** The tools that were in flight, such as `Bash, Edit`. */

@@ -19,11 +19,33 @@ test('shows each live chat with its risk, context and signals, the nearest to tr
   await waitFor(() => expect(textOf(row(6))).toContain('Tool calls'));
   expect(textOf(row(6))).toMatch(/Claude Code Working 91 % context Warning by rule of thumb Danger: 91 % of the context is used \(limit 75 %\)/);
   expect(textOf(row(6))).toMatch(
-    /Messages 14 Tool calls 47, 2 unsaved Failed calls 0 % Answers in 5.4 s Memory 639 MB, \+1.6 MB\/min Processor 31 % Running for 34 min 30 s Last error none lately$/,
+    /Messages 14 Tool calls 47, 2 unsaved Failed calls 0 % Answers in 5.4 s Memory 639 MB, \+1.6 MB\/min Processor 31 % Running for 34 min 30 s Last error none lately The last hour$/,
   );
   expect(inside(row(6)).getByRole('link').getAttribute('href')).toBe(chatHref(idOf(6)));
   expect(host.called('signals')).toHaveLength(6);
   expect(host.called('signals')[0]).toEqual({ target: idOf(6), minutes: 1 });
+});
+
+test('memory and context over the last hour are drawn where they are asked for, and where few chats live', async () => {
+  const host = await open('#/health');
+  await screen.findAllByTestId('chat-health');
+  await waitFor(() => expect(textOf(row(6))).toContain('Tool calls'));
+  expect(screen.queryByTestId('chart')).toBeNull();
+  const details = row(6).querySelector('details');
+  if (!details) throw new Error('no details');
+  details.open = true;
+  await fireEvent(details, new Event('toggle'));
+  const chart = await inside(row(6)).findByTestId('chart');
+  expect(inside(chart).getByRole('img', { name: 'Memory and context' })).toBeTruthy();
+  expect(host.called('signals_chart')).toEqual([{ target: idOf(6), minutes: 60 }]);
+  await fireEvent.click(inside(chart).getByRole('button', { name: 'Show as table' }));
+  expect(inside(chart).getAllByRole('columnheader').map(textOf)).toEqual(['Time', 'Memory, MB', 'Context, %']);
+  expect(inside(chart).getAllByRole('row')).toHaveLength(31);
+
+  host.world.chats = host.world.chats.filter((chat) => [6, 4, 1].some((n) => chat.id === idOf(n)));
+  await goTo('#/crashes');
+  await goTo('#/health');
+  await waitFor(() => expect(screen.getAllByTestId('chart')).toHaveLength(2));
 });
 
 test('what is not known is said to be so', async () => {

@@ -1,0 +1,57 @@
+// The crashes, and one of them.
+
+export const CRASHES: Record<string, string> = {
+  'The crashes': 'Die Abstürze',
+  Open: 'Offen',
+  Past: 'Vergangen',
+  'What happened again and again': 'Was immer wieder geschah',
+  'No crashes so far': 'Bisher kein Absturz',
+  'When a chat dies, it appears here with what was in flight, and a button that brings it back.':
+    'Wenn ein Chat abstürzt, erscheint er hier mit dem, was gerade lief, und einem Knopf, der ihn zurückholt.',
+  'noticed after {time}': 'bemerkt nach {time}',
+  'From death, or the last sign of life, to recorded': 'Vom Ende oder vom letzten Lebenszeichen bis zum Eintrag',
+  'Again and again': 'Immer wieder',
+  last: 'zuletzt',
+
+  'Crashes by day': 'Abstürze nach Tagen',
+  'Over how many days': 'Über wie viele Tage',
+  'The history of crashes': 'Die Geschichte der Abstürze',
+  'the history of crashes': 'die Geschichte der Abstürze',
+  Day: 'Tag',
+  day: 'Tag',
+  days: 'Tage',
+
+  'The crash': 'Der Absturz',
+  'the crash': 'der Absturz',
+  'Crash {n}': 'Absturz {n}',
+  'No such crash': 'Kein solcher Absturz',
+  'SHIM has recorded no crash with the number {n}.': 'SHIM hat keinen Absturz mit der Nummer {n} aufgezeichnet.',
+  Happened: 'Geschehen',
+  'Noticed after': 'Bemerkt nach',
+  'How noticed': 'Wie bemerkt',
+  'its exit was seen': 'das Ende wurde gesehen',
+  'found later': 'später gefunden',
+  Kind: 'Art',
+  Evidence: 'Belege',
+  'None was recorded.': 'Es wurden keine aufgezeichnet.',
+  'In flight': 'Was gerade lief',
+  'Nothing: the last turn is complete.': 'Nichts: Die letzte Runde ist vollständig.',
+  'The answer that was being written. What the client had not written down by then is lost; no tool was running.':
+    'Die Antwort, die gerade geschrieben wurde. Was der Client bis dahin nicht festgehalten hatte, ist verloren; es lief kein Werkzeug.',
+  'A tool, which left no record of its call.': 'Ein Werkzeug, von dessen Aufruf nichts festgehalten ist.',
+  'No result was recorded, so the outcome is unknown. SHIM never repeats it.':
+    'Ein Ergebnis ist nicht festgehalten, der Ausgang also unbekannt. SHIM wiederholt den Aufruf nie.',
+  'No result was recorded, so the outcome is unknown. SHIM never repeats them.':
+    'Ergebnisse sind nicht festgehalten, der Ausgang ist also unbekannt. SHIM wiederholt die Aufrufe nie.',
+  input: 'Eingabe',
+  '… ({n} characters in all)': '… (insgesamt {n} Zeichen)',
+  'Restore refused': 'Abgelehnt',
+  'Restore failed': 'Fehlgeschlagen',
+  Restored: 'Wiederhergestellt',
+  Resumed: 'Fortgesetzt',
+  'Nobody has restored or resumed it': 'Niemand hat ihn wiederhergestellt oder fortgesetzt',
+  'Open; the last restore was refused': 'Offen; das letzte Wiederherstellen wurde abgelehnt',
+  'Open; the last restore failed': 'Offen; das letzte Wiederherstellen schlug fehl',
+  'The chat goes on, restored by SHIM': 'Der Chat geht weiter, von SHIM wiederhergestellt',
+  'The chat goes on, resumed without SHIM': 'Der Chat geht weiter, ohne SHIM fortgesetzt',
+};
