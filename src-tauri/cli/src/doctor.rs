@@ -12,6 +12,9 @@ pub fn status(engine: &Engine, json: bool) -> anyhow::Result<()> {
         return print::json(&status);
     }
     let own = &status.own;
+    if status.engine.demo {
+        say!("demo     a recorded week is shown, and nothing of this machine");
+    }
     if status.engine.embedded {
         say!("engine   none is running; this was looked up for this command alone");
     } else {

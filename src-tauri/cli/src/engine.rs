@@ -23,10 +23,12 @@ pub fn run(home: &Path, wait: bool) -> anyhow::Result<ExitCode> {
     if wait {
         opened.kept_by = By::Service;
     }
+    let is_demo = opened.demo.is_some();
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let running = shim_engine::start(opened, false).await?;
-        eprintln!("shim: watching; data in {}, listening on 127.0.0.1:{}", home.display(), running.file.port);
+        let does = if is_demo { "showing the demo" } else { "watching" };
+        eprintln!("shim: {does}; data in {}, listening on 127.0.0.1:{}", home.display(), running.file.port);
         let told_by = tokio::select! {
             () = running.asked_to_stop() => ToldBy::Somebody,
             signal = ended_by_signal() => signal?,

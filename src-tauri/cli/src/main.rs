@@ -13,6 +13,7 @@ mod autostart;
 mod chats;
 mod clinic;
 mod crashes;
+mod demo;
 mod doctor;
 mod engine;
 mod hook;
@@ -236,6 +237,9 @@ enum Verb {
         #[command(subcommand)]
         action: autostart::Action,
     },
+    /// Look around in a recorded busy week, in a data folder of its own: the window, or where there is no display
+    /// an engine. Nothing of this machine is shown, started or changed.
+    Demo,
     /// Called by clients; not for people.
     #[command(hide = true)]
     Hook {
@@ -277,6 +281,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let sent = shim_engine::interrupt_console(pid);
             return Ok(if sent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Verb::Demo => return demo::run(cli.home),
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
@@ -329,6 +334,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         | Verb::Install { .. }
         | Verb::Uninstall { .. }
         | Verb::Service { .. }
+        | Verb::Demo
         | Verb::Mcp
         | Verb::Launch { .. } => Ok(()),
         #[cfg(windows)]

@@ -274,6 +274,9 @@ fn plan_here(home: &Path, program: &Path) -> anyhow::Result<Plan> {
         "linux" => System::Systemd,
         other => bail!("SHIM knows no way to start at login on {other}: have `shim run` started by yours"),
     };
+    if crate::demo::read(home).is_some() {
+        bail!("{}", crate::demo::refusal());
+    }
     lasting(program)?;
     let own_home = shim_api::home::own_folder().is_ok_and(|own| own == home);
     let log = home.join(shim_api::home::ENGINE_LOG_FILE);

@@ -20,6 +20,9 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
     let (homes, warnings, cut_short, chats) = handle.call(|watch| {
         (watch.homes.clone(), watch.warnings.clone(), watch.cut_short.clone(), watch.chats.len())
     })?;
+    if handle.home.demo.is_some() {
+        return examine_demo(handle, chats, verify);
+    }
     let settings = &handle.home.settings();
     let mut findings = vec![
         finding(
@@ -73,11 +76,32 @@ pub fn examine(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> 
         );
         finding(Level::Note, "dropped", found)
     }));
-    if verify {
-        let verified = handle.home.store.read(|store| store.verify()).map_err(views::store_error)?;
-        findings.extend(verdict(&verified));
-    }
+    findings.extend(checksums(handle, verify)?);
     Ok(findings)
+}
+
+/// Of a demo only its own folder is looked at.
+fn examine_demo(handle: &Handle, chats: usize, verify: bool) -> Result<Vec<Finding>, ApiError> {
+    let mut findings = vec![
+        advice(
+            Level::Note,
+            "demo",
+            "this is the demo: a recorded week is shown, and nothing of this machine",
+            "without `--home`, `shim doctor` tells of this machine",
+        ),
+        finding(Level::Ok, "data folder", handle.home.path.display().to_string()),
+        finding(Level::Ok, "chats", format!("{chats} are kept")),
+    ];
+    findings.extend(checksums(handle, verify)?);
+    Ok(findings)
+}
+
+fn checksums(handle: &Handle, verify: bool) -> Result<Vec<Finding>, ApiError> {
+    if !verify {
+        return Ok(Vec::new());
+    }
+    let verified = handle.home.store.read(|store| store.verify()).map_err(views::store_error)?;
+    Ok(verdict(&verified))
 }
 
 fn program_missing(level: Level, client: Client) -> Finding {

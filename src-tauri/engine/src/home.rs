@@ -17,6 +17,7 @@ use shim_store::{Store, StoreError};
 
 use crate::{
     autostart::By,
+    demo::{self, Demo},
     hooks::{CONTEXTS_FOLDER, NOTES_FOLDER},
     paths::make_private_folder,
     snapshots,
@@ -52,6 +53,8 @@ pub struct Home {
     pub program: PathBuf,
     /// Who keeps this engine running: what would end it is not asked of the system in its own name.
     pub kept_by: By,
+    /// A recorded week is shown, and nothing of this machine.
+    pub demo: Option<Demo>,
     /// When the data folder was made, where the file system says so.
     pub made: Option<Timestamp>,
     /// Held, not read: the lock ends with the engine, however that ends.
@@ -90,6 +93,7 @@ impl Home {
             store,
             program,
             kept_by: By::Engine,
+            demo: demo::read(path),
             made: made(path),
             _lock: lock,
         })

@@ -24,6 +24,7 @@ use similar::TextDiff;
 
 use crate::{
     autostart::{self, By},
+    demo,
     paths::make_private_folder,
     run::Handle,
 };
@@ -59,6 +60,9 @@ pub fn carry_out(
     by: By,
     request: &InstallRequest,
 ) -> anyhow::Result<Vec<Installed>> {
+    if demo::read(home).is_some() {
+        bail!("{}", demo::refusal());
+    }
     let part = match request.what {
         What::Hooks => Part::Hooks,
         What::Mcp => Part::Mcp,

@@ -6,6 +6,7 @@ mod changes;
 pub mod checkpoints;
 mod clients;
 mod clinic;
+pub mod demo;
 mod desktop;
 pub mod doctor;
 mod effects;

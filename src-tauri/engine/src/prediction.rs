@@ -105,7 +105,7 @@ fn models(store: &Store) -> Result<BTreeMap<Client, InUse>, StoreError> {
 impl Watch {
     /// Called often; does its work once a minute.
     pub fn predict_when_due(&mut self) {
-        if Instant::now() < self.foresight.next || self.is_paused() {
+        if Instant::now() < self.foresight.next || self.is_paused() || self.is_demo() {
             return;
         }
         self.foresight.next = Instant::now() + EVERY;

@@ -292,6 +292,7 @@ impl Watch {
             children: Vec::new(),
         };
         watch.recall()?;
+        watch.recall_demo();
         Ok(watch)
     }
 
@@ -360,8 +361,10 @@ impl Watch {
                 next_sweep = Instant::now() + self.home.settings().watch_sweep;
             }
             if Instant::now() >= next_sample {
-                self.sample();
-                self.look_for_hangs();
+                if !self.is_demo() {
+                    self.sample();
+                    self.look_for_hangs();
+                }
                 next_sample = Instant::now() + self.home.settings().hang.apart;
             }
             self.predict_when_due();

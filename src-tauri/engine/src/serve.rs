@@ -100,7 +100,7 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
         restores: Arc::new(Semaphore::new(RESTORES_MAX)),
         requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
-    if !embedded {
+    if !embedded && context.handle.home.demo.is_none() {
         crate::shutdown::listen(&tasks, &handle);
     }
     let ended = stop.clone();

@@ -18,12 +18,15 @@ use super::{
     places::{self, Place},
     record::Record,
 };
-use crate::autostart;
+use crate::{autostart, demo};
 
 /// What can be installed here, as it stands: of each client that is found, then the service.
 pub fn offers(home: &Path, program: &Path) -> Vec<Offer> {
+    if demo::read(home).is_some() {
+        return Vec::new();
+    }
     let clients = Client::ALL.into_iter().filter(|client| is_here(*client));
-    let caller = lasting(program).and_then(|()| caller(home, program)).map_err(|error| format!("{error:#}"));
+    let caller = lasting(program).and_then(|()| caller(home, program));
     let parts = clients.flat_map(|client| Part::ALL.map(|part| offer(home, &caller, client, part)));
     parts.chain([autostart::offer(home, program)]).collect()
 }
@@ -34,12 +37,12 @@ fn is_here(client: Client) -> bool {
 }
 
 /// One offer, where a client has several files too: that of the one which needs it most.
-fn offer(home: &Path, caller: &Result<Caller, String>, client: Client, part: Part) -> Offer {
+fn offer(home: &Path, caller: &anyhow::Result<Caller>, client: Client, part: Part) -> Offer {
     let one = |place: Place| {
         let file = place.file.as_ref().ok().map(|file| file.display().to_string());
         let (standing, why) = match (&place.file, caller) {
             (Err(why), _) => (Standing::Impossible, Some((*why).to_owned())),
-            (Ok(_), Err(why)) => (Standing::Impossible, Some(why.clone())),
+            (Ok(_), Err(error)) => (Standing::Impossible, Some(format!("{error:#}"))),
             (Ok(file), Ok(caller)) => standing(home, file, &Wanted { client, part, caller }),
         };
         Offer { what: part.into(), client: Some(client), standing, file, why }

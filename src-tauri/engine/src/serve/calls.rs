@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     clients::{self, ClientHome, ports},
-    clinic, doctor, fleet, install, prediction, processes, restore, risky,
+    clinic, demo, doctor, fleet, install, prediction, processes, restore, risky,
     run::Handle,
     search, settings, signals, stopping,
     sweep::shown,
@@ -148,7 +148,7 @@ async fn status(State(context): State<Engine>) -> Response {
                 port: file.port,
                 paused_until,
                 embedded,
-                demo: false,
+                demo: handle.home.demo.is_some(),
             },
             clients: clients(handle, &homes),
             chats: ChatState::ALL.into_iter().map(count).collect(),
@@ -167,6 +167,14 @@ async fn status(State(context): State<Engine>) -> Response {
 }
 
 fn clients(handle: &Handle, homes: &BTreeSet<ClientHome>) -> Vec<ClientStatus> {
+    if handle.home.demo.is_some() {
+        let recorded = |client| ClientStatus {
+            client,
+            command: Some(demo::program(client)),
+            homes: vec![demo::client_home(client)],
+        };
+        return Client::ALL.map(recorded).to_vec();
+    }
     let one = |client: Client| ClientStatus {
         client,
         command: clients::program(&handle.home.settings(), client, None).as_deref().map(shown),

@@ -2,17 +2,22 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use shim_api::{ApiError, error::ErrorCode};
 
 use super::Engine;
+use crate::demo;
 
 pub async fn guard(State(context): State<Engine>, request: Request, next: Next) -> Response {
     if let Err(error) = check(request.headers(), context.file.port, &context.file.token) {
         return answer(error);
+    }
+    let is_demo = context.handle.home.demo.is_some();
+    if is_demo && !demo::answers(request.method() == Method::GET, request.uri().path()) {
+        return answer(demo::refusal());
     }
     // A page that asks without end must not starve the others.
     let Ok(_permit) = context.requests.acquire().await else {
