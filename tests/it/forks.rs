@@ -15,15 +15,20 @@ use crate::world::{WAIT, World, id};
 fn three_turns(world: &World, cwd: &Path) -> String {
     let session_id = world.finished_chat(cwd, "@@text turn ONE is done");
     for (turn, name) in [(2, "TWO"), (3, "THREE")] {
-        let mut start = Start::new(cwd, format!("@@text turn {name} is done"));
-        start.session_id.clone_from(&session_id);
-        start.resume = true;
-        assert!(Headless::start(&world.home, &start).unwrap().wait_for_exit(WAIT).unwrap().success());
+        one_more(world, cwd, &session_id, &format!("@@text turn {name} is done"));
         wait(WAIT, "the turn to be counted", || (world.chat(&session_id)["turns"] == turn).then_some(()))
             .unwrap();
     }
     world.wait_for_state(&session_id, "ended");
     session_id
+}
+
+/// Asks a chat that ended once more, and lets it end.
+fn one_more(world: &World, cwd: &Path, session_id: &str, prompt: &str) {
+    let mut start = Start::new(cwd, prompt);
+    start.session_id = session_id.to_owned();
+    start.resume = true;
+    assert!(Headless::start(&world.home, &start).unwrap().wait_for_exit(WAIT).unwrap().success());
 }
 
 fn checkpoints(world: &World, session_id: &str) -> Vec<Value> {
@@ -72,13 +77,91 @@ fn a_restore_from_a_checkpoint_is_a_fork_and_leaves_the_original_alone() {
     shim_standin::client::send(live.pid, shim_standin::client::Signal::TERM);
     wait(WAIT, "the fork to end", || world.home.live(&fork).is_none().then_some(())).unwrap();
     let asked = world.asked();
-    let mut start = Start::new(world.home.project("p").unwrap(), "and now?");
-    start.session_id.clone_from(&fork);
-    start.resume = true;
-    assert!(Headless::start(&world.home, &start).unwrap().wait_for_exit(WAIT).unwrap().success());
+    one_more(&world, &world.home.project("p").unwrap(), &fork, "and now?");
     let text = world.wait_for_request(&fork, asked).text();
     assert!(text.contains("turn ONE") && !text.contains("turn TWO"), "{text}");
     assert_eq!(world.transcript(&session_id), original);
+}
+
+/// The point behind the answer that holds these words.
+fn point_behind(world: &World, session_id: &str, words: &str) -> String {
+    let detail = world.json(&["chat", &id(session_id)]);
+    let entries = detail["timeline"].as_array().unwrap();
+    let said = |entry: &&Value| entry["kind"] == "answer" && entry["text"].as_str().unwrap().contains(words);
+    let point = &entries.iter().find(said).unwrap_or_else(|| panic!("{words}: {entries:?}"))["point"];
+    format!("{}:{}", point["generation"], point["offset"])
+}
+
+#[test]
+fn a_fork_from_any_point_holds_exactly_the_turns_up_to_it() {
+    let mut world = World::without_shim();
+    let cwd = world.home.project("p").unwrap();
+    // Nobody was there to take a checkpoint between the turns.
+    let session_id = world.finished_chat(&cwd, "@@text turn ONE is done");
+    for name in ["TWO", "THREE"] {
+        one_more(&world, &cwd, &session_id, &format!("@@text turn {name} is done"));
+    }
+    world.start_shim();
+    world.wait_for_state(&session_id, "ended");
+    world.wait_until_kept(&session_id);
+    let original = world.transcript(&session_id);
+    let at = point_behind(&world, &session_id, "turn TWO");
+    let offset: usize = at.split_once(':').unwrap().1.parse().unwrap();
+    let known = checkpoints(&world, &session_id);
+    assert!(known.iter().all(|point| point["journal_offset"] != offset), "{at} has none: {known:?}");
+
+    let taken = world.json(&["checkpoint", &id(&session_id), "--at", &at, "--note", "another way"]);
+    assert_eq!(
+        (&taken["trigger"], &taken["note"], &taken["turns"], &taken["journal_offset"]),
+        (&json!("user"), &json!("another way"), &json!(2), &json!(offset)),
+        "{taken}"
+    );
+    assert!(taken["workspace"]["error"].as_str().unwrap().contains("not kept"), "{taken}");
+    let number = taken["id"].to_string();
+    assert_eq!(world.export(&session_id, &["--checkpoint", &number]), original[..offset]);
+
+    let receipt = world.restore(&id(&session_id), &["--checkpoint", &number, "--headless"]);
+    assert_eq!(
+        (&receipt["ok"], &receipt["fork_of"], &receipt["turns_after"], &receipt["turns_lost"]),
+        (&json!(true), &json!(id(&session_id)), &json!(2), &json!(0)),
+        "{receipt}\n{}",
+        world.log()
+    );
+    let fork = receipt["chat"].as_str().unwrap().strip_prefix("claude-code:").unwrap().to_owned();
+    let live = world.home.wait_for_status(WAIT, &fork, "idle").unwrap();
+    shim_standin::client::send(live.pid, shim_standin::client::Signal::TERM);
+    wait(WAIT, "the fork to end", || world.home.live(&fork).is_none().then_some(())).unwrap();
+    let asked = world.asked();
+    one_more(&world, &cwd, &fork, "and now?");
+    let text = world.wait_for_request(&fork, asked).text();
+    assert!(text.contains("turn ONE") && text.contains("turn TWO") && !text.contains("turn THREE"), "{text}");
+    assert_eq!(world.transcript(&session_id), original, "the original's file is as it was");
+}
+
+#[test]
+fn a_place_that_is_no_point_of_the_chat_is_refused_with_what_there_is() {
+    let world = World::new();
+    let session_id = world.finished_chat(&world.home.project("p").unwrap(), "@@text turn ONE is done");
+    world.wait_for_state(&session_id, "ended");
+    world.wait_until_kept(&session_id);
+    let at = point_behind(&world, &session_id, "turn ONE");
+    let offset: u64 = at.split_once(':').unwrap().1.parse().unwrap();
+    for (at, says) in [
+        (format!("1:{}", offset - 1), "within a record"),
+        ("1:0".to_owned(), "no point of its journal"),
+        ("1:99999999".to_owned(), "no point of its journal"),
+        (format!("7:{offset}"), "no generation 7"),
+        ("soon".to_owned(), "GENERATION:BYTE"),
+    ] {
+        let refused = world.shim(&["checkpoint", &id(&session_id), "--at", &at]);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && told.contains(says) && told.contains("--places"),
+            "{at}: {told}"
+        );
+    }
+    let shown = world.shim(&["chat", &id(&session_id), "--places"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains(&at), "{shown:?}");
 }
 
 #[test]

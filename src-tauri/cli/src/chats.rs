@@ -11,6 +11,7 @@ use shim_api::{
     Engine,
     chats::{Chat, EntryKind},
     checkpoints::{Checkpoint, Workspace},
+    timeline::Point,
 };
 use shim_core::{
     chats::ChatState,
@@ -52,7 +53,7 @@ pub fn chats(
     Ok(())
 }
 
-pub fn chat(engine: &Engine, id: &str, limit: u32, json: bool) -> anyhow::Result<()> {
+pub fn chat(engine: &Engine, id: &str, limit: u32, places: bool, json: bool) -> anyhow::Result<()> {
     let detail = engine.chat(id, limit)?;
     if json {
         return print::json(&detail);
@@ -80,9 +81,14 @@ pub fn chat(engine: &Engine, id: &str, limit: u32, json: bool) -> anyhow::Result
     }
     for entry in &detail.timeline {
         let number = entry.number.map_or_else(String::new, |number| format!(" {number}"));
+        let place = match entry.point {
+            Some(Point { generation, offset }) if places => format!("{generation}:{offset}"),
+            Some(_) | None => String::new(),
+        };
         say!(
-            "{}  {:<12} {}",
+            "{}{}  {:<12} {}",
             print::time(entry.at),
+            if places { format!("  {place:<14}") } else { String::new() },
             format!("{}{number}", kind_name(entry.kind)),
             entry.text
         );
@@ -114,8 +120,14 @@ fn kind_name(kind: EntryKind) -> &'static str {
     }
 }
 
-pub fn checkpoint(engine: &Engine, id: &str, note: Option<String>, json: bool) -> anyhow::Result<()> {
-    let checkpoint = engine.take_checkpoint(id, note, None)?;
+pub fn checkpoint(
+    engine: &Engine,
+    id: &str,
+    note: Option<String>,
+    at: Option<Point>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let checkpoint = engine.take_checkpoint(id, note, at)?;
     if json {
         return print::json(&checkpoint);
     }

@@ -77,6 +77,9 @@ enum Verb {
         /// Newest entries shown, 1 to 5000.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=5000))]
         limit: u32,
+        /// With the place behind each entry, from which `shim checkpoint --at` can go.
+        #[arg(long)]
+        places: bool,
         #[arg(long)]
         json: bool,
     },
@@ -111,6 +114,9 @@ enum Verb {
     Checkpoints {
         id: String,
         #[arg(long)]
+        /// At an earlier place of the chat, such as 1:20480, to fork from; `shim chat ID --places` lists them.
+        #[arg(long, value_name = "PLACE", value_parser = print::point)]
+        at: Option<shim_api::timeline::Point>,
         json: bool,
     },
     /// What a checkpoint kept of the working tree; put it into a new worktree, or back in its place.
@@ -300,11 +306,11 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Status { json } => doctor::status(engine, json),
         Verb::Chats { client, state, json } => chats::chats(engine, client.as_deref(), state, json),
-        Verb::Chat { id, limit, json } => chats::chat(engine, &id, limit, json),
+        Verb::Chat { id, limit, places, json } => chats::chat(engine, &id, limit, places, json),
         Verb::Signals { id, minutes, json } => signals::signals(engine, &id, minutes, json),
         Verb::Crashes { by_fingerprint: true, json } => crashes::fingerprints(engine, json),
         Verb::Crashes { by_fingerprint: false, json } => crashes::crashes(engine, json),
-        Verb::Checkpoint { id, note, json } => chats::checkpoint(engine, &id, note, json),
+        Verb::Checkpoint { id, note, at, json } => chats::checkpoint(engine, &id, note, at, json),
         Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
         Verb::Workspace(args) => workspace::workspace(engine, &args),
         Verb::Restore { cancel: true, .. } => restore::cancel_all(engine),

@@ -1,6 +1,7 @@
 //! How things are printed: JSON as it goes over the wire, or tables for a person.
 
 use serde::Serialize;
+use shim_api::timeline::Point;
 use shim_core::{chats::ChatState, time::Timestamp};
 
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -29,6 +30,16 @@ pub fn state(text: &str) -> anyhow::Result<ChatState> {
     ChatState::from_name(text).ok_or_else(|| anyhow::anyhow!("one of {}", names.join(", ")))
 }
 
+/// A place in a chat's journal, as `shim chat --places` shows it.
+pub fn point(text: &str) -> anyhow::Result<Point> {
+    let parsed = text.split_once(':').and_then(|(generation, offset)| {
+        Some(Point { generation: generation.parse().ok()?, offset: offset.parse().ok()? })
+    });
+    parsed.ok_or_else(|| {
+        anyhow::anyhow!("a place is GENERATION:BYTE, such as 1:20480; `shim chat ID --places` shows them")
+    })
+}
+
 /// A time as a person reads it: to the second.
 pub fn time(at: Timestamp) -> String {
     let text = at.to_string();
@@ -52,7 +63,15 @@ pub fn cut(text: &str, characters: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{Point, bytes, point};
+
+    #[test]
+    fn a_place_is_read_as_it_is_shown() {
+        assert_eq!(point("2:20480").unwrap(), Point { generation: 2, offset: 20480 });
+        for wrong in ["", "2", "2:", ":7", "2:-1", "a:1", "1:2:3"] {
+            assert!(point(wrong).unwrap_err().to_string().contains("--places"), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_are_said_in_the_unit_that_fits() {

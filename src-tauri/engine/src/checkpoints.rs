@@ -1,5 +1,7 @@
 //! Taking checkpoints: where the journal stands, what the chat's task is, where git stands.
 
+pub mod earlier;
+
 use std::{collections::HashMap, path::Path, time::Instant};
 
 use shim_api::{ApiError, checkpoints::Checkpoint, error::ErrorCode};

@@ -218,10 +218,12 @@ impl Watch {
         let mut reader = Reader::resume(id.client(), digest);
         self.home.store.read(|store| {
             let points = store.checkpoints(id)?;
-            let last = points.last().map(|row| &row.checkpoint);
-            let last =
-                last.filter(|point| point.stream == stream.id && point.generation == stream.generation);
-            let safe = last.map_or(from, |point| point.offset).clamp(from, until);
+            // One that was taken last may stand at an earlier point.
+            let here = points
+                .iter()
+                .map(|row| &row.checkpoint)
+                .filter(|point| point.stream == stream.id && point.generation == stream.generation);
+            let safe = here.map(|point| point.offset).max().unwrap_or(from).clamp(from, until);
             for (from, until) in [(from, safe), (safe, until)] {
                 reader.digest.tally.checkpointed();
                 store.read_journal(stream.id, stream.generation, from, until, |bytes| {

@@ -42,6 +42,7 @@ use crate::{
     clinic, demo, doctor, fleet, install, prediction, processes, restore, risky,
     run::Handle,
     search, settings, signals, stopping,
+    checkpoints::earlier,
     sweep::shown,
     timeline, views, workspace,
 };
@@ -280,7 +281,10 @@ async fn take_checkpoint(
 ) -> Response {
     blocking(context.handle, move |handle| {
         let chat = restore::find_chat(handle, &query.target)?;
-        handle.call(move |watch| watch.take_checkpoint_for_user(&chat, request.note))?
+        match request.point {
+            Some(point) => earlier::take(handle, &chat, request.note, point),
+            None => handle.call(move |watch| watch.take_checkpoint_for_user(&chat, request.note))?,
+        }
     })
     .await
 }

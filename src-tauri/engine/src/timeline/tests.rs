@@ -1,3 +1,5 @@
+//! Pages of a timeline, read from a store.
+
 use std::path::Path;
 
 use serde_json::json;
