@@ -1,8 +1,11 @@
 //! The tray and the window of SHIM. Presentation only: what is true and what is done is the engine's,
 //! reached through `shim-api`.
 
+mod autostart;
 mod commands;
+mod desktop;
 mod engine;
+mod export;
 mod notifications;
 mod options;
 mod restore;
@@ -10,6 +13,8 @@ mod restore;
 mod samples;
 mod tasks;
 mod tray;
+#[cfg(feature = "updater")]
+mod updates;
 mod window;
 mod words;
 
@@ -50,6 +55,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::fingerprints,
             commands::checkpoints,
             commands::take_checkpoint,
+            commands::export_chat,
             commands::restore,
             commands::fleet,
             commands::begin_fleet,
@@ -83,7 +89,13 @@ fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     app.manage(Tasks::default());
     app.manage(restore::UnderWay::default());
     app.manage(notifications::Offered::default());
+    app.manage(desktop::Set::default());
+    app.manage(window::Last::default());
     app.manage(bell.clone());
+    #[cfg(feature = "updater")]
+    updates::start(app)?;
+    // In turn before a window is opened, which takes its theme from it.
+    desktop::look(app);
     let threads = vec![
         tray::start(app, link.clone(), rung)?,
         notifications::start(app, crashes)?,
@@ -149,6 +161,9 @@ impl Listener for Desk {
     fn event(&self, event: Event) {
         self.tell_pages("shim", &event);
         self.bell.ring();
+        if matches!(event, Event::SettingsChanged | Event::Missed) {
+            desktop::look(&self.app);
+        }
         if let Event::Notice { title, body } = &event {
             notifications::show(&self.app, notifications::told(title, body));
         }
@@ -162,6 +177,7 @@ impl Listener for Desk {
 fn quit(app: &AppHandle) {
     let handle = app.clone();
     app.state::<Tasks>().run("quit", move || {
+        handle.state::<window::Last>().keep(handle.state::<Link>().home());
         handle.state::<Link>().close();
         handle.state::<Bell>().ring();
         handle.exit(0);
