@@ -21,7 +21,7 @@ use shim_api::{
 use shim_core::fingerprints::Fingerprint;
 use tauri::{State, async_runtime::spawn_blocking};
 
-use crate::engine::Link;
+use crate::{engine::Link, notifications::Outbox};
 
 type Answer<T> = Result<T, ApiError>;
 
@@ -106,8 +106,15 @@ pub async fn install(link: State<'_, Link>, request: InstallRequest) -> Answer<V
 }
 
 #[tauri::command]
-pub async fn restore(link: State<'_, Link>, request: RestoreRequest) -> Answer<Receipt> {
-    ask(&link, move |engine| engine.restore(&request)).await
+pub async fn restore(
+    link: State<'_, Link>,
+    outbox: State<'_, Outbox>,
+    request: RestoreRequest,
+) -> Answer<Receipt> {
+    let receipt = ask(&link, move |engine| engine.restore(&request)).await?;
+    // The page shows it.
+    outbox.known(&receipt);
+    Ok(receipt)
 }
 
 #[tauri::command]

@@ -1,6 +1,7 @@
 //! The tray and the window of SHIM. Presentation only: what is true and what is done is the engine's,
 //! reached through `shim-api`.
 
+mod clock;
 mod commands;
 mod engine;
 mod notifications;
@@ -8,6 +9,7 @@ mod options;
 mod restore;
 #[cfg(test)]
 mod samples;
+mod settings;
 mod tasks;
 mod tray;
 mod window;
@@ -78,18 +80,22 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 
 fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     let (bell, rung) = tray::bell();
-    let (outbox, crashes) = notifications::outbox();
+    let (outbox, heard) = notifications::outbox();
     app.manage(link.clone());
+    app.manage(settings::Held::default());
+    app.manage(notifications::Desktop::new(link.home()));
+    app.manage(outbox.clone());
     app.manage(Tasks::default());
     app.manage(restore::UnderWay::default());
     app.manage(notifications::Offered::default());
     app.manage(bell.clone());
     let threads = vec![
         tray::start(app, link.clone(), rung)?,
-        notifications::start(app, crashes)?,
+        notifications::start(app, heard)?,
         engine::keep(link, Desk { app: app.clone(), bell, outbox })?,
     ];
     app.manage(Threads(Mutex::new(threads)));
+    app.state::<notifications::Desktop>().listen(app);
     #[cfg(unix)]
     quit_on_signal(app);
     if let Some(route) = options.show {
@@ -130,6 +136,12 @@ struct Desk {
 }
 
 impl Desk {
+    /// The language of what is said, and what is told at all.
+    fn take_settings(&self) {
+        let settings = self.app.state::<settings::Held>().ask(&self.app.state::<Link>());
+        self.outbox.rules(settings.notices);
+    }
+
     fn tell_pages(&self, name: &str, payload: impl serde::Serialize + Clone) {
         if let Err(error) = self.app.emit(name, payload) {
             tracing::warn!("the pages did not hear {name}: {error}");
@@ -140,6 +152,9 @@ impl Desk {
 impl Listener for Desk {
     fn engine_is(&self, up: bool) {
         self.tell_pages("engine", serde_json::json!({ "up": up }));
+        if up {
+            self.take_settings();
+        }
         self.bell.ring();
         if up {
             notifications::offer(&self.app);
@@ -149,11 +164,18 @@ impl Listener for Desk {
     fn event(&self, event: Event) {
         self.tell_pages("shim", &event);
         self.bell.ring();
-        if let Event::Notice { title, body } = &event {
-            notifications::show(&self.app, notifications::told(title, body));
-        }
-        if let Event::CrashRecorded { crash } = event {
-            self.outbox.crash(crash);
+        match event {
+            Event::CrashRecorded { crash } => self.outbox.crash(&crash, settings::words(&self.app)),
+            Event::Notice { chat, title, what, .. } => {
+                self.outbox.said(chat.as_ref(), &title, &what, settings::words(&self.app));
+            }
+            Event::RestoreFinished { receipt } => restore::heard(&self.app, receipt),
+            Event::FleetChanged => restore::fleet_changed(&self.app),
+            Event::SettingsChanged | Event::Missed => self.take_settings(),
+            Event::ChatChanged { .. }
+            | Event::CheckpointTaken { .. }
+            | Event::RestoreStarted { .. }
+            | Event::StatusChanged => {}
         }
     }
 }

@@ -8,13 +8,12 @@ pub mod view;
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use anyhow::Context;
 use menu::{Action, Entry, Face, Icon, Menu};
 use shim_api::{ApiError, Engine, error::ErrorCode};
-use shim_core::time::Timestamp;
 use tauri::{
     AppHandle, Manager, Wry,
     image::Image,
@@ -25,6 +24,7 @@ use tauri::{
 use view::{FleetLine, TrayView};
 
 use crate::{
+    clock,
     engine::Link,
     quit,
     restore::{restore, restore_all},
@@ -114,12 +114,7 @@ fn ask(engine: &Engine) -> Result<TrayView, ApiError> {
     }
     let crashes = if status.open_crashes > 0 { engine.crashes()? } else { Vec::new() };
     let fleet = if status.open_crashes > 0 { FleetLine::of(&engine.fleet()?) } else { FleetLine::None };
-    Ok(view::view(&status, live, crashes, fleet, now()))
-}
-
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_ms(0).plus(since)
+    Ok(view::view(&status, live, crashes, fleet, clock::now()))
 }
 
 fn build(app: &AppHandle, face: &Face, link: &Link) -> anyhow::Result<()> {

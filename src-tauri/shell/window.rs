@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
 use tauri::{AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindowBuilder};
 
 use crate::tasks::Tasks;
@@ -12,7 +13,8 @@ const LABEL: &str = "dashboard";
 const ROUTE_BYTES_MAX: usize = 200;
 
 /// A page of the dashboard, such as `/crashes/12`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Route(String);
 
 impl Route {
@@ -37,6 +39,20 @@ impl Route {
 impl Default for Route {
     fn default() -> Self {
         Self("/".to_owned())
+    }
+}
+
+impl From<Route> for String {
+    fn from(route: Route) -> Self {
+        route.0
+    }
+}
+
+impl TryFrom<String> for Route {
+    type Error = anyhow::Error;
+
+    fn try_from(text: String) -> anyhow::Result<Self> {
+        text.parse()
     }
 }
 
