@@ -12,6 +12,8 @@
 
 #[path = "desktop/host.rs"]
 mod host;
+#[path = "desktop/notices.rs"]
+mod notices;
 #[path = "desktop/screen.rs"]
 mod screen;
 #[path = "desktop/webdriver.rs"]
