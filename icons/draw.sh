@@ -6,11 +6,12 @@ cd "$(dirname "$0")"
 
 at() { rsvg-convert --width "$2" --height "$2" "$1" --output "$3"; }
 
-at app.svg 32 32x32.png
-at app.svg 128 128x128.png
+for size in 16 24 32 48 64 128 256; do
+    at app.svg "$size" "${size}x$size.png"
+done
 at app.svg 256 128x128@2x.png
 at app.svg 512 icon.png
-for state in well crashed down; do
+for state in well paused crashed down; do
     at "tray-$state.svg" 64 "tray-$state.png"
 done
 

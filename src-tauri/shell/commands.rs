@@ -19,9 +19,9 @@ use shim_api::{
     timeline::{Point, TimelinePage},
 };
 use shim_core::fingerprints::Fingerprint;
-use tauri::{State, async_runtime::spawn_blocking};
+use tauri::{AppHandle, State, async_runtime::spawn_blocking};
 
-use crate::{engine::Link, notifications::Outbox};
+use crate::{engine::Link, export, notifications::Outbox};
 
 type Answer<T> = Result<T, ApiError>;
 
@@ -103,6 +103,18 @@ pub async fn offers(link: State<'_, Link>) -> Answer<Vec<Offer>> {
 #[tauri::command]
 pub async fn install(link: State<'_, Link>, request: InstallRequest) -> Answer<Vec<Installed>> {
     ask(&link, move |engine| engine.install(&request)).await
+}
+
+/// Where the transcript was saved.
+#[tauri::command]
+pub async fn export_chat(
+    app: AppHandle,
+    link: State<'_, Link>,
+    target: String,
+    checkpoint: Option<i64>,
+) -> Answer<String> {
+    let folder = export::folder(&app)?;
+    ask(&link, move |engine| export::save(engine, &folder, &target, checkpoint)).await
 }
 
 #[tauri::command]

@@ -1,17 +1,21 @@
 //! The tray and the window of SHIM. Presentation only: what is true and what is done is the engine's,
 //! reached through `shim-api`.
 
+mod autostart;
 mod clock;
 mod commands;
+mod desktop;
 mod engine;
+mod export;
 mod notifications;
 mod options;
 mod restore;
 #[cfg(test)]
 mod samples;
-mod settings;
 mod tasks;
 mod tray;
+#[cfg(feature = "updater")]
+mod updates;
 mod window;
 mod words;
 
@@ -52,6 +56,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::fingerprints,
             commands::checkpoints,
             commands::take_checkpoint,
+            commands::export_chat,
             commands::restore,
             commands::fleet,
             commands::begin_fleet,
@@ -82,13 +87,18 @@ fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     let (bell, rung) = tray::bell();
     let (outbox, heard) = notifications::outbox();
     app.manage(link.clone());
-    app.manage(settings::Held::default());
     app.manage(notifications::Desktop::new(link.home()));
     app.manage(outbox.clone());
     app.manage(Tasks::default());
     app.manage(restore::UnderWay::default());
     app.manage(notifications::Offered::default());
+    app.manage(desktop::Set::default());
+    app.manage(window::Last::default());
     app.manage(bell.clone());
+    #[cfg(feature = "updater")]
+    updates::start(app)?;
+    // In turn before a window is opened, which takes its theme from it.
+    desktop::look(app);
     let threads = vec![
         tray::start(app, link.clone(), rung)?,
         notifications::start(app, heard)?,
@@ -136,12 +146,6 @@ struct Desk {
 }
 
 impl Desk {
-    /// The language of what is said, and what is told at all.
-    fn take_settings(&self) {
-        let settings = self.app.state::<settings::Held>().ask(&self.app.state::<Link>());
-        self.outbox.rules(settings.notices);
-    }
-
     fn tell_pages(&self, name: &str, payload: impl serde::Serialize + Clone) {
         if let Err(error) = self.app.emit(name, payload) {
             tracing::warn!("the pages did not hear {name}: {error}");
@@ -152,9 +156,6 @@ impl Desk {
 impl Listener for Desk {
     fn engine_is(&self, up: bool) {
         self.tell_pages("engine", serde_json::json!({ "up": up }));
-        if up {
-            self.take_settings();
-        }
         self.bell.ring();
         if up {
             notifications::offer(&self.app);
@@ -165,13 +166,13 @@ impl Listener for Desk {
         self.tell_pages("shim", &event);
         self.bell.ring();
         match event {
-            Event::CrashRecorded { crash } => self.outbox.crash(&crash, settings::words(&self.app)),
+            Event::CrashRecorded { crash } => self.outbox.crash(&crash, desktop::words(&self.app)),
             Event::Notice { chat, title, what, .. } => {
-                self.outbox.said(chat.as_ref(), &title, &what, settings::words(&self.app));
+                self.outbox.said(chat.as_ref(), &title, &what, desktop::words(&self.app));
             }
             Event::RestoreFinished { receipt } => restore::heard(&self.app, receipt),
             Event::FleetChanged => restore::fleet_changed(&self.app),
-            Event::SettingsChanged | Event::Missed => self.take_settings(),
+            Event::SettingsChanged | Event::Missed => desktop::look(&self.app),
             Event::ChatChanged { .. }
             | Event::CheckpointTaken { .. }
             | Event::RestoreStarted { .. }
@@ -184,6 +185,7 @@ impl Listener for Desk {
 fn quit(app: &AppHandle) {
     let handle = app.clone();
     app.state::<Tasks>().run("quit", move || {
+        handle.state::<window::Last>().keep(handle.state::<Link>().home());
         handle.state::<Link>().close();
         handle.state::<Bell>().ring();
         handle.exit(0);

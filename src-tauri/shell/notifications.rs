@@ -33,9 +33,9 @@ use tauri::{AppHandle, Manager};
 
 use crate::{
     clock,
+    desktop::words,
     engine::Link,
     restore::{restore, restore_all},
-    settings::words,
     tasks::Tasks,
     window::{self, Route},
     words::{Text, Words},

@@ -14,9 +14,9 @@ use shim_api::{
 use tauri::{AppHandle, Manager};
 
 use crate::{
+    desktop::words,
     engine::Link,
     notifications::{self, Button, Note, Outbox},
-    settings::words,
     tasks::Tasks,
     tray::Bell,
     window::Route,

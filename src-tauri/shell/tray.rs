@@ -56,7 +56,7 @@ pub fn bell() -> (Bell, Receiver<()>) {
 
 /// Puts the icon into the tray and starts the thread that keeps it true. It ends when the link closes.
 pub fn start(app: &AppHandle, link: Link, rung: Receiver<()>) -> anyhow::Result<JoinHandle<()>> {
-    let shown = menu::face(&look(&link));
+    let shown = menu::face(&look(app, &link));
     build(app, &shown, &link).context("no tray icon could be made")?;
     let app = app.clone();
     std::thread::Builder::new()
@@ -86,7 +86,7 @@ fn keep_true(app: &AppHandle, link: &Link, rung: &Receiver<()>, mut shown: Face)
         if link.is_closing() {
             return;
         }
-        let face = menu::face(&look(link));
+        let face = menu::face(&look(app, link));
         if face != shown {
             redraw(app, shown, face.clone());
             shown = face;
@@ -95,8 +95,8 @@ fn keep_true(app: &AppHandle, link: &Link, rung: &Receiver<()>, mut shown: Face)
     }
 }
 
-fn look(link: &Link) -> TrayView {
-    let asked = link.engine().and_then(|engine| ask(&engine));
+fn look(app: &AppHandle, link: &Link) -> TrayView {
+    let asked = link.engine().and_then(|engine| ask(&engine, newer_version(app)));
     asked.unwrap_or_else(|error| TrayView::Down {
         why: match error.code {
             ErrorCode::EngineDown => link.why_down(),
@@ -106,7 +106,7 @@ fn look(link: &Link) -> TrayView {
 }
 
 /// Asks only for what is shown: histories of chats and crashes grow long, and this is asked often.
-fn ask(engine: &Engine) -> Result<TrayView, ApiError> {
+fn ask(engine: &Engine, update: Option<String>) -> Result<TrayView, ApiError> {
     let status = engine.status()?;
     let mut live = Vec::new();
     for known in status.chats.iter().filter(|known| known.count > 0 && known.state.is_live()) {
@@ -114,12 +114,24 @@ fn ask(engine: &Engine) -> Result<TrayView, ApiError> {
     }
     let crashes = if status.open_crashes > 0 { engine.crashes()? } else { Vec::new() };
     let fleet = if status.open_crashes > 0 { FleetLine::of(&engine.fleet()?) } else { FleetLine::None };
-    Ok(view::view(&status, live, crashes, fleet, clock::now()))
+    Ok(view::view(&status, live, crashes, fleet, update, clock::now()))
+}
+
+#[cfg(feature = "updater")]
+fn newer_version(app: &AppHandle) -> Option<String> {
+    app.state::<crate::updates::Found>().version()
+}
+
+#[cfg(not(feature = "updater"))]
+fn newer_version(_app: &AppHandle) -> Option<String> {
+    None
 }
 
 fn build(app: &AppHandle, face: &Face, link: &Link) -> anyhow::Result<()> {
     let mut tray = TrayIconBuilder::with_id(ID)
         .icon(image(face.icon))
+        // macOS then draws its shape in the menu bar's own colour.
+        .icon_as_template(true)
         .tooltip(&face.tooltip)
         .menu(&native(app, &face.menu)?)
         // Linux shows the icon from a file; the folder all users share may belong to another one.
@@ -170,7 +182,7 @@ fn draw(app: &AppHandle, old: &Face, new: &Face) -> anyhow::Result<()> {
         tray.set_tooltip(Some(&new.tooltip))?;
     }
     if old.icon != new.icon {
-        tray.set_icon(Some(image(new.icon)))?;
+        tray.set_icon_with_as_template(Some(image(new.icon)), true)?;
     }
     Ok(())
 }
@@ -178,6 +190,7 @@ fn draw(app: &AppHandle, old: &Face, new: &Face) -> anyhow::Result<()> {
 fn image(icon: Icon) -> Image<'static> {
     match icon {
         Icon::Well => include_image!("icons/tray-well.png"),
+        Icon::Paused => include_image!("icons/tray-paused.png"),
         Icon::Crashed => include_image!("icons/tray-crashed.png"),
         Icon::Down => include_image!("icons/tray-down.png"),
     }
@@ -224,6 +237,10 @@ fn act(app: &AppHandle, action: Action) {
         Action::PauseForAnHour => tell(app, |engine| engine.pause(Some(3600))),
         Action::PauseUntilResumed => tell(app, |engine| engine.pause(None)),
         Action::Resume => tell(app, Engine::resume),
+        #[cfg(feature = "updater")]
+        Action::Update => crate::updates::install(app),
+        #[cfg(not(feature = "updater"))]
+        Action::Update => {}
         Action::Quit => quit(app),
     }
 }
@@ -237,4 +254,55 @@ fn tell(app: &AppHandle, ask: impl FnOnce(&Engine) -> Result<(), ApiError> + Sen
         }
         handle.state::<Bell>().ring();
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Panels are told apart from what stands on them from here on (WCAG 2.2, 1.4.11).
+    const CONTRAST_MIN: f64 = 3.0;
+    /// What panels are coloured: white, GNOME's and KDE's light and dark ones, Windows' dark one, black.
+    const PANELS: [[u8; 3]; 6] =
+        [[255, 255, 255], [246, 245, 244], [239, 240, 241], [36, 36, 36], [32, 32, 32], [0, 0, 0]];
+
+    /// Relative luminance (WCAG 2.2).
+    fn luminance(colour: [u8; 3]) -> f64 {
+        let linear = colour.map(|part| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        });
+        0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    }
+
+    #[test]
+    fn every_icon_is_seen_on_light_panels_and_on_dark_ones() {
+        for icon in [Icon::Well, Icon::Paused, Icon::Crashed, Icon::Down] {
+            let image = image(icon);
+            let drawn: Vec<_> = image.rgba().chunks_exact(4).filter(|pixel| pixel[3] == 255).collect();
+            assert!(drawn.len() > 300, "{icon:?} is drawn with full colour, not with a veil");
+            for (pixel, panel) in drawn.iter().flat_map(|pixel| PANELS.map(|panel| (pixel, panel))) {
+                let (one, other) = (luminance([pixel[0], pixel[1], pixel[2]]), luminance(panel));
+                let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                assert!(contrast >= CONTRAST_MIN, "{icon:?}: {pixel:?} on {panel:?}: {contrast:.2}");
+            }
+        }
+    }
+
+    /// In black and white, as macOS and some panels draw them.
+    #[test]
+    fn icons_differ_by_shape_and_not_only_by_colour() {
+        let shape = |icon| -> Vec<bool> {
+            let shown = image(icon);
+            shown.rgba().chunks_exact(4).map(|pixel| pixel[3] > 127).collect()
+        };
+        let icons = [Icon::Well, Icon::Paused, Icon::Crashed, Icon::Down];
+        for (at, one) in icons.iter().enumerate() {
+            for other in &icons[at + 1..] {
+                let (first, second) = (shape(*one), shape(*other));
+                let differing = first.iter().zip(&second).filter(|(a, b)| a != b).count();
+                assert!(differing > first.len() / 20, "{one:?} and {other:?}: {differing} pixels");
+            }
+        }
+    }
 }

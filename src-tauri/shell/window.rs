@@ -1,16 +1,26 @@
 //! The one window. It is created when asked for and destroyed when closed, which frees the web view.
 
+mod place;
+
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+pub use place::Last;
 use serde::{Deserialize, Serialize};
-use tauri::{AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindowBuilder};
+use shim_core::settings::desktop::Theme;
+use tauri::{
+    AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent,
+    window::Color,
+};
 
-use crate::tasks::Tasks;
+use crate::{desktop::Set, engine::Link, tasks::Tasks};
 
 const LABEL: &str = "dashboard";
 /// Longest route taken; chat ids are far shorter.
 const ROUTE_BYTES_MAX: usize = 200;
+/// What a page stands on, as the pages' tokens have it: shown until the first page is painted.
+const LIGHT: Color = Color(0xf5, 0xf6, 0xf8, 0xff);
+const DARK: Color = Color(0x14, 0x17, 0x1b, 0xff);
 
 /// A page of the dashboard, such as `/crashes/12`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,15 +97,81 @@ fn show(app: &AppHandle, route: &Route) -> anyhow::Result<()> {
         return Ok(());
     }
     let page = WebviewUrl::App(format!("index.html#{}", route.as_str()).into());
-    WebviewWindowBuilder::new(app, LABEL, page)
+    let home = app.state::<Link>().home().to_owned();
+    let theme = native(app.state::<Set>().now().theme);
+    let window = WebviewWindowBuilder::new(app, LABEL, page)
         .title("SHIM")
         .inner_size(1080.0, 720.0)
         .min_inner_size(560.0, 400.0)
-        .data_directory(app.state::<crate::engine::Link>().home().join("webview"))
+        .theme(theme)
+        .background_color(if theme == Some(tauri::Theme::Dark) { DARK } else { LIGHT })
+        .data_directory(home.join("webview"))
         .on_navigation(is_own_page)
+        .visible(false)
         .build()
         .context("the window could not be opened; is a display reachable?")?;
+    if theme.is_some() {
+        // On Linux a new window takes the desktop's theme, whatever it is built with.
+        app.set_theme(theme);
+    }
+    paint(&window, theme.or_else(|| window.theme().ok()));
+    if let Err(error) = place::put(&window, &home) {
+        tracing::warn!("the window could not be put where it stood: {error}");
+    }
+    let watched = window.clone();
+    window.on_window_event(move |event| happened(&watched, event));
+    window.show().and_then(|()| window.set_focus())?;
     Ok(())
+}
+
+fn happened(window: &WebviewWindow, event: &WindowEvent) {
+    let app = window.app_handle();
+    match event {
+        WindowEvent::Moved(_) | WindowEvent::Resized(_) => app.state::<Last>().note(window),
+        WindowEvent::CloseRequested { .. } => {
+            app.state::<Last>().note(window);
+            app.state::<Last>().keep(app.state::<Link>().home());
+        }
+        WindowEvent::ThemeChanged(theme) => {
+            // The desktop's change is not the user's who chose a theme for SHIM.
+            let chosen = native(app.state::<Set>().now().theme);
+            if chosen.is_some_and(|chosen| chosen != *theme) {
+                app.set_theme(chosen);
+            }
+            paint(window, Some(chosen.unwrap_or(*theme)));
+        }
+        _ => {}
+    }
+}
+
+/// Gives the open window, and those that come, the theme that is set.
+pub fn set_theme(app: &AppHandle, theme: Theme) {
+    let chosen = native(theme);
+    app.set_theme(chosen);
+    let Some(window) = app.get_webview_window(LABEL) else { return };
+    #[cfg(target_os = "linux")]
+    if let (None, Ok(tauri::Theme::Dark)) = (chosen, window.theme()) {
+        // No theme of its own is a light one there, until the desktop's changes.
+        app.set_theme(Some(tauri::Theme::Dark));
+    }
+    paint(&window, chosen.or_else(|| window.theme().ok()));
+}
+
+/// `None` is the system's.
+fn native(theme: Theme) -> Option<tauri::Theme> {
+    match theme {
+        Theme::System => None,
+        Theme::Light => Some(tauri::Theme::Light),
+        Theme::Dark => Some(tauri::Theme::Dark),
+    }
+}
+
+/// The ground under the pages, so that nothing flashes where they are not painted yet.
+fn paint(window: &WebviewWindow, theme: Option<tauri::Theme>) {
+    let ground = if theme == Some(tauri::Theme::Dark) { DARK } else { LIGHT };
+    if let Err(error) = window.set_background_color(Some(ground)) {
+        tracing::warn!("the window's ground could not be painted: {error}");
+    }
 }
 
 /// The window shows SHIM's own pages and nothing else.
@@ -128,6 +204,16 @@ mod tests {
             assert_eq!(text.parse::<Route>().is_ok(), taken, "{text:?}");
         }
         assert!(format!("/{}", "a".repeat(ROUTE_BYTES_MAX)).parse::<Route>().is_err());
+    }
+
+    #[test]
+    fn the_ground_under_the_pages_is_the_pages_own() {
+        let tokens = include_str!("../../ui/src/tokens.css");
+        let grounds: Vec<_> = tokens.split("--surface-page: ").skip(1).map(|rest| &rest[..7]).collect();
+        let written =
+            [LIGHT, DARK].map(|Color(red, green, blue, _)| format!("#{red:02x}{green:02x}{blue:02x}"));
+        assert!(grounds.iter().all(|ground| written.iter().any(|one| one == ground)), "{grounds:?}");
+        assert!(written.iter().all(|one| grounds.contains(&one.as_str())), "{grounds:?}");
     }
 
     #[test]

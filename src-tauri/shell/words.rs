@@ -51,6 +51,11 @@ pub trait Words: Sync {
     fn receipt_says_more(&self) -> &'static str;
     fn brought_back(&self, back: usize, of: usize, state: &fleet::State) -> Text;
     fn not_brought_back(&self, why: &str) -> Text;
+    fn not_started_at_login(&self, why: &str) -> Text;
+    #[cfg(feature = "updater")]
+    fn newer(&self, version: &str) -> Text;
+    #[cfg(feature = "updater")]
+    fn not_fetched(&self, version: &str, why: &str) -> Text;
 }
 
 /// The words of the language that is set; the system's where none is.

@@ -18,6 +18,8 @@ mod notices;
 mod screen;
 #[path = "desktop/webdriver.rs"]
 mod webdriver;
+#[path = "desktop/window.rs"]
+mod window;
 #[path = "desktop/world.rs"]
 mod world;
 
@@ -48,6 +50,7 @@ fn the_tray_shows_that_all_is_well() {
 
     world.host.click("For an hour");
     world.host.wait_for_line("All well, 0 chats live; watching paused, 60 min left");
+    assert_eq!(world.host.icon(), TrayIcon::Paused);
     world.host.click("Resume watching");
     world.host.wait_for_line("All well, 0 chats live");
 

@@ -4,7 +4,7 @@ use notify_rust::{Notification, NotificationResponse};
 use tauri::AppHandle;
 
 use super::{Note, act, pressed};
-use crate::settings::words;
+use crate::desktop::words;
 
 /// The desktop, which keeps nothing for a later SHIM.
 #[derive(Default)]

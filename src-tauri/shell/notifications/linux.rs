@@ -16,7 +16,7 @@ use super::{
     Note, act,
     shown::{Desk, Server},
 };
-use crate::{clock, settings::words, tasks::Tasks};
+use crate::{clock, desktop::words, tasks::Tasks};
 
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";

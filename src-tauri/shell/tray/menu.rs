@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use shim_core::chats::ChatId;
+use shim_core::chats::{ChatId, ChatState};
 
 use super::view::{ChatLine, CrashLine, FleetLine, TrayView, Watching};
 use crate::words;
 
-/// Crashes and chats listed each; the dashboard has them all.
+/// Crashes listed, and chats of each state; the dashboard has them all.
 const LINES_MAX: usize = 10;
 /// Characters of the reason for an engine that is down.
 const WHY_CHARS_MAX: usize = 100;
@@ -24,10 +24,11 @@ pub struct Face {
     pub menu: Menu,
 }
 
-/// Told apart by shape as well as by colour.
+/// Told apart by shape as well as by colour. Where several hold, the later one is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Icon {
     Well,
+    Paused,
     Crashed,
     Down,
 }
@@ -61,6 +62,7 @@ pub enum Action {
     PauseForAnHour,
     PauseUntilResumed,
     Resume,
+    Update,
     Quit,
 }
 
@@ -77,6 +79,7 @@ impl Action {
             Self::PauseForAnHour => "pause-for-an-hour".to_owned(),
             Self::PauseUntilResumed => "pause".to_owned(),
             Self::Resume => "resume".to_owned(),
+            Self::Update => "update".to_owned(),
             Self::Quit => "quit".to_owned(),
         }
     }
@@ -94,6 +97,7 @@ impl Action {
                 Self::PauseForAnHour,
                 Self::PauseUntilResumed,
                 Self::Resume,
+                Self::Update,
                 Self::Quit,
             ]
             .into_iter()
@@ -103,27 +107,38 @@ impl Action {
 }
 
 pub fn face(view: &TrayView) -> Face {
-    let summary = summary(view);
     let (icon, title) = match view {
         TrayView::Down { .. } => (Icon::Down, Some("engine down".to_owned())),
-        TrayView::Up { crashes, .. } if crashes.is_empty() => (Icon::Well, None),
-        TrayView::Up { crashes, .. } => (Icon::Crashed, Some(format!("{} crashed", crashes.len()))),
+        TrayView::Up { crashes, .. } if !crashes.is_empty() => {
+            (Icon::Crashed, Some(format!("{} crashed", crashes.len())))
+        }
+        TrayView::Up { watching: Watching::Paused { .. }, .. } => (Icon::Paused, None),
+        TrayView::Up { watching: Watching::On, .. } => (Icon::Well, None),
     };
-    Face { icon, title, tooltip: format!("SHIM: {summary}"), menu: menu(view) }
+    let name = if matches!(view, TrayView::Up { demo: true, .. }) { "SHIM (demo)" } else { "SHIM" };
+    Face { icon, title, tooltip: format!("{name}: {}", summary(view)), menu: menu(view) }
 }
 
 pub fn menu(view: &TrayView) -> Menu {
     let mut menu = vec![Entry::Text(words::sentence(&summary(view)))];
+    if matches!(view, TrayView::Up { demo: true, .. }) {
+        menu.insert(0, Entry::Text("Demo: a recorded week, nothing of this machine".to_owned()));
+    }
     match view {
         TrayView::Down { .. } => {
             menu.extend([Entry::Separator, item(Action::OpenDashboard, "Open dashboard")])
         }
-        TrayView::Up { watching, crashes, live, fleet } => {
+        TrayView::Up { demo: _, update, watching, crashes, live, fleet } => {
             menu.extend(fleet_entries(*fleet));
             menu.extend(crash_entries(crashes));
             menu.extend(chat_entries(live));
             menu.extend([Entry::Separator, item(Action::OpenDashboard, "Open dashboard")]);
             menu.push(watching_entry(*watching));
+            menu.extend(
+                update.as_ref().map(|version| {
+                    item(Action::Update, &format!("Update to {version}, and start SHIM anew"))
+                }),
+            );
         }
     }
     menu.extend([Entry::Separator, item(Action::Quit, "Quit SHIM")]);
@@ -135,7 +150,12 @@ fn summary(view: &TrayView) -> String {
         TrayView::Down { why } => format!("engine down, {}", words::short(why, WHY_CHARS_MAX)),
         TrayView::Up { watching, crashes, live, .. } => {
             let chats = if crashes.is_empty() {
-                format!("all well, {} live", words::count(live.len(), "chat"))
+                let waiting = live.iter().filter(|chat| chat.state == ChatState::Waiting).count();
+                let waiting = match waiting {
+                    0 => String::new(),
+                    waiting => format!(", {waiting} waiting for you"),
+                };
+                format!("all well, {} live{waiting}", words::count(live.len(), "chat"))
             } else {
                 format!("{} crashed", words::count(crashes.len(), "chat"))
             };
@@ -196,22 +216,28 @@ fn crash_entries(crashes: &[CrashLine]) -> Menu {
     entries
 }
 
+/// A submenu for each state that live chats are in, in the order in which they come.
 fn chat_entries(live: &[ChatLine]) -> Menu {
     if live.is_empty() {
         return Menu::new();
     }
     let mut entries = vec![Entry::Separator];
-    entries.extend(live.iter().take(LINES_MAX).map(|chat| {
-        let label = format!("{} ({})", words::title(&chat.title), words::state(chat.state));
-        item(Action::OpenChat(chat.id.clone()), &label)
+    entries.extend(live.chunk_by(|one, next| one.state == next.state).map(|group| {
+        let mut chats: Menu = group.iter().take(LINES_MAX).map(chat_entry).collect();
+        chats.extend(more(
+            group.len(),
+            "chat in the dashboard",
+            "chats in the dashboard",
+            Action::OpenDashboard,
+        ));
+        let state = group.first().map(|chat| words::state(chat.state)).unwrap_or_default();
+        Entry::Submenu { label: format!("{} {state}", group.len()), entries: chats }
     }));
-    entries.extend(more(
-        live.len(),
-        "chat in the dashboard",
-        "chats in the dashboard",
-        Action::OpenDashboard,
-    ));
     entries
+}
+
+fn chat_entry(chat: &ChatLine) -> Entry {
+    item(Action::OpenChat(chat.id.clone()), &words::title(&chat.title))
 }
 
 fn more(all: usize, one: &str, several: &str, action: Action) -> Option<Entry> {
@@ -242,7 +268,7 @@ fn item(action: Action, label: &str) -> Entry {
 #[cfg(test)]
 mod tests {
     use shim_core::{
-        chats::{ChatState, Client},
+        chats::Client,
         crashes::{CrashKind, InTurn},
     };
 
@@ -271,7 +297,11 @@ mod tests {
     }
 
     fn up(watching: Watching, crashes: Vec<CrashLine>, live: Vec<ChatLine>) -> TrayView {
-        TrayView::Up { watching, crashes, live, fleet: FleetLine::None }
+        TrayView::Up { demo: false, update: None, watching, crashes, live, fleet: FleetLine::None }
+    }
+
+    fn group(label: &str, entries: Menu) -> Entry {
+        Entry::Submenu { label: label.to_owned(), entries }
     }
 
     fn pause() -> Entry {
@@ -287,15 +317,34 @@ mod tests {
     #[test]
     fn all_well() {
         assert_eq!(
-            face(&up(Watching::On, Vec::new(), vec![chat("a", ChatState::Waiting)])),
+            face(&up(
+                Watching::On,
+                Vec::new(),
+                vec![
+                    chat("a", ChatState::Waiting),
+                    chat("b", ChatState::Waiting),
+                    chat("c", ChatState::Hung),
+                    chat("d", ChatState::Working),
+                    chat("e", ChatState::Idle),
+                ]
+            )),
             Face {
                 icon: Icon::Well,
                 title: None,
-                tooltip: "SHIM: all well, 1 chat live".to_owned(),
+                tooltip: "SHIM: all well, 5 chats live, 2 waiting for you".to_owned(),
                 menu: vec![
-                    text("All well, 1 chat live"),
+                    text("All well, 5 chats live, 2 waiting for you"),
                     Entry::Separator,
-                    item(Action::OpenChat(id_of("a")), "Chat a (waiting for you)"),
+                    group(
+                        "2 waiting for you",
+                        vec![
+                            item(Action::OpenChat(id_of("a")), "Chat a"),
+                            item(Action::OpenChat(id_of("b")), "Chat b"),
+                        ]
+                    ),
+                    group("1 hung", vec![item(Action::OpenChat(id_of("c")), "Chat c")]),
+                    group("1 working", vec![item(Action::OpenChat(id_of("d")), "Chat d")]),
+                    group("1 idle", vec![item(Action::OpenChat(id_of("e")), "Chat e")]),
                     Entry::Separator,
                     item(Action::OpenDashboard, "Open dashboard"),
                     pause(),
@@ -378,6 +427,75 @@ mod tests {
     }
 
     #[test]
+    fn a_demo_is_never_taken_for_this_machine() {
+        let demo = TrayView::Up {
+            demo: true,
+            update: None,
+            watching: Watching::On,
+            crashes: Vec::new(),
+            live: vec![chat("a", ChatState::Idle)],
+            fleet: FleetLine::None,
+        };
+        assert_eq!(
+            face(&demo),
+            Face {
+                icon: Icon::Well,
+                title: None,
+                tooltip: "SHIM (demo): all well, 1 chat live".to_owned(),
+                menu: vec![
+                    text("Demo: a recorded week, nothing of this machine"),
+                    text("All well, 1 chat live"),
+                    Entry::Separator,
+                    group("1 idle", vec![item(Action::OpenChat(id_of("a")), "Chat a")]),
+                    Entry::Separator,
+                    item(Action::OpenDashboard, "Open dashboard"),
+                    pause(),
+                    Entry::Separator,
+                    item(Action::Quit, "Quit SHIM"),
+                ],
+            }
+        );
+    }
+
+    #[test]
+    fn a_newer_version_is_offered_and_nothing_is_installed_unasked() {
+        let newer = TrayView::Up {
+            demo: false,
+            update: Some("0.2.0".to_owned()),
+            watching: Watching::On,
+            crashes: Vec::new(),
+            live: Vec::new(),
+            fleet: FleetLine::None,
+        };
+        assert_eq!(
+            menu(&newer),
+            vec![
+                text("All well, 0 chats live"),
+                Entry::Separator,
+                item(Action::OpenDashboard, "Open dashboard"),
+                pause(),
+                item(Action::Update, "Update to 0.2.0, and start SHIM anew"),
+                Entry::Separator,
+                item(Action::Quit, "Quit SHIM"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_crash_counts_more_than_a_pause() {
+        let paused = Watching::Paused { left: Duration::from_secs(60) };
+        for (watching, crashes, icon) in [
+            (Watching::On, 0, Icon::Well),
+            (paused, 0, Icon::Paused),
+            (Watching::On, 1, Icon::Crashed),
+            (paused, 1, Icon::Crashed),
+        ] {
+            let crashes = (0..crashes).map(|number| crash(number, "x", InTurn::None, 1)).collect();
+            assert_eq!(face(&up(watching, crashes, Vec::new())).icon, icon);
+        }
+    }
+
+    #[test]
     fn a_pause_is_said_and_can_be_ended() {
         for (left, said) in [
             (Duration::from_secs(3600), "All well, 0 chats live; watching paused, 60 min left"),
@@ -408,7 +526,13 @@ mod tests {
             menu.iter().filter(|entry| matches!(entry, Entry::Item { action: Action::Restore { .. }, .. }));
         assert_eq!(restores.count(), LINES_MAX);
         assert!(menu.contains(&item(Action::OpenCrashes, "1 more crash in the dashboard")));
-        assert!(menu.contains(&item(Action::OpenDashboard, "3 more chats in the dashboard")));
+        let idle = menu.iter().find_map(|entry| match entry {
+            Entry::Submenu { label, entries } if label == "13 idle" => Some(entries),
+            _ => None,
+        });
+        let idle = idle.unwrap();
+        assert_eq!(idle.len(), LINES_MAX + 1);
+        assert_eq!(idle.last(), Some(&item(Action::OpenDashboard, "3 more chats in the dashboard")));
     }
 
     #[test]
@@ -421,6 +545,7 @@ mod tests {
             Action::PauseForAnHour,
             Action::PauseUntilResumed,
             Action::Resume,
+            Action::Update,
             Action::Quit,
         ] {
             assert_eq!(Action::from_id(&action.id()), Some(action));

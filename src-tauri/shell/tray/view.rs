@@ -20,6 +20,10 @@ pub enum TrayView {
     /// No engine answers; `why` in words for a person.
     Down { why: String },
     Up {
+        /// A recorded week is shown, and nothing of this machine.
+        demo: bool,
+        /// A newer version that can be installed.
+        update: Option<String>,
         watching: Watching,
         /// Crashes that a restore would mend, newest first.
         crashes: Vec<CrashLine>,
@@ -86,13 +90,21 @@ pub fn view(
     chats: Vec<Chat>,
     crashes: Vec<Crash>,
     fleet: FleetLine,
+    update: Option<String>,
     now: Timestamp,
 ) -> TrayView {
     let watching = match status.engine.paused_until {
         Some(until) if until > now => Watching::Paused { left: until.since(now) },
         Some(_) | None => Watching::On,
     };
-    TrayView::Up { watching, crashes: crash_lines(crashes, now), live: chat_lines(chats), fleet }
+    TrayView::Up {
+        demo: status.engine.demo,
+        update,
+        watching,
+        crashes: crash_lines(crashes, now),
+        live: chat_lines(chats),
+        fleet,
+    }
 }
 
 fn crash_lines(crashes: Vec<Crash>, now: Timestamp) -> Vec<CrashLine> {
@@ -164,8 +176,10 @@ mod tests {
             state,
         };
         assert_eq!(
-            view(&status(None), chats, crashes, FleetLine::None, NOW),
+            view(&status(None), chats, crashes, FleetLine::None, None, NOW),
             TrayView::Up {
+                demo: false,
+                update: None,
                 watching: Watching::On,
                 crashes: vec![line(3, "new", 2), line(1, "old", 90)],
                 live: vec![
@@ -188,8 +202,15 @@ mod tests {
             (Some(NOW.plus(an_hour)), Watching::Paused { left: an_hour }),
         ] {
             let fleet = FleetLine::Offered { chats: 3 };
-            let expected = TrayView::Up { watching, crashes: Vec::new(), live: Vec::new(), fleet };
-            assert_eq!(view(&status(until), Vec::new(), Vec::new(), fleet, NOW), expected);
+            let expected = TrayView::Up {
+                demo: false,
+                update: None,
+                watching,
+                crashes: Vec::new(),
+                live: Vec::new(),
+                fleet,
+            };
+            assert_eq!(view(&status(until), Vec::new(), Vec::new(), fleet, None, NOW), expected);
         }
     }
 }

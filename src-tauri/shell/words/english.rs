@@ -152,6 +152,23 @@ impl Words for English {
     fn not_brought_back(&self, why: &str) -> Text {
         text("The chats were not brought back", why)
     }
+
+    fn not_started_at_login(&self, why: &str) -> Text {
+        text("SHIM's start at login could not be set", why)
+    }
+
+    #[cfg(feature = "updater")]
+    fn newer(&self, version: &str) -> Text {
+        text(
+            format!("SHIM {version} is there"),
+            "“Update to …” in the tray's menu installs it and starts SHIM anew.",
+        )
+    }
+
+    #[cfg(feature = "updater")]
+    fn not_fetched(&self, version: &str, why: &str) -> Text {
+        text(format!("SHIM {version} could not be fetched"), why)
+    }
 }
 
 /// The title on one line, short enough for a menu.

@@ -159,6 +159,23 @@ impl Words for German {
     fn not_brought_back(&self, why: &str) -> Text {
         text("Die Chats wurden nicht wiederhergestellt", why)
     }
+
+    fn not_started_at_login(&self, why: &str) -> Text {
+        text("Der Start bei der Anmeldung ließ sich nicht einrichten", why)
+    }
+
+    #[cfg(feature = "updater")]
+    fn newer(&self, version: &str) -> Text {
+        text(
+            format!("SHIM {version} ist da"),
+            "„Update auf …“ im Menü des Symbols richtet es ein und startet SHIM neu.",
+        )
+    }
+
+    #[cfg(feature = "updater")]
+    fn not_fetched(&self, version: &str, why: &str) -> Text {
+        text(format!("SHIM {version} ließ sich nicht holen"), why)
+    }
 }
 
 fn title(text: &str) -> String {

@@ -32,13 +32,20 @@ pub fn build(debug: bool, bundles: Option<&str>) -> Result<ExitCode> {
 
     say("building the packages");
     process::run(tools::npm().args(["ci", "--no-audit", "--no-fund"]).current_dir(root.join("ui")))?;
+    // Tauri looks for the pages before it has the app built, which would build them.
+    process::run(tools::npm().args(["run", "build"]).current_dir(root.join("ui")))?;
     let mut tauri = Command::new("node");
     tauri.arg(root.join("ui/node_modules/@tauri-apps/cli/tauri.js")).arg("build");
     tauri.args(["--config", "src-tauri/installers.json"]).args(debug.then_some("--debug"));
+    if cfg!(target_os = "linux") {
+        // Distributions call the loader behind Secure Boot `shim`: a package of that name would replace it.
+        tauri.args(["--config", "src-tauri/installers-linux.json"]);
+    }
     if let Some(bundles) = bundles {
         tauri.args(["--bundles", bundles]);
     }
-    process::run(tauri.current_dir(&root))?;
+    // Nothing else of the workspace is in a package.
+    process::run(tauri.args(["--", "-p", "shim-desktop"]).current_dir(&root))?;
     let packages = built.parent().context("the program lies in no folder")?.join("bundle");
     ensure!(packages.is_dir(), "Tauri made no {}", packages.display());
     list(&packages)?;

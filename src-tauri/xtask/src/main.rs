@@ -13,6 +13,7 @@ mod run;
 mod test;
 mod tools;
 mod torture;
+mod try_deb;
 mod windows;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ usage: cargo xtask <what>
   check-macos        the stage `macos`: on Debian, type-check all for macOS
   installers [--debug] [KIND,…]
                      build this system's packages (deb, rpm, appimage; nsis, msi; app, dmg)
+  try-deb FILE       install a .deb in a clean Debian, run it there and remove it (as root)
   bundle-mcpb [--debug] [--program SHIM] [-o FILE]
                      pack `shim mcp` for Claude Desktop's one-click install
   bench [--quick]    measure every budget that can be measured here
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ["installers", "--debug"] => installers::build(true, None),
         ["installers", "--debug", kinds] => installers::build(true, Some(kinds)),
         ["installers", kinds] => installers::build(false, Some(kinds)),
+        ["try-deb", file] => try_deb::run(file),
         ["bundle-mcpb", rest @ ..] => bundle::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["torture", rest @ ..] => torture::run(rest),

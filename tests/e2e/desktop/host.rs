@@ -44,6 +44,7 @@ pub struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrayIcon {
     Well,
+    Paused,
     Crashed,
     Down,
 }
@@ -101,6 +102,7 @@ impl Host {
             |name: &str| std::fs::read(format!("{}/icons/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let known = [
             (TrayIcon::Well, "tray-well.png"),
+            (TrayIcon::Paused, "tray-paused.png"),
             (TrayIcon::Crashed, "tray-crashed.png"),
             (TrayIcon::Down, "tray-down.png"),
         ];

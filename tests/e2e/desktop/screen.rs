@@ -6,7 +6,8 @@ use shim_standin::client::wait;
 use x11rb::{
     connection::Connection,
     protocol::xproto::{
-        AtomEnum, ClientMessageEvent, ConnectionExt, EventMask, ImageFormat, MapState, Window,
+        AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, EventMask, ImageFormat, MapState,
+        Window,
     },
     rust_connection::RustConnection,
 };
@@ -44,14 +45,34 @@ impl Screen {
     pub fn wait_until_painted(&self, window: Window, name: &str) {
         let painted = wait(LONG, "the window to be painted", || {
             let picture = self.picture(window);
-            picture.chunks_exact(3).any(|pixel| pixel != &picture[..3]).then_some(picture)
+            is_painted(&picture).then_some(picture)
         });
         let size = self.connection.get_geometry(window).unwrap().reply().unwrap();
         keep_picture(name, &png_of(u32::from(size.width), u32::from(size.height), &painted.unwrap()));
     }
 
+    /// How bright a window is: 0 where it is all black, 1 where it is all white.
+    pub fn brightness(&self, window: Window) -> f64 {
+        let picture = self.picture(window);
+        let sum: u64 = picture.iter().map(|&part| u64::from(part)).sum();
+        sum as f64 / (picture.len() as f64 * 255.0)
+    }
+
+    /// Where a window is, and how large.
+    pub fn place(&self, window: Window) -> ((i16, i16), (u16, u16)) {
+        let found = self.connection.get_geometry(window).unwrap().reply().unwrap();
+        ((found.x, found.y), (found.width, found.height))
+    }
+
+    /// Moves and sizes a window, as its user would by a window manager.
+    pub fn put(&self, window: Window, (x, y): (i32, i32), (width, height): (u32, u32)) {
+        let to = ConfigureWindowAux::new().x(x).y(y).width(width).height(height);
+        self.connection.configure_window(window, &to).unwrap();
+        self.connection.flush().unwrap();
+    }
+
     /// Red, green and blue of each pixel.
-    fn picture(&self, window: Window) -> Vec<u8> {
+    pub fn picture(&self, window: Window) -> Vec<u8> {
         let size = self.connection.get_geometry(window).unwrap().reply().unwrap();
         let (format, width, height) = (ImageFormat::Z_PIXMAP, size.width, size.height);
         let image = self.connection.get_image(format, window, 0, 0, width, height, u32::MAX).unwrap();
@@ -88,6 +109,11 @@ impl Screen {
     fn atom(&self, name: &str) -> u32 {
         self.connection.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom
     }
+}
+
+/// Whether it shows more than one colour.
+pub fn is_painted(picture: &[u8]) -> bool {
+    picture.chunks_exact(3).any(|pixel| pixel != &picture[..3])
 }
 
 fn png_of(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {

@@ -106,6 +106,14 @@ impl Window {
         world::keep_picture(name, &decode_base64(picture.as_str().unwrap()));
     }
 
+    /// Calls the program as the pages do; what it answers, or rejects with.
+    pub fn invoke(&self, command: &str, args: &Value) -> Value {
+        let call = "const done = arguments[2];
+            window.__TAURI_INTERNALS__.invoke(arguments[0], arguments[1]).then(done, done)";
+        let script = json!({"script": call, "args": [command, args]});
+        self.post(&format!("{}/execute/async", self.session), &script)
+    }
+
     fn of(&self, selector: &str, what: &str) -> String {
         let element = self.element(selector);
         let value = self.get(&format!("{}/element/{element}/{what}", self.session));

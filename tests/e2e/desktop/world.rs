@@ -97,6 +97,11 @@ impl World {
         drop(window);
     }
 
+    /// SHIM's data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     pub fn engine(&self) -> Engine {
         Engine::connect(&self.data).unwrap()
     }

@@ -90,6 +90,7 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
       events.tell({ event: 'checkpoint_taken', chat: args.target, checkpoint: taken.id });
       return taken;
     },
+    export_chat: (args) => answer('export_chat', args, () => exportedTo(played, args.target, args.checkpoint)),
     restore: ({ request }) => restore(request),
     fleet: () => answer('fleet', undefined, () => offered(played)),
     async begin_fleet(args) {
@@ -178,6 +179,11 @@ function chatOf(world: World, target: string): Chat {
   if (chat) return chat;
   const missing: ApiError = { code: 'not_found', message: `no chat is named ${target}; \`shim chats\` lists them`, details: null };
   throw missing;
+}
+
+function exportedTo(world: World, target: string, checkpoint: number | null): string {
+  const to = checkpoint === null ? '' : ` to checkpoint ${checkpoint}`;
+  return `/home/ada/Downloads/Chat ${chatOf(world, target).title}${to}.jsonl`;
 }
 
 function signalsFor(world: World, target: string): ChatSignals {

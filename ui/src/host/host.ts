@@ -51,6 +51,8 @@ export interface Host {
   checkpoints(args: { target: string }): Promise<Checkpoint[]>;
   /** At an earlier `point` of the chat; null takes it where the chat stands. */
   take_checkpoint(args: { target: string; note: string | null; point: Point | null }): Promise<Checkpoint>;
+  /** Saves the transcript, or what it was at a checkpoint, among the user's downloads; resolves to the file's path. */
+  export_chat(args: { target: string; checkpoint: number | null }): Promise<string>;
   restore(args: { request: RestoreRequest }): Promise<Receipt>;
   /** What many chats could be brought back, and the restore of many that was begun last. */
   fleet(): Promise<FleetView>;

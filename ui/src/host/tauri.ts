@@ -29,6 +29,7 @@ export async function openTauriHost(): Promise<Host> {
     fingerprints: ({ offset_minutes }) => invoke('fingerprints', { offsetMinutes: offset_minutes }),
     checkpoints: (args) => invoke('checkpoints', args),
     take_checkpoint: (args) => invoke('take_checkpoint', args),
+    export_chat: (args) => invoke('export_chat', args),
     restore: (args) => invoke('restore', args),
     fleet: () => invoke('fleet'),
     begin_fleet: (args) => invoke('begin_fleet', args),
