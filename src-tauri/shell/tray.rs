@@ -25,6 +25,7 @@ use view::{FleetLine, TrayView};
 
 use crate::{
     clock,
+    desktop::words,
     engine::Link,
     quit,
     restore::{restore, restore_all},
@@ -56,7 +57,7 @@ pub fn bell() -> (Bell, Receiver<()>) {
 
 /// Puts the icon into the tray and starts the thread that keeps it true. It ends when the link closes.
 pub fn start(app: &AppHandle, link: Link, rung: Receiver<()>) -> anyhow::Result<JoinHandle<()>> {
-    let shown = menu::face(&look(app, &link));
+    let shown = menu::face(&look(app, &link), words(app));
     build(app, &shown, &link).context("no tray icon could be made")?;
     let app = app.clone();
     std::thread::Builder::new()
@@ -86,7 +87,7 @@ fn keep_true(app: &AppHandle, link: &Link, rung: &Receiver<()>, mut shown: Face)
         if link.is_closing() {
             return;
         }
-        let face = menu::face(&look(app, link));
+        let face = menu::face(&look(app, link), words(app));
         if face != shown {
             redraw(app, shown, face.clone());
             shown = face;

@@ -7,10 +7,10 @@ mod german;
 use std::{collections::BTreeMap, time::Duration};
 
 use english::English;
-pub use english::{age, count, crash, state, title};
 use german::German;
 use shim_api::{fleet, notices::Said, restore::Receipt};
 use shim_core::{
+    chats::ChatState,
     crashes::{CrashKind, InTurn},
     notices::NoticeKind,
     settings::desktop::Language,
@@ -30,6 +30,32 @@ pub struct Text {
 
 /// All that is said. Titles are those of chats, as their clients have them.
 pub trait Words: Sync {
+    /// The title on one line, short enough for a menu.
+    fn title(&self, text: &str) -> String;
+    fn state(&self, state: ChatState) -> &'static str;
+    fn engine_down(&self) -> &'static str;
+    fn down(&self, why: &str) -> String;
+    fn all_well(&self, live: usize, waiting: usize) -> String;
+    /// In a few letters, beside the icon.
+    fn crashed_count(&self, crashes: usize) -> String;
+    fn chats_crashed(&self, crashes: usize) -> String;
+    /// `left` is none where it has no end.
+    fn paused(&self, left: Option<&str>) -> String;
+    fn demo(&self) -> &'static str;
+    fn restore_one(&self, title: &str, kind: CrashKind, in_turn: InTurn, age: Duration) -> String;
+    fn restore_many(&self, chats: usize) -> String;
+    fn bringing_back(&self, back: usize, of: usize, waits: bool) -> String;
+    fn cancel(&self) -> &'static str;
+    fn more_crashes(&self, hidden: usize) -> String;
+    fn more_chats(&self, hidden: usize) -> String;
+    fn open_dashboard(&self) -> &'static str;
+    fn pause(&self) -> &'static str;
+    fn for_an_hour(&self) -> &'static str;
+    fn until_resumed(&self) -> &'static str;
+    fn resume(&self) -> &'static str;
+    fn update_to(&self, version: &str) -> String;
+    fn quit(&self) -> &'static str;
+
     fn restore(&self) -> &'static str;
     fn restore_all(&self) -> &'static str;
     fn show(&self) -> &'static str;
@@ -157,7 +183,7 @@ mod tests {
                 "Übersetze äöü ßßß ñ 日本語 日本語 日本語 日本語…",
             ),
         ] {
-            let short = title(text);
+            let short = English.title(text);
             assert_eq!(short, shown);
             assert!(short.chars().count() <= TITLE_CHARS_MAX, "{short}");
         }
@@ -175,7 +201,7 @@ mod tests {
             (86_400, "yesterday"),
             (172_800, "2 days ago"),
         ] {
-            assert_eq!(age(Duration::from_secs(seconds)), told);
+            assert_eq!(english::age(Duration::from_secs(seconds)), told);
         }
     }
 

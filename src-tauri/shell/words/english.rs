@@ -23,6 +23,105 @@ use crate::clock::Local;
 pub struct English;
 
 impl Words for English {
+    fn title(&self, text: &str) -> String {
+        title(text)
+    }
+
+    fn state(&self, state: ChatState) -> &'static str {
+        match state {
+            ChatState::Working => "working",
+            ChatState::Waiting => "waiting for you",
+            ChatState::Idle => "idle",
+            ChatState::Ended => "ended",
+            ChatState::Crashed => "crashed",
+            ChatState::Hung => "hung",
+            ChatState::Unknown => "state unknown",
+        }
+    }
+
+    fn engine_down(&self) -> &'static str {
+        "engine down"
+    }
+
+    fn down(&self, why: &str) -> String {
+        format!("engine down, {why}")
+    }
+
+    fn all_well(&self, live: usize, waiting: usize) -> String {
+        let waiting = if waiting == 0 { String::new() } else { format!(", {waiting} waiting for you") };
+        format!("all well, {} live{waiting}", count(live, "chat"))
+    }
+
+    fn crashed_count(&self, crashes: usize) -> String {
+        format!("{crashes} crashed")
+    }
+
+    fn chats_crashed(&self, crashes: usize) -> String {
+        format!("{} crashed", count(crashes, "chat"))
+    }
+
+    fn paused(&self, left: Option<&str>) -> String {
+        let left = left.map(|left| format!(", {left} left")).unwrap_or_default();
+        format!("watching paused{left}")
+    }
+
+    fn demo(&self) -> &'static str {
+        "Demo: a recorded week, nothing of this machine"
+    }
+
+    fn restore_one(&self, name: &str, kind: CrashKind, in_turn: InTurn, since: Duration) -> String {
+        format!("Restore “{}” ({}, {})", title(name), crash(kind, in_turn), age(since))
+    }
+
+    fn restore_many(&self, chats: usize) -> String {
+        format!("Restore {}", count(chats, "chat"))
+    }
+
+    fn bringing_back(&self, back: usize, of: usize, waits: bool) -> String {
+        let memory = if waits { ", waiting for memory" } else { "" };
+        format!("Bringing chats back: {back} of {of}{memory}")
+    }
+
+    fn cancel(&self) -> &'static str {
+        "Cancel"
+    }
+
+    fn more_crashes(&self, hidden: usize) -> String {
+        counted(hidden, "more crash in the dashboard", "more crashes in the dashboard")
+    }
+
+    fn more_chats(&self, hidden: usize) -> String {
+        counted(hidden, "more chat in the dashboard", "more chats in the dashboard")
+    }
+
+    fn open_dashboard(&self) -> &'static str {
+        "Open dashboard"
+    }
+
+    fn pause(&self) -> &'static str {
+        "Pause watching"
+    }
+
+    fn for_an_hour(&self) -> &'static str {
+        "For an hour"
+    }
+
+    fn until_resumed(&self) -> &'static str {
+        "Until I resume"
+    }
+
+    fn resume(&self) -> &'static str {
+        "Resume watching"
+    }
+
+    fn update_to(&self, version: &str) -> String {
+        format!("Update to {version}, and start SHIM anew")
+    }
+
+    fn quit(&self) -> &'static str {
+        "Quit SHIM"
+    }
+
     fn restore(&self) -> &'static str {
         "Restore"
     }
@@ -171,8 +270,7 @@ impl Words for English {
     }
 }
 
-/// The title on one line, short enough for a menu.
-pub fn title(text: &str) -> String {
+fn title(text: &str) -> String {
     match short(text, TITLE_CHARS_MAX) {
         line if line.is_empty() => "untitled chat".to_owned(),
         line => line,
@@ -180,7 +278,7 @@ pub fn title(text: &str) -> String {
 }
 
 /// What happened, as it follows the chat's name: `killed in mid-answer`.
-pub fn crash(kind: CrashKind, in_turn: InTurn) -> String {
+fn crash(kind: CrashKind, in_turn: InTurn) -> String {
     let what = match kind {
         CrashKind::Killed => "killed",
         CrashKind::Exited => "ended",
@@ -203,18 +301,6 @@ pub fn crash(kind: CrashKind, in_turn: InTurn) -> String {
     format!("{what} {when}")
 }
 
-pub fn state(state: ChatState) -> &'static str {
-    match state {
-        ChatState::Working => "working",
-        ChatState::Waiting => "waiting for you",
-        ChatState::Idle => "idle",
-        ChatState::Ended => "ended",
-        ChatState::Crashed => "crashed",
-        ChatState::Hung => "hung",
-        ChatState::Unknown => "state unknown",
-    }
-}
-
 pub fn age(age: Duration) -> String {
     let minutes = minutes(age);
     match minutes {
@@ -227,7 +313,7 @@ pub fn age(age: Duration) -> String {
 }
 
 /// `1 chat`, `3 chats`.
-pub fn count(number: usize, noun: &str) -> String {
+fn count(number: usize, noun: &str) -> String {
     counted(number, noun, &format!("{noun}s"))
 }
 

@@ -1,6 +1,6 @@
 //! What is said in German. What a client or the engine gives as a reason stays in its own words.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use shim_api::{
     fleet::State,
@@ -8,19 +8,124 @@ use shim_api::{
     restore::Receipt,
 };
 use shim_core::{
+    chats::ChatState,
     crashes::{CrashKind, InTurn},
     notices::NoticeKind,
     time::Timestamp,
 };
 
 use super::{
-    TITLE_CHARS_MAX, Text, Words, counted, listed, number, quoted, sentence, short, text, was_begun_by_itself,
+    TITLE_CHARS_MAX, Text, Words, counted, listed, minutes, number, quoted, sentence, short, text,
+    was_begun_by_itself,
 };
 use crate::clock::Local;
 
 pub struct German;
 
 impl Words for German {
+    fn title(&self, text: &str) -> String {
+        title(text)
+    }
+
+    fn state(&self, state: ChatState) -> &'static str {
+        match state {
+            ChatState::Working => "bei der Arbeit",
+            ChatState::Waiting => "wartend",
+            ChatState::Idle => "untätig",
+            ChatState::Ended => "beendet",
+            ChatState::Crashed => "abgestürzt",
+            ChatState::Hung => "aufgehängt",
+            ChatState::Unknown => "in unbekanntem Zustand",
+        }
+    }
+
+    fn engine_down(&self) -> &'static str {
+        "Engine steht"
+    }
+
+    fn down(&self, why: &str) -> String {
+        format!("Engine steht: {why}")
+    }
+
+    fn all_well(&self, live: usize, waiting: usize) -> String {
+        let waiting = match waiting {
+            0 => String::new(),
+            1 => ", 1 wartet auf Sie".to_owned(),
+            waiting => format!(", {waiting} warten auf Sie"),
+        };
+        format!("alles in Ordnung, {}{waiting}", counted(live, "laufender Chat", "laufende Chats"))
+    }
+
+    fn crashed_count(&self, crashes: usize) -> String {
+        format!("{crashes} abgestürzt")
+    }
+
+    fn chats_crashed(&self, crashes: usize) -> String {
+        format!("{} abgestürzt", count(crashes))
+    }
+
+    fn paused(&self, left: Option<&str>) -> String {
+        let left = left.map(|left| format!(", noch {left}")).unwrap_or_default();
+        format!("Beobachtung pausiert{left}")
+    }
+
+    fn demo(&self) -> &'static str {
+        "Demo: eine aufgezeichnete Woche, nichts von diesem Rechner"
+    }
+
+    fn restore_one(&self, name: &str, kind: CrashKind, in_turn: InTurn, since: Duration) -> String {
+        format!("„{}“ wiederherstellen ({}, {})", title(name), crash(kind, in_turn), age(since))
+    }
+
+    fn restore_many(&self, chats: usize) -> String {
+        format!("{} wiederherstellen", count(chats))
+    }
+
+    fn bringing_back(&self, back: usize, of: usize, waits: bool) -> String {
+        let memory = if waits { ", wartet auf Speicher" } else { "" };
+        format!("Chats werden zurückgeholt: {back} von {of}{memory}")
+    }
+
+    fn cancel(&self) -> &'static str {
+        "Abbrechen"
+    }
+
+    fn more_crashes(&self, hidden: usize) -> String {
+        counted(hidden, "weiterer Absturz in der Übersicht", "weitere Abstürze in der Übersicht")
+    }
+
+    fn more_chats(&self, hidden: usize) -> String {
+        counted(hidden, "weiterer Chat in der Übersicht", "weitere Chats in der Übersicht")
+    }
+
+    fn open_dashboard(&self) -> &'static str {
+        "Übersicht öffnen"
+    }
+
+    fn pause(&self) -> &'static str {
+        "Beobachtung pausieren"
+    }
+
+    fn for_an_hour(&self) -> &'static str {
+        "Für eine Stunde"
+    }
+
+    fn until_resumed(&self) -> &'static str {
+        "Bis ich sie fortsetze"
+    }
+
+    fn resume(&self) -> &'static str {
+        "Weiter beobachten"
+    }
+
+    fn update_to(&self, version: &str) -> String {
+        format!("Update auf {version}, und SHIM neu starten")
+    }
+
+    fn quit(&self) -> &'static str {
+        "SHIM beenden"
+    }
+
     fn restore(&self) -> &'static str {
         "Wiederherstellen"
     }
@@ -206,6 +311,17 @@ fn crash(kind: CrashKind, in_turn: InTurn) -> String {
         InTurn::Tool => "während ein Werkzeug lief",
     };
     format!("{what} {when}")
+}
+
+fn age(age: Duration) -> String {
+    let minutes = minutes(age);
+    match minutes {
+        0 => "gerade eben".to_owned(),
+        1..60 => format!("vor {minutes} min"),
+        60..1440 => format!("vor {} h", minutes / 60),
+        1440..2880 => "gestern".to_owned(),
+        _ => format!("vor {} Tagen", minutes / 1440),
+    }
 }
 
 fn count(chats: usize) -> String {
