@@ -21,7 +21,7 @@ use shim_api::{
 use shim_core::fingerprints::Fingerprint;
 use tauri::{AppHandle, State, async_runtime::spawn_blocking};
 
-use crate::{engine::Link, export};
+use crate::{engine::Link, export, notifications::Outbox};
 
 type Answer<T> = Result<T, ApiError>;
 
@@ -118,8 +118,15 @@ pub async fn export_chat(
 }
 
 #[tauri::command]
-pub async fn restore(link: State<'_, Link>, request: RestoreRequest) -> Answer<Receipt> {
-    ask(&link, move |engine| engine.restore(&request)).await
+pub async fn restore(
+    link: State<'_, Link>,
+    outbox: State<'_, Outbox>,
+    request: RestoreRequest,
+) -> Answer<Receipt> {
+    let receipt = ask(&link, move |engine| engine.restore(&request)).await?;
+    // The page shows it.
+    outbox.known(&receipt);
+    Ok(receipt)
 }
 
 #[tauri::command]

@@ -9,10 +9,18 @@ use std::{
 };
 
 use shim_api::home::SETTINGS_FILE;
-use shim_core::settings::{desktop::Desktop, parse};
+use shim_core::settings::{Settings, desktop::Desktop, parse};
 use tauri::{AppHandle, Manager};
 
-use crate::{autostart, engine::Link, notifications, tasks::Tasks, window};
+use crate::{
+    autostart,
+    engine::Link,
+    notifications::{self, Note, Outbox},
+    tasks::Tasks,
+    tray::Bell,
+    window,
+    words::{self, Words},
+};
 
 /// No settings file is longer.
 const SETTINGS_BYTES_MAX: u64 = 1 << 20;
@@ -32,12 +40,23 @@ impl Set {
     }
 }
 
+/// The words of the language that is set.
+pub fn words(app: &AppHandle) -> &'static dyn Words {
+    words::of(app.state::<Set>().now().language)
+}
+
 /// Reads the settings and carries out what changed of them, in a thread of its own.
 pub fn look(app: &AppHandle) {
     let handle = app.clone();
     app.state::<Tasks>().run_in_turn("settings", move || {
-        let Some(set) = read(handle.state::<Link>().home()) else { return };
+        let Some(Settings { desktop: set, notices, .. }) = read(handle.state::<Link>().home()) else {
+            return;
+        };
         let before = handle.state::<Set>().renew(set);
+        handle.state::<Outbox>().rules(notices);
+        if before.is_none_or(|before| before.language != set.language) {
+            handle.state::<Bell>().ring();
+        }
         if before.is_some_and(|before| before.theme != set.theme) {
             window::set_theme(&handle, set.theme);
         }
@@ -45,21 +64,21 @@ pub fn look(app: &AppHandle) {
             && let Err(error) = autostart::apply(set.autostart, handle.state::<Link>().home())
         {
             tracing::error!("{error:#}");
-            let title = "SHIM's start at login could not be set";
-            notifications::show(&handle, notifications::told(title, &format!("{error:#}")));
+            let text = words(&handle).not_started_at_login(&format!("{error:#}"));
+            notifications::show(&handle, Note::new(text, Vec::new()));
         }
     });
 }
 
 /// `None` while something is wrong in the file: what was set before holds on, as in the engine.
-fn read(home: &Path) -> Option<Desktop> {
+fn read(home: &Path) -> Option<Settings> {
     let mut text = String::new();
     match File::open(home.join(SETTINGS_FILE)) {
         Ok(file) => drop(file.take(SETTINGS_BYTES_MAX).read_to_string(&mut text).ok()?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(_) => return None,
     }
-    Some(parse(&text).ok()?.settings.desktop)
+    Some(parse(&text).ok()?.settings)
 }
 
 #[cfg(test)]
@@ -71,11 +90,11 @@ mod tests {
     #[test]
     fn what_stands_in_the_file_is_set_and_a_broken_file_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(read(folder.path()), Some(Desktop::default()));
+        assert_eq!(read(folder.path()), Some(Settings::default()));
         let write = |text: &str| std::fs::write(folder.path().join(SETTINGS_FILE), text).unwrap();
         write("[desktop]\ntheme = \"dark\"\nautostart = true\n");
         let dark = Desktop { theme: Theme::Dark, autostart: true, ..Desktop::default() };
-        assert_eq!(read(folder.path()), Some(dark));
+        assert_eq!(read(folder.path()), Some(Settings { desktop: dark, ..Settings::default() }));
         write("[desktop]\ntheme = \"pink\"\n");
         assert_eq!(read(folder.path()), None);
     }

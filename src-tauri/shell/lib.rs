@@ -2,6 +2,7 @@
 //! reached through `shim-api`.
 
 mod autostart;
+mod clock;
 mod commands;
 mod desktop;
 mod engine;
@@ -84,8 +85,10 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 
 fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     let (bell, rung) = tray::bell();
-    let (outbox, crashes) = notifications::outbox();
+    let (outbox, heard) = notifications::outbox();
     app.manage(link.clone());
+    app.manage(notifications::Desktop::new(link.home()));
+    app.manage(outbox.clone());
     app.manage(Tasks::default());
     app.manage(restore::UnderWay::default());
     app.manage(notifications::Offered::default());
@@ -98,10 +101,11 @@ fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     desktop::look(app);
     let threads = vec![
         tray::start(app, link.clone(), rung)?,
-        notifications::start(app, crashes)?,
+        notifications::start(app, heard)?,
         engine::keep(link, Desk { app: app.clone(), bell, outbox })?,
     ];
     app.manage(Threads(Mutex::new(threads)));
+    app.state::<notifications::Desktop>().listen(app);
     #[cfg(unix)]
     quit_on_signal(app);
     if let Some(route) = options.show {
@@ -161,14 +165,18 @@ impl Listener for Desk {
     fn event(&self, event: Event) {
         self.tell_pages("shim", &event);
         self.bell.ring();
-        if matches!(event, Event::SettingsChanged | Event::Missed) {
-            desktop::look(&self.app);
-        }
-        if let Event::Notice { title, body } = &event {
-            notifications::show(&self.app, notifications::told(title, body));
-        }
-        if let Event::CrashRecorded { crash } = event {
-            self.outbox.crash(crash);
+        match event {
+            Event::CrashRecorded { crash } => self.outbox.crash(&crash, desktop::words(&self.app)),
+            Event::Notice { chat, title, what, .. } => {
+                self.outbox.said(chat.as_ref(), &title, &what, desktop::words(&self.app));
+            }
+            Event::RestoreFinished { receipt } => restore::heard(&self.app, receipt),
+            Event::FleetChanged => restore::fleet_changed(&self.app),
+            Event::SettingsChanged | Event::Missed => desktop::look(&self.app),
+            Event::ChatChanged { .. }
+            | Event::CheckpointTaken { .. }
+            | Event::RestoreStarted { .. }
+            | Event::StatusChanged => {}
         }
     }
 }

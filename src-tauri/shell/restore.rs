@@ -8,18 +8,19 @@ use std::{
 
 use shim_api::{
     ApiError,
-    fleet::{Fleet, ItemState, Options, State},
+    fleet::{Fleet, ItemState, Options},
     restore::{Receipt, RestoreRequest, Then},
 };
 use tauri::{AppHandle, Manager};
 
 use crate::{
+    desktop::words,
     engine::Link,
-    notifications::{self, Button, Note},
+    notifications::{self, Button, Note, Outbox},
     tasks::Tasks,
     tray::Bell,
     window::Route,
-    words,
+    words::{Words, sentence},
 };
 
 /// How often a restore of many is looked at.
@@ -29,15 +30,28 @@ const ALL: i64 = 0;
 
 /// Crashes being restored by a click; a second click on the same one does nothing.
 #[derive(Default)]
-pub struct UnderWay(Mutex<BTreeSet<i64>>);
+pub struct UnderWay {
+    crashes: Mutex<BTreeSet<i64>>,
+    /// The last fleet of which was told.
+    fleet: Mutex<Option<i64>>,
+}
 
 impl UnderWay {
     fn begin(&self, crash: i64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(crash)
+        self.crashes.lock().unwrap_or_else(PoisonError::into_inner).insert(crash)
     }
 
     fn end(&self, crash: i64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&crash);
+        self.crashes.lock().unwrap_or_else(PoisonError::into_inner).remove(&crash);
+    }
+
+    fn is_under_way(&self, crash: i64) -> bool {
+        self.crashes.lock().unwrap_or_else(PoisonError::into_inner).contains(&crash)
+    }
+
+    /// Whether nobody was told of this fleet; from now on somebody was.
+    fn is_news(&self, fleet: &Fleet) -> bool {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner).replace(fleet.id) != Some(fleet.id)
     }
 }
 
@@ -47,7 +61,11 @@ pub fn restore(app: &AppHandle, crash: i64) {
     }
     let handle = app.clone();
     let started = app.state::<Tasks>().run("restore", move || {
-        let note = outcome(crash, ask(&handle.state::<Link>(), crash));
+        let answer = ask(&handle.state::<Link>(), crash);
+        if let Ok((_, receipt)) = &answer {
+            handle.state::<Outbox>().known(receipt);
+        }
+        let note = outcome(crash, answer, words(&handle));
         handle.state::<UnderWay>().end(crash);
         handle.state::<Bell>().ring();
         notifications::show(&handle, note);
@@ -57,6 +75,20 @@ pub fn restore(app: &AppHandle, crash: i64) {
     }
 }
 
+/// Tells of a chat that came back other than by a click here. One of many is told with them, and who asked by the
+/// command line and was refused has read why.
+pub fn heard(app: &AppHandle, receipt: Box<Receipt>) {
+    let is_one_of_many = receipt.steps.first().is_some_and(|step| step.step == "fleet");
+    if !receipt.ok || receipt.dry_run || is_one_of_many {
+        return;
+    }
+    let handle = app.clone();
+    app.state::<Tasks>().run("restored", move || {
+        let title = title_of(&handle.state::<Link>(), &receipt);
+        handle.state::<Outbox>().restored(&title, &receipt, words(&handle));
+    });
+}
+
 /// Brings back all that is offered, and tells what came of it.
 pub fn restore_all(app: &AppHandle) {
     if !app.state::<UnderWay>().begin(ALL) {
@@ -64,7 +96,11 @@ pub fn restore_all(app: &AppHandle) {
     }
     let handle = app.clone();
     let started = app.state::<Tasks>().run("restore all", move || {
-        let note = outcome_of_all(ask_for_all(&handle.state::<Link>()));
+        let answer = ask_for_all(&handle.state::<Link>());
+        if let Ok(Some(fleet)) = &answer {
+            handle.state::<UnderWay>().is_news(fleet);
+        }
+        let note = outcome_of_all(answer, words(&handle));
         handle.state::<UnderWay>().end(ALL);
         handle.state::<Bell>().ring();
         if let Some(note) = note {
@@ -74,6 +110,23 @@ pub fn restore_all(app: &AppHandle) {
     if !started {
         app.state::<UnderWay>().end(ALL);
     }
+}
+
+/// Tells what came of many that were brought back together other than by a click here, once that is over.
+pub fn fleet_changed(app: &AppHandle) {
+    let handle = app.clone();
+    app.state::<Tasks>().run("fleet", move || {
+        let under_way = handle.state::<UnderWay>();
+        let asked = handle.state::<Link>().engine().and_then(|engine| engine.fleet());
+        let Ok(Some(fleet)) = asked.map(|view| view.fleet) else { return };
+        if !fleet.is_over() || under_way.is_under_way(ALL) || !under_way.is_news(&fleet) {
+            return;
+        }
+        let number = back(&fleet);
+        if let Some(note) = outcome_of_all(Ok(Some(fleet)), words(&handle)) {
+            handle.state::<Outbox>().brought_back(number, note);
+        }
+    });
 }
 
 /// The fleet once it is over, or as it stands when the tray ends.
@@ -87,90 +140,74 @@ fn ask_for_all(link: &Link) -> Result<Option<Fleet>, ApiError> {
     Ok(fleet)
 }
 
-fn outcome_of_all(answer: Result<Option<Fleet>, ApiError>) -> Option<Note> {
-    let buttons = vec![Button::Show(Route::crashes())];
-    let fleet = match answer {
-        Ok(fleet) => fleet?,
-        Err(error) => {
-            let summary = "The chats were not brought back".to_owned();
-            return Some(Note { summary, body: error.message, buttons });
+fn outcome_of_all(answer: Result<Option<Fleet>, ApiError>, words: &dyn Words) -> Option<Note> {
+    let text = match answer {
+        Ok(fleet) => {
+            let fleet = fleet?;
+            words.brought_back(back(&fleet), fleet.items.len(), &fleet.state)
         }
+        Err(error) => words.not_brought_back(&error.message),
     };
-    let back = fleet.items.iter().filter(|item| matches!(item.state, ItemState::Restored { .. })).count();
-    let summary = format!("{back} of {} brought back", words::count(fleet.items.len(), "chat"));
-    let body = match fleet.state {
-        State::Stopped { why } => why,
-        State::Cancelled => "It was cancelled.".to_owned(),
-        State::Done | State::Running | State::WaitingForMemory { .. } => "Each has a receipt.".to_owned(),
-    };
-    Some(Note { summary, body, buttons })
+    Some(Note::new(text, vec![Button::Show(Route::crashes())]))
+}
+
+fn back(fleet: &Fleet) -> usize {
+    fleet.items.iter().filter(|item| matches!(item.state, ItemState::Restored { .. })).count()
 }
 
 /// The receipt, with the chat's title.
 fn ask(link: &Link, crash: i64) -> Result<(String, Receipt), ApiError> {
-    let engine = link.engine()?;
-    let receipt = engine.restore(&RestoreRequest {
+    let receipt = link.engine()?.restore(&RestoreRequest {
         target: crash.to_string(),
         checkpoint: None,
         headless: false,
         then: Then::Idle,
         dry_run: false,
     })?;
-    let title = engine.chat(receipt.chat.as_str(), 1).map(|detail| detail.chat.title).unwrap_or_default();
-    Ok((title, receipt))
+    Ok((title_of(link, &receipt), receipt))
 }
 
-fn outcome(crash: i64, answer: Result<(String, Receipt), ApiError>) -> Note {
-    let button = Button::Show(Route::crash(crash));
-    match answer {
-        Ok((title, receipt)) if receipt.ok => Note {
-            summary: format!("Restored “{}”", words::title(&title)),
-            body: proved(&receipt),
-            buttons: vec![button],
-        },
-        Ok((title, receipt)) => Note {
-            summary: format!("“{}” was not restored", words::title(&title)),
-            body: failed(&receipt),
-            buttons: vec![button],
-        },
-        Err(error) => Note {
-            summary: "The chat was not restored".to_owned(),
-            body: error.message,
-            buttons: vec![button],
-        },
-    }
+fn title_of(link: &Link, receipt: &Receipt) -> String {
+    let asked = link.engine().and_then(|engine| engine.chat(receipt.chat.as_str(), 1));
+    asked.map(|detail| detail.chat.title).unwrap_or_default()
 }
 
-fn proved(receipt: &Receipt) -> String {
-    let lost = match receipt.turns_lost {
-        Some(lost) => format!("{} lost", words::count(usize::try_from(lost).unwrap_or(usize::MAX), "turn")),
-        None => "turns not counted".to_owned(),
+fn outcome(crash: i64, answer: Result<(String, Receipt), ApiError>, words: &dyn Words) -> Note {
+    let text = match answer {
+        Ok((title, receipt)) if receipt.ok => words.restored(&title, &receipt),
+        Ok((title, receipt)) => words.not_restored(Some(&title), &failed(&receipt, words)),
+        Err(error) => words.not_restored(None, &error.message),
     };
-    let process = receipt.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-    format!("{lost}{process}, {:.1} s", receipt.seconds)
+    Note::new(text, vec![Button::Show(Route::crash(crash))])
 }
 
 /// The refusal in the engine's words, else the step that failed.
-fn failed(receipt: &Receipt) -> String {
+fn failed(receipt: &Receipt, words: &dyn Words) -> String {
     if let Some(refusal) = &receipt.refused {
         return refusal.message.clone();
     }
     match receipt.steps.iter().find(|step| !step.ok) {
-        Some(step) => format!("{}: {}", words::sentence(&step.step), step.detail),
-        None => "The receipt says more.".to_owned(),
+        Some(step) => format!("{}: {}", sentence(&step.step), step.detail),
+        None => words.receipt_says_more().to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use shim_api::{error::ErrorCode, fleet::Item, restore::Step};
+    use shim_api::{
+        error::ErrorCode,
+        fleet::{Item, State},
+        restore::Step,
+    };
     use shim_core::{
         chats::{ChatId, Client},
         restore::{Refusal, RefusalReason},
+        settings::desktop::Language,
         time::Timestamp,
     };
 
     use super::*;
+    use crate::words::of;
 
     fn receipt() -> Receipt {
         Receipt {
@@ -227,7 +264,7 @@ mod tests {
                 body: body.to_owned(),
                 buttons: vec![Button::Show(Route::crash(7))],
             };
-            assert_eq!(outcome(7, answer), note);
+            assert_eq!(outcome(7, answer, of(Language::English)), note);
         }
     }
 
@@ -258,7 +295,7 @@ mod tests {
                 Some(("The chats were not brought back", "no engine answers")),
             ),
         ] {
-            let note = outcome_of_all(answer);
+            let note = outcome_of_all(answer, of(Language::English));
             assert_eq!(note.as_ref().map(|note| (note.summary.as_str(), note.body.as_str())), expected);
         }
     }

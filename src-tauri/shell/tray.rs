@@ -8,13 +8,12 @@ pub mod view;
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use anyhow::Context;
 use menu::{Action, Entry, Face, Icon, Menu};
 use shim_api::{ApiError, Engine, error::ErrorCode};
-use shim_core::time::Timestamp;
 use tauri::{
     AppHandle, Manager, Wry,
     image::Image,
@@ -25,6 +24,8 @@ use tauri::{
 use view::{FleetLine, TrayView};
 
 use crate::{
+    clock,
+    desktop::words,
     engine::Link,
     quit,
     restore::{restore, restore_all},
@@ -56,7 +57,7 @@ pub fn bell() -> (Bell, Receiver<()>) {
 
 /// Puts the icon into the tray and starts the thread that keeps it true. It ends when the link closes.
 pub fn start(app: &AppHandle, link: Link, rung: Receiver<()>) -> anyhow::Result<JoinHandle<()>> {
-    let shown = menu::face(&look(app, &link));
+    let shown = menu::face(&look(app, &link), words(app));
     build(app, &shown, &link).context("no tray icon could be made")?;
     let app = app.clone();
     std::thread::Builder::new()
@@ -86,7 +87,7 @@ fn keep_true(app: &AppHandle, link: &Link, rung: &Receiver<()>, mut shown: Face)
         if link.is_closing() {
             return;
         }
-        let face = menu::face(&look(app, link));
+        let face = menu::face(&look(app, link), words(app));
         if face != shown {
             redraw(app, shown, face.clone());
             shown = face;
@@ -114,7 +115,7 @@ fn ask(engine: &Engine, update: Option<String>) -> Result<TrayView, ApiError> {
     }
     let crashes = if status.open_crashes > 0 { engine.crashes()? } else { Vec::new() };
     let fleet = if status.open_crashes > 0 { FleetLine::of(&engine.fleet()?) } else { FleetLine::None };
-    Ok(view::view(&status, live, crashes, fleet, update, now()))
+    Ok(view::view(&status, live, crashes, fleet, update, clock::now()))
 }
 
 #[cfg(feature = "updater")]
@@ -125,11 +126,6 @@ fn newer_version(app: &AppHandle) -> Option<String> {
 #[cfg(not(feature = "updater"))]
 fn newer_version(_app: &AppHandle) -> Option<String> {
     None
-}
-
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_ms(0).plus(since)
 }
 
 fn build(app: &AppHandle, face: &Face, link: &Link) -> anyhow::Result<()> {

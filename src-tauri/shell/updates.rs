@@ -11,7 +11,12 @@ use anyhow::Context;
 use tauri::{AppHandle, Manager};
 use tauri_plugin_updater::{Update, UpdaterExt};
 
-use crate::{engine::Link, notifications, tray::Bell};
+use crate::{
+    desktop::words,
+    engine::Link,
+    notifications::{self, Note},
+    tray::Bell,
+};
 
 /// After a start the machine has other things to do.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
@@ -63,8 +68,7 @@ async fn look(app: &AppHandle) -> anyhow::Result<()> {
     let version = update.as_ref().map(|update| update.version.clone());
     *found.0.lock().unwrap_or_else(PoisonError::into_inner) = update;
     if let Some(version) = version.filter(|version| before.as_ref() != Some(version)) {
-        let body = "“Update to …” in the tray's menu installs it and starts SHIM anew.";
-        notifications::show(app, notifications::told(&format!("SHIM {version} is there"), body));
+        notifications::show(app, Note::new(words(app).newer(&version), Vec::new()));
         app.state::<Bell>().ring();
     }
     Ok(())
@@ -84,8 +88,8 @@ pub fn install(app: &AppHandle) {
                 app.restart();
             }
             Err(error) => {
-                let title = format!("SHIM {} could not be fetched", update.version);
-                notifications::show(&app, notifications::told(&title, &error.to_string()));
+                let text = words(&app).not_fetched(&update.version, &error.to_string());
+                notifications::show(&app, Note::new(text, Vec::new()));
             }
         }
     });

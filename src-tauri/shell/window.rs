@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 pub use place::Last;
+use serde::{Deserialize, Serialize};
 use shim_core::settings::desktop::Theme;
 use tauri::{
     AppHandle, Emitter, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent,
@@ -22,7 +23,8 @@ const LIGHT: Color = Color(0xf5, 0xf6, 0xf8, 0xff);
 const DARK: Color = Color(0x14, 0x17, 0x1b, 0xff);
 
 /// A page of the dashboard, such as `/crashes/12`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Route(String);
 
 impl Route {
@@ -47,6 +49,20 @@ impl Route {
 impl Default for Route {
     fn default() -> Self {
         Self("/".to_owned())
+    }
+}
+
+impl From<Route> for String {
+    fn from(route: Route) -> Self {
+        route.0
+    }
+}
+
+impl TryFrom<String> for Route {
+    type Error = anyhow::Error;
+
+    fn try_from(text: String) -> anyhow::Result<Self> {
+        text.parse()
     }
 }
 

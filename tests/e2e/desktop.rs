@@ -14,6 +14,8 @@
 mod flows;
 #[path = "desktop/host.rs"]
 mod host;
+#[path = "desktop/notices.rs"]
+mod notices;
 #[path = "desktop/screen.rs"]
 mod screen;
 #[path = "desktop/webdriver.rs"]

@@ -1,10 +1,10 @@
 //! `GET /api/events`: server-sent events that say what became stale. They carry ids, not state.
 
 use serde::{Deserialize, Serialize};
-use shim_core::chats::ChatId;
+use shim_core::{chats::ChatId, notices::NoticeKind};
 use ts_rs::TS;
 
-use crate::{crashes::Crash, restore::Receipt};
+use crate::{crashes::Crash, notices::Said, restore::Receipt};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -31,8 +31,12 @@ pub enum Event {
     FleetChanged,
     /// Something that a person should hear of at once.
     Notice {
+        kind: NoticeKind,
+        /// Null where it is about none, or more than one.
+        chat: Option<ChatId>,
+        /// The chat's; empty where there is none.
         title: String,
-        body: String,
+        what: Said,
     },
     /// Pause, warnings, counts.
     StatusChanged,

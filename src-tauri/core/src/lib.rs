@@ -18,6 +18,7 @@ pub mod journal;
 pub mod limits;
 pub mod lines;
 pub mod memory;
+pub mod notices;
 pub mod observations;
 pub mod policy;
 pub mod prediction;

@@ -9,6 +9,7 @@ mod edit;
 mod hangs;
 mod journal;
 mod keys;
+mod notices;
 mod policy;
 mod restore;
 mod signals;
@@ -25,8 +26,8 @@ pub use keys::{Key, Takes, Value, key, keys};
 
 use self::keys::OutOfBounds;
 use crate::{
-    chats::Client, checkpoints::pace::Pace, fleet::Limits, memory, policy::Rules, prompts,
-    restore::OrphanPolicy, risk::Zones, supervisor::RestoreWindow,
+    chats::Client, checkpoints::pace::Pace, fleet::Limits, memory, notices::Rules as NoticeRules,
+    policy::Rules, prompts, restore::OrphanPolicy, risk::Zones, supervisor::RestoreWindow,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +63,7 @@ pub struct Settings {
     pub prompt_notice: Duration,
     pub checkpoints: Pace,
     pub desktop: desktop::Desktop,
+    pub notices: NoticeRules,
 }
 
 /// What is set for one client.
@@ -124,6 +126,7 @@ impl Default for Settings {
             prompt_notice: prompts::NOTICE_AFTER,
             checkpoints: Pace::default(),
             desktop: desktop::Desktop::default(),
+            notices: NoticeRules::default(),
         }
     }
 }
@@ -246,7 +249,11 @@ mod tests {
     use std::{path::PathBuf, time::Duration};
 
     use super::{Settings, Value, keys, parse};
-    use crate::{chats::Client, restore::OrphanPolicy};
+    use crate::{
+        chats::Client,
+        notices::{NoticeKind, QuietHours, TimeOfDay},
+        restore::OrphanPolicy,
+    };
 
     #[test]
     fn empty_text_gives_the_defaults() {
@@ -310,6 +317,32 @@ mod tests {
     fn a_terminal_without_a_place_for_the_command_is_refused() {
         let wrong = parse("[terminal]\ncommand = [\"xterm\"]\n").unwrap_err();
         assert!(wrong[0].message.contains("{command}"), "{wrong:?}");
+    }
+
+    #[test]
+    fn notices_are_switched_by_kind_and_quiet_by_the_clock() {
+        let text = "[notices]\ncrashed = false\nlimit = true\nquiet = true\nquiet_from = \"23:30\"\nquiet_to = \"6:05\"\n";
+        let mut expected = Settings::default();
+        expected.notices.want(NoticeKind::Crashed, false);
+        expected.notices.is_quiet_on = true;
+        let time = |text| TimeOfDay::parse(text).unwrap();
+        expected.notices.quiet = QuietHours { from: time("23:30"), to: time("06:05") };
+        assert_eq!(parse(text).map(|file| file.settings), Ok(expected));
+        for wrong in ["24:00", "7", "7:5", "07:60", "-1:00", "+7:00", "", "22:00 "] {
+            let said = parse(&format!("[notices]\nquiet_from = \"{wrong}\"\n")).unwrap_err();
+            let message = "must be a time of day from \"00:00\" to \"23:59\", in quotes";
+            assert_eq!((said[0].line, said[0].message.as_str()), (2, message), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_notice_has_a_switch() {
+        for kind in NoticeKind::ALL {
+            let name = serde_json::to_value(kind).unwrap();
+            let text = format!("[notices]\n{} = false\n", name.as_str().unwrap());
+            let settings = parse(&text).unwrap().settings;
+            assert_eq!(settings.notices.unwanted, [kind].into(), "{text}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use shim_api::events::Event as Told;
+use shim_api::notices::Said;
 use shim_core::chats::ChatId;
 
 use crate::{
@@ -110,11 +110,7 @@ pub fn finish(handle: &Handle, left: Vec<(Noted, Change)>, stop: &AtomicBool) {
 impl Watch {
     /// Says what became of something under which an engine before this one ended.
     pub fn cut_short(&mut self, said: String) {
-        tracing::info!("{said}");
-        self.handle.tell(Told::Notice {
-            title: "SHIM was ended in the middle of a change".to_owned(),
-            body: said.clone(),
-        });
+        self.notice(None, Said::CutShort { what: said.clone() });
         if self.cut_short.len() < SAID_MAX {
             self.cut_short.push(said);
         }

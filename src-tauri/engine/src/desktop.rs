@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shim_api::events::Event as Told;
+use shim_api::notices::Said;
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
     checkpoints::Trigger,
@@ -167,20 +167,14 @@ impl Watch {
                 }
             }
             Effect::TellUpdateReady => {
-                let hosted = self.hosted_by(home).len();
-                self.tell_desktop(
-                    "Claude Desktop will restart for an update",
-                    format!("{} in it, kept up to this moment.", count(hosted)),
-                );
+                let chats = self.hosted_by(home).len();
+                self.notice(None, Said::UpdateReady { client: Client::ClaudeDesktop, chats });
             }
             Effect::TellCameBack => {
                 self.decide_policy(policy::Event::HostCameBack);
                 let open: Vec<_> = self.open_crashes.keys().cloned().collect();
-                let cut = open.iter().filter(|chat| self.is_open(chat, CrashKind::ClientUpdate)).count();
-                self.tell_desktop(
-                    "Claude Desktop restarted for its update",
-                    format!("{} can be restored.", count(cut)),
-                );
+                let cut = open.iter().filter(|chat| self.is_open(chat, CrashKind::ClientUpdate));
+                self.notice(None, Said::UpdateDone { client: Client::ClaudeDesktop, chats: cut.count() });
             }
             Effect::RecordHung { process, evidence } => {
                 let crash = NewCrash {
@@ -201,11 +195,6 @@ impl Watch {
                 self.read_registries_of(Client::ClaudeDesktop);
             }
         }
-    }
-
-    fn tell_desktop(&self, title: &str, body: String) {
-        tracing::info!("{title}: {body}");
-        self.handle.tell(Told::Notice { title: title.to_owned(), body });
     }
 
     /// The live chats whose processes the app started.
@@ -328,14 +317,6 @@ impl Watch {
 
 fn hosts(app: &App, lineage: &[u32]) -> bool {
     app.main.as_ref().is_some_and(|main| lineage.contains(&main.pid))
-}
-
-fn count(chats: usize) -> String {
-    match chats {
-        0 => "No chat".to_owned(),
-        1 => "1 chat".to_owned(),
-        many => format!("{many} chats"),
-    }
 }
 
 /// What was appended to a log since it was read last. A log that is seen for the first time is read from its

@@ -6,7 +6,7 @@ mod network;
 
 use std::{collections::HashMap, time::Duration};
 
-use shim_api::events::Event as Told;
+use shim_api::{events::Event as Told, notices::Said};
 use shim_core::{
     chats::{ChatId, Client, ProcessKey},
     crashes::RegistryStatus,
@@ -166,11 +166,7 @@ impl Watch {
         let Some(live) = self.hangs.chats.get_mut(chat) else { return };
         if let Some(open) = live.prompt.look(is_open, awake, notice_after) {
             let minutes = open.as_secs() / 60;
-            self.notice(
-                chat,
-                "waits for your answer",
-                &format!("It has asked for {minutes} min and does nothing until then."),
-            );
+            self.notice(Some(chat), Said::Waits { minutes });
         }
     }
 
@@ -183,11 +179,8 @@ impl Watch {
         for (chat, limit) in &lasting {
             let is_news = limit.at.is_some_and(|then| at.since(then) < LIMIT_NEWS);
             if is_news && told.get(chat) != Some(limit) {
-                let end = limit.resets_at.map_or_else(
-                    || "When it ends was not said.".to_owned(),
-                    |at| format!("It ends at {at}."),
-                );
-                self.notice(chat, "ran into a usage limit", &format!("{} {end}", limit.message));
+                let (message, resets_at) = (limit.message.clone(), limit.resets_at);
+                self.notice(Some(chat), Said::Limit { message, resets_at });
             }
         }
         let is_over = |chat: &&ChatId| !lasting.contains_key(*chat);
@@ -209,10 +202,14 @@ impl Watch {
         known.or_else(|| self.hangs.chats.get(chat)?.hanging.suspicion())
     }
 
-    pub fn notice(&self, chat: &ChatId, what: &str, body: &str) {
-        let title = self.chats.get(chat).map_or_else(|| chat.to_string(), |known| views::title(chat, known));
-        tracing::info!(%chat, "{title} {what}: {body}");
-        self.handle.tell(Told::Notice { title: format!("{title} {what}"), body: body.to_owned() });
+    /// Says what a person should hear of at once.
+    pub fn notice(&self, chat: Option<&ChatId>, what: Said) {
+        let titled = |chat: &ChatId| {
+            self.chats.get(chat).map_or_else(|| chat.to_string(), |known| views::title(chat, known))
+        };
+        let title = chat.map(titled).unwrap_or_default();
+        tracing::info!(chat = chat.map(tracing::field::display), "{what:?}");
+        self.handle.tell(Told::Notice { kind: what.kind(), chat: chat.cloned(), title, what });
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use shim_api::events::Event as Told;
+use shim_api::notices::{Fills, Said};
 use shim_core::{
     chats::{ChatId, ProcessKey},
     crashes::MemoryAtDeath,
@@ -76,7 +76,7 @@ impl Watch {
             }
         }
         for (chat, word, held) in words {
-            self.notice(&chat, "runs out of memory", &said(&word, held));
+            self.notice(Some(&chat), Said::HeapFills { memory: fills(&word, held) });
             self.risk_rose(&chat, risk::Level::Danger);
         }
         self.look_at_groups(living, awake);
@@ -101,22 +101,19 @@ impl Watch {
             let Some(now) = group.read() else { continue };
             let memory = groups.entry(group.clone()).or_default();
             let word = memory.look(awake, now.used, now.limit, &thresholds);
-            words.extend(word.filter(is_news).map(|word| (chats, said(&word, now.used / MIB))));
+            words.extend(word.filter(is_news).map(|word| (chats, fills(&word, now.used / MIB))));
         }
-        for (chats, body) in words {
-            self.say_of_group(&chats, body);
+        for (chats, memory) in words {
+            self.say_of_group(&chats, memory);
         }
     }
 
-    fn say_of_group(&mut self, chats: &[ChatId], body: String) {
-        match chats {
-            [chat] => self.notice(chat, "runs out of the memory that its group of processes may take", &body),
-            _ => {
-                let title = format!("The memory that {} chats may take together runs out", chats.len());
-                tracing::info!("{title}: {body}");
-                self.handle.tell(Told::Notice { title, body });
-            }
-        }
+    fn say_of_group(&mut self, chats: &[ChatId], memory: Fills) {
+        let only = match chats {
+            [chat] => Some(chat),
+            _ => None,
+        };
+        self.notice(only, Said::GroupFills { chats: chats.len(), memory });
         for chat in chats {
             self.risk_rose(chat, risk::Level::Danger);
         }
@@ -131,9 +128,7 @@ impl Watch {
         if living.is_empty() || !is_news(&word) {
             return;
         }
-        let body = said(&word, used / MIB);
-        tracing::info!("the machine's memory runs out: {body}");
-        self.handle.tell(Told::Notice { title: "The machine's memory runs out".to_owned(), body });
+        self.notice(None, Said::MachineFills { memory: fills(&word, used / MIB) });
         for (chat, _) in living {
             self.risk_rose(&chat, risk::Level::Danger);
         }
@@ -184,16 +179,11 @@ fn is_news(word: &Word) -> bool {
     word.level >= Level::Critical || word.left.is_some()
 }
 
-fn said(word: &Word, held: u64) -> String {
-    let left = word.left.map(|left| left.as_secs().div_ceil(60));
-    let ahead =
-        left.map_or_else(String::new, |minutes| format!(", and full in about {minutes} min as it grows"));
-    let advice = match word.level {
-        Level::Critical => "Save what you can and start it anew now",
-        Level::Warn | Level::Fine => "Start it anew when it is idle",
-    };
-    format!(
-        "{held} MiB, {:.0} % of what there is{ahead}. {advice}; SHIM took a checkpoint.",
-        word.share * 100.0
-    )
+fn fills(word: &Word, used_mib: u64) -> Fills {
+    Fills {
+        used_mib,
+        percent: (word.share * 100.0).round() as u32,
+        full_in_minutes: word.left.map(|left| left.as_secs().div_ceil(60)),
+        is_critical: word.level >= Level::Critical,
+    }
 }

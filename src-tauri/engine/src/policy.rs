@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shim_api::{
     ApiError,
-    events::Event as Told,
+    notices::Said,
     restore::{Receipt, RestoreRequest, Step},
 };
 use shim_core::{
@@ -22,7 +22,6 @@ use crate::{
     processes::{self, Liveness, probe},
     restore,
     run::{Handle, Watch, now},
-    views,
 };
 
 /// The watch acts by itself at most so often.
@@ -69,18 +68,10 @@ impl Watch {
                 }
                 Effect::Restore { chat, crash, kind, why } => self.restore_by_itself(chat, crash, kind, why),
                 Effect::WouldRestore { chat, why, .. } => {
-                    self.tell_of(
-                        &chat,
-                        "SHIM would restore",
-                        format!("{why}. policy.dry_run is on: nothing was done."),
-                    );
+                    self.notice(Some(&chat), Said::WouldRestore { why });
                 }
                 Effect::Ask { chat, why, .. } => {
-                    self.tell_of(
-                        &chat,
-                        "SHIM asks before it restores",
-                        format!("It is not restored by itself: {why}."),
-                    );
+                    self.notice(Some(&chat), Said::AsksBeforeRestore { why });
                 }
             }
         }
@@ -220,9 +211,6 @@ impl Watch {
 
     fn restored_by_itself(&mut self, chat: &ChatId, answer: Result<Receipt, ApiError>) {
         let (came, why) = came_of(&answer);
-        if came == Came::Back {
-            self.tell_of(chat, "SHIM restored", "It had crashed, and was restored by itself.".to_owned());
-        }
         self.policy_ended(chat, came, why);
     }
 
@@ -257,12 +245,6 @@ impl Watch {
             Some(started) => crate::launch::is_headless(chat.client(), &started.arguments),
             None => known.launch.headless,
         }
-    }
-
-    fn tell_of(&self, chat: &ChatId, title: &str, body: String) {
-        let name = self.chats.get(chat).map_or_else(|| chat.to_string(), |known| views::title(chat, known));
-        tracing::info!(%chat, "{title}: {body}");
-        self.handle.tell(Told::Notice { title: format!("{title}: {name}"), body });
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shim_core::chats::{ChatId, ChatState};
 
 use super::view::{ChatLine, CrashLine, FleetLine, TrayView, Watching};
-use crate::words;
+use crate::words::{Words, sentence, short};
 
 /// Crashes listed, and chats of each state; the dashboard has them all.
 const LINES_MAX: usize = 10;
@@ -106,158 +106,135 @@ impl Action {
     }
 }
 
-pub fn face(view: &TrayView) -> Face {
+pub fn face(view: &TrayView, words: &dyn Words) -> Face {
     let (icon, title) = match view {
-        TrayView::Down { .. } => (Icon::Down, Some("engine down".to_owned())),
+        TrayView::Down { .. } => (Icon::Down, Some(words.engine_down().to_owned())),
         TrayView::Up { crashes, .. } if !crashes.is_empty() => {
-            (Icon::Crashed, Some(format!("{} crashed", crashes.len())))
+            (Icon::Crashed, Some(words.crashed_count(crashes.len())))
         }
         TrayView::Up { watching: Watching::Paused { .. }, .. } => (Icon::Paused, None),
         TrayView::Up { watching: Watching::On, .. } => (Icon::Well, None),
     };
     let name = if matches!(view, TrayView::Up { demo: true, .. }) { "SHIM (demo)" } else { "SHIM" };
-    Face { icon, title, tooltip: format!("{name}: {}", summary(view)), menu: menu(view) }
+    Face { icon, title, tooltip: format!("{name}: {}", summary(view, words)), menu: menu(view, words) }
 }
 
-pub fn menu(view: &TrayView) -> Menu {
-    let mut menu = vec![Entry::Text(words::sentence(&summary(view)))];
+pub fn menu(view: &TrayView, words: &dyn Words) -> Menu {
+    let mut menu = vec![Entry::Text(sentence(&summary(view, words)))];
     if matches!(view, TrayView::Up { demo: true, .. }) {
-        menu.insert(0, Entry::Text("Demo: a recorded week, nothing of this machine".to_owned()));
+        menu.insert(0, Entry::Text(words.demo().to_owned()));
     }
     match view {
         TrayView::Down { .. } => {
-            menu.extend([Entry::Separator, item(Action::OpenDashboard, "Open dashboard")])
+            menu.extend([Entry::Separator, item(Action::OpenDashboard, words.open_dashboard())])
         }
         TrayView::Up { demo: _, update, watching, crashes, live, fleet } => {
-            menu.extend(fleet_entries(*fleet));
-            menu.extend(crash_entries(crashes));
-            menu.extend(chat_entries(live));
-            menu.extend([Entry::Separator, item(Action::OpenDashboard, "Open dashboard")]);
-            menu.push(watching_entry(*watching));
-            menu.extend(
-                update.as_ref().map(|version| {
-                    item(Action::Update, &format!("Update to {version}, and start SHIM anew"))
-                }),
-            );
+            menu.extend(fleet_entries(*fleet, words));
+            menu.extend(crash_entries(crashes, words));
+            menu.extend(chat_entries(live, words));
+            menu.extend([Entry::Separator, item(Action::OpenDashboard, words.open_dashboard())]);
+            menu.push(watching_entry(*watching, words));
+            menu.extend(update.as_ref().map(|version| item(Action::Update, &words.update_to(version))));
         }
     }
-    menu.extend([Entry::Separator, item(Action::Quit, "Quit SHIM")]);
+    menu.extend([Entry::Separator, item(Action::Quit, words.quit())]);
     menu
 }
 
-fn summary(view: &TrayView) -> String {
+fn summary(view: &TrayView, words: &dyn Words) -> String {
     match view {
-        TrayView::Down { why } => format!("engine down, {}", words::short(why, WHY_CHARS_MAX)),
+        TrayView::Down { why } => words.down(&short(why, WHY_CHARS_MAX)),
         TrayView::Up { watching, crashes, live, .. } => {
             let chats = if crashes.is_empty() {
                 let waiting = live.iter().filter(|chat| chat.state == ChatState::Waiting).count();
-                let waiting = match waiting {
-                    0 => String::new(),
-                    waiting => format!(", {waiting} waiting for you"),
-                };
-                format!("all well, {} live{waiting}", words::count(live.len(), "chat"))
+                words.all_well(live.len(), waiting)
             } else {
-                format!("{} crashed", words::count(crashes.len(), "chat"))
+                words.chats_crashed(crashes.len())
             };
             match watching {
                 Watching::On => chats,
-                Watching::Paused { left } => format!("{chats}; watching paused{}", time_left(*left)),
+                Watching::Paused { left } => {
+                    let left = Some(*left).filter(|left| *left <= PAUSE_WITH_END_MAX);
+                    format!("{chats}; {}", words.paused(left.map(time_left).as_deref()))
+                }
             }
         }
     }
 }
 
+/// In units that are written the same in every language.
 fn time_left(left: Duration) -> String {
-    if left > PAUSE_WITH_END_MAX {
-        return String::new();
-    }
     match left.as_secs().div_ceil(60) {
-        minutes @ 0..=120 => format!(", {minutes} min left"),
-        minutes => format!(", {} h left", minutes / 60),
+        minutes @ 0..=120 => format!("{minutes} min"),
+        minutes => format!("{} h", minutes / 60),
     }
 }
 
-fn fleet_entries(fleet: FleetLine) -> Menu {
+fn fleet_entries(fleet: FleetLine, words: &dyn Words) -> Menu {
     match fleet {
         FleetLine::None => Menu::new(),
         FleetLine::Offered { chats } => {
-            vec![
-                Entry::Separator,
-                item(Action::RestoreAll, &format!("Restore {}", words::count(chats, "chat"))),
-            ]
+            vec![Entry::Separator, item(Action::RestoreAll, &words.restore_many(chats))]
         }
         FleetLine::UnderWay { back, of, waits } => {
-            let memory = if waits { ", waiting for memory" } else { "" };
             vec![
                 Entry::Separator,
-                Entry::Text(format!("Bringing chats back: {back} of {of}{memory}")),
-                item(Action::CancelAll, "Cancel"),
+                Entry::Text(words.bringing_back(back, of, waits)),
+                item(Action::CancelAll, words.cancel()),
             ]
         }
     }
 }
 
-fn crash_entries(crashes: &[CrashLine]) -> Menu {
+fn crash_entries(crashes: &[CrashLine], words: &dyn Words) -> Menu {
     if crashes.is_empty() {
         return Menu::new();
     }
     let mut entries = vec![Entry::Separator];
     entries.extend(crashes.iter().take(LINES_MAX).map(|crash| {
-        let what = words::crash(crash.kind, crash.in_turn);
-        let label = format!("Restore “{}” ({what}, {})", words::title(&crash.title), words::age(crash.age));
+        let label = words.restore_one(&crash.title, crash.kind, crash.in_turn, crash.age);
         item(Action::Restore { crash: crash.number }, &label)
     }));
-    entries.extend(more(
-        crashes.len(),
-        "crash in the dashboard",
-        "crashes in the dashboard",
-        Action::OpenCrashes,
-    ));
+    entries.extend(more(crashes.len(), |hidden| words.more_crashes(hidden), Action::OpenCrashes));
     entries
 }
 
 /// A submenu for each state that live chats are in, in the order in which they come.
-fn chat_entries(live: &[ChatLine]) -> Menu {
+fn chat_entries(live: &[ChatLine], words: &dyn Words) -> Menu {
     if live.is_empty() {
         return Menu::new();
     }
     let mut entries = vec![Entry::Separator];
     entries.extend(live.chunk_by(|one, next| one.state == next.state).map(|group| {
-        let mut chats: Menu = group.iter().take(LINES_MAX).map(chat_entry).collect();
-        chats.extend(more(
-            group.len(),
-            "chat in the dashboard",
-            "chats in the dashboard",
-            Action::OpenDashboard,
-        ));
-        let state = group.first().map(|chat| words::state(chat.state)).unwrap_or_default();
+        let mut chats: Menu = group.iter().take(LINES_MAX).map(|chat| chat_entry(chat, words)).collect();
+        chats.extend(more(group.len(), |hidden| words.more_chats(hidden), Action::OpenDashboard));
+        let state = group.first().map(|chat| words.state(chat.state)).unwrap_or_default();
         Entry::Submenu { label: format!("{} {state}", group.len()), entries: chats }
     }));
     entries
 }
 
-fn chat_entry(chat: &ChatLine) -> Entry {
-    item(Action::OpenChat(chat.id.clone()), &words::title(&chat.title))
+fn chat_entry(chat: &ChatLine, words: &dyn Words) -> Entry {
+    item(Action::OpenChat(chat.id.clone()), &words.title(&chat.title))
 }
 
-fn more(all: usize, one: &str, several: &str, action: Action) -> Option<Entry> {
+fn more(all: usize, label: impl Fn(usize) -> String, action: Action) -> Option<Entry> {
     match all.saturating_sub(LINES_MAX) {
         0 => None,
-        1 => Some(item(action, &format!("1 more {one}"))),
-        hidden => Some(item(action, &format!("{hidden} more {several}"))),
+        hidden => Some(item(action, &label(hidden))),
     }
 }
 
-fn watching_entry(watching: Watching) -> Entry {
+fn watching_entry(watching: Watching, words: &dyn Words) -> Entry {
     match watching {
         Watching::On => Entry::Submenu {
-            label: "Pause watching".to_owned(),
+            label: words.pause().to_owned(),
             entries: vec![
-                item(Action::PauseForAnHour, "For an hour"),
-                item(Action::PauseUntilResumed, "Until I resume"),
+                item(Action::PauseForAnHour, words.for_an_hour()),
+                item(Action::PauseUntilResumed, words.until_resumed()),
             ],
         },
-        Watching::Paused { .. } => item(Action::Resume, "Resume watching"),
+        Watching::Paused { .. } => item(Action::Resume, words.resume()),
     }
 }
 
@@ -270,9 +247,23 @@ mod tests {
     use shim_core::{
         chats::Client,
         crashes::{CrashKind, InTurn},
+        settings::desktop::Language,
     };
 
     use super::*;
+    use crate::words::of;
+
+    fn english() -> &'static dyn Words {
+        of(Language::English)
+    }
+
+    fn face(view: &TrayView) -> Face {
+        super::face(view, english())
+    }
+
+    fn menu(view: &TrayView) -> Menu {
+        super::menu(view, english())
+    }
 
     fn crash(number: i64, title: &str, in_turn: InTurn, minutes: u64) -> CrashLine {
         CrashLine {
@@ -372,7 +363,7 @@ mod tests {
                 ],
             ),
         ] {
-            assert_eq!(fleet_entries(fleet), expected);
+            assert_eq!(fleet_entries(fleet, english()), expected);
         }
     }
 
@@ -477,6 +468,51 @@ mod tests {
                 item(Action::Update, "Update to 0.2.0, and start SHIM anew"),
                 Entry::Separator,
                 item(Action::Quit, "Quit SHIM"),
+            ]
+        );
+    }
+
+    #[test]
+    fn all_of_it_is_said_in_german() {
+        let paused = Watching::Paused { left: Duration::from_secs(3600) };
+        let crashes = vec![crash(7, "Fix the parser", InTurn::Answer, 130)];
+        let live = (0..11).map(|number| chat(&number.to_string(), ChatState::Waiting)).collect();
+        let view = TrayView::Up {
+            demo: true,
+            update: Some("0.2.0".to_owned()),
+            watching: paused,
+            crashes,
+            live,
+            fleet: FleetLine::UnderWay { back: 1, of: 2, waits: true },
+        };
+        let mut labels = Vec::new();
+        for entry in super::menu(&view, of(Language::German)) {
+            match entry {
+                Entry::Text(label) | Entry::Item { label, .. } => labels.push(label),
+                Entry::Submenu { label, entries } => {
+                    labels.push(label);
+                    labels.extend(entries.into_iter().rev().take(1).filter_map(|entry| match entry {
+                        Entry::Item { label, .. } => Some(label),
+                        Entry::Text(_) | Entry::Submenu { .. } | Entry::Separator => None,
+                    }));
+                }
+                Entry::Separator => {}
+            }
+        }
+        assert_eq!(
+            labels,
+            [
+                "Demo: eine aufgezeichnete Woche, nichts von diesem Rechner",
+                "1 Chat abgestürzt; Beobachtung pausiert, noch 60 min",
+                "Chats werden zurückgeholt: 1 von 2, wartet auf Speicher",
+                "Abbrechen",
+                "„Fix the parser“ wiederherstellen (gewaltsam beendet mitten in der Antwort, vor 2 h)",
+                "11 wartend",
+                "1 weiterer Chat in der Übersicht",
+                "Übersicht öffnen",
+                "Weiter beobachten",
+                "Update auf 0.2.0, und SHIM neu starten",
+                "SHIM beenden",
             ]
         );
     }

@@ -124,6 +124,11 @@ impl Host {
         found.unwrap_or_else(|error| panic!("{error}; there were {:#?}", self.heard().notes))
     }
 
+    /// What was notified, in its order.
+    pub fn summaries(&self) -> Vec<String> {
+        self.heard().notes.iter().map(|note| note.summary.clone()).collect()
+    }
+
     /// Presses a button of a notification, as the user would. The program listens a moment after it
     /// showed the notification, so the press waits that long.
     pub fn press(&self, note: &Note, key: &str) {

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use shim_api::{Engine, crashes::Crash};
+use shim_api::{Engine, crashes::Crash, settings::SettingsChange};
+use shim_core::settings::Value;
 use shim_standin::{
     Standin,
     client::{Headless, Home, Start, Terminals, wait},
@@ -70,6 +71,17 @@ impl World {
         let engine = Program::start(self.command(engine_program()).arg("run"));
         wait(LONG, "the engine", || self.find_engine()).unwrap();
         engine
+    }
+
+    /// Starts a verb of the command line, as the user would in a terminal.
+    pub fn shim(&self, args: &[&str]) -> Program {
+        Program::start(self.command(engine_program()).args(args))
+    }
+
+    /// Changes what is set, as a page does.
+    pub fn set<const N: usize>(&self, changes: [(&str, Value); N]) {
+        let changes = changes.into_iter().map(|(key, value)| (key.to_owned(), Some(value))).collect();
+        self.engine().change_settings(&SettingsChange { changes, text: None }).unwrap();
     }
 
     pub fn window(&self, args: &[&str], theme: Theme) -> Window {

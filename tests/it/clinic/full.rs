@@ -13,7 +13,7 @@ use shim_standin::client::{Headless, Start, wait};
 use super::wait_until_known;
 use crate::world::{WAIT, World, id};
 
-/// Titles of the notices that the engine gives from now on.
+/// The notices that the engine gives from now on.
 fn notices(world: &World) -> Arc<Mutex<Vec<String>>> {
     let (heard, engine) =
         (Arc::new(Mutex::new(Vec::new())), Engine::at(read_engine_file(&world.shim_home).unwrap()));
@@ -21,7 +21,7 @@ fn notices(world: &World) -> Arc<Mutex<Vec<String>>> {
     std::thread::spawn(move || {
         let listened = engine.events(|event| {
             match event {
-                Event::Notice { title, .. } => told.lock().unwrap().push(title),
+                Event::Notice { what, .. } => told.lock().unwrap().push(format!("{what:?}")),
                 Event::StatusChanged => told.lock().unwrap().push("ready".to_owned()),
                 _ => {}
             }
@@ -65,7 +65,7 @@ fn a_context_that_fills_up_is_told_once_with_a_checkpoint() {
     world.settings(&format!("clinic.context_warning_percent = {}", (before * 100.0).ceil() + 6.0));
     world.start_shim();
     let heard = notices(&world);
-    let full = || heard.lock().unwrap().iter().filter(|title| title.contains("of its context")).count();
+    let full = || heard.lock().unwrap().iter().filter(|what| what.contains("ContextFills")).count();
     turn(&world, &session_id, "a little more");
     assert_eq!(full(), 0, "{:?} at {before}, then {}", heard.lock().unwrap(), share(&world, &session_id));
     for _ in 0..2 {

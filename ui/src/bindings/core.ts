@@ -222,6 +222,11 @@ held_out: Score | null, };
 export type NotEnough = { windows: number, windows_needed: number, crashes: number, crashes_needed: number, };
 
 /**
+ * What a notice is about. Each has a switch of its own, `notices.<name>`.
+ */
+export type NoticeKind = "crashed" | "hung" | "ailing" | "restored" | "held_back" | "waiting" | "limit" | "memory" | "update" | "deletion";
+
+/**
  * How the chats are brought back.
  */
 export type Options = { headless: boolean, then: Then, dry_run: boolean, };

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Settings, checkpoints, clients, clinic, desktop, hangs, journal, policy, restore, signals, watch,
+    Settings, checkpoints, clients, clinic, desktop, hangs, journal, notices, policy, restore, signals, watch,
 };
+use crate::notices::TimeOfDay;
 
 /// What a key is set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -57,9 +58,15 @@ pub(super) enum Preset {
 }
 
 pub(super) enum Kind {
-    Whole { min: u64, max: u64, set: fn(&mut Settings, u64) },
+    Whole {
+        min: u64,
+        max: u64,
+        set: fn(&mut Settings, u64),
+    },
     Switch(fn(&mut Settings, bool)),
     Text(fn(&mut Settings, String)),
+    /// A text such as "22:00".
+    Time(fn(&mut Settings, TimeOfDay)),
     Texts(fn(&mut Settings, Vec<String>)),
     OneOf(&'static [&'static str], fn(&mut Settings, usize)),
 }
@@ -94,7 +101,7 @@ impl Key {
         match self.kind {
             Kind::Whole { min, max, .. } => Takes::Whole { min, max },
             Kind::Switch(_) => Takes::Switch,
-            Kind::Text(_) => Takes::Text,
+            Kind::Text(_) | Kind::Time(_) => Takes::Text,
             Kind::Texts(_) => Takes::Texts,
             Kind::OneOf(choices, _) => {
                 Takes::OneOf { choices: choices.iter().map(|choice| (*choice).to_owned()).collect() }
@@ -115,6 +122,9 @@ impl Key {
             }
             (Kind::Switch(set), Some(Value::Switch(on))) => set(settings, *on),
             (Kind::Text(set), Some(Value::Text(text))) => set(settings, text.clone()),
+            (Kind::Time(set), Some(Value::Text(text))) => {
+                set(settings, TimeOfDay::parse(text).ok_or_else(|| self.out_of_bounds())?);
+            }
             (Kind::Texts(set), Some(Value::Texts(texts))) => set(settings, texts.clone()),
             (Kind::OneOf(choices, set), Some(Value::Text(text))) => {
                 let choice = choices.iter().position(|choice| choice == text);
@@ -130,6 +140,7 @@ impl Key {
             Kind::Whole { min, max, .. } => format!("must be a whole number from {min} to {max}"),
             Kind::Switch(_) => "must be true or false".to_owned(),
             Kind::Text(_) => "must be a text in quotes".to_owned(),
+            Kind::Time(_) => "must be a time of day from \"00:00\" to \"23:59\", in quotes".to_owned(),
             Kind::Texts(_) => "must be a list of texts in quotes".to_owned(),
             Kind::OneOf(choices, _) => format!("must be one of {}", choices.join(", ")),
         })
@@ -149,6 +160,7 @@ const GROUPS: &[&[Key]] = &[
     clinic::KEYS,
     clients::KEYS,
     desktop::KEYS,
+    notices::KEYS,
 ];
 
 /// Every key there is.

@@ -13,7 +13,7 @@ use shim_api::{
     ApiError,
     clinic::{RepairReport, UndeleteRequest},
     doctor::{Finding, Level},
-    events::Event as Told,
+    notices::{Deletion, Said},
 };
 use shim_core::{
     chats::{ChatId, ChatState, Client},
@@ -171,14 +171,8 @@ impl Watch {
         if let Err(error) = paths::write_whole(&file, today.to_string().as_bytes()) {
             self.warn(format!("{} cannot be written: {error}", file.display()));
         }
-        let said: Vec<_> = due.iter().map(sentence).collect();
-        let chats: usize = due.iter().map(|due| due.chats.len()).sum();
-        let title = if chats == 1 {
-            "A chat will be deleted".to_owned()
-        } else {
-            format!("{chats} chats will be deleted")
-        };
-        self.handle.tell(Told::Notice { title, body: said.join("\n") });
+        let one = |due: &Due| Deletion { client: due.client, chats: due.chats.len(), from: due.from };
+        self.notice(None, Said::Deletions { due: due.iter().map(one).collect() });
     }
 }
 

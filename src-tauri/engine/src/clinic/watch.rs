@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use shim_api::events::Event as Told;
+use shim_api::{events::Event as Told, notices::Said};
 use shim_core::{
     chats::{ChatId, ProcessKey},
     checkpoints::Trigger,
@@ -17,10 +17,7 @@ use shim_core::{
 };
 
 use super::{chart, deleted::Announced};
-use crate::{
-    run::{Handle, Watch, now},
-    views,
-};
+use crate::run::{Handle, Watch, now};
 
 /// A file that was written to a shorter time ago may yet become whole.
 const QUIET: Duration = Duration::from_secs(3);
@@ -135,14 +132,8 @@ impl Watch {
         if used < share || !live && !fresh || !self.ailing.warned.insert(id.clone()) {
             return;
         }
-        let title = views::title(id, chat);
         self.want_checkpoint(id, Trigger::Compaction);
-        self.handle.tell(Told::Notice {
-            title: format!("“{title}” has used {:.0} % of its context", used * 100.0),
-            body: "A checkpoint was taken. Its client will soon put a summary in the place of what was said; finish what \
-                   needs the whole, or begin a new chat."
-                .to_owned(),
-        });
+        self.notice(Some(id), Said::ContextFills { percent: (used * 100.0).round() as u32 });
     }
 
     /// What happened before SHIM was here is its user's own affair.

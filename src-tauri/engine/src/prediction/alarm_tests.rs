@@ -177,11 +177,12 @@ fn a_group_whose_memory_runs_out_is_told_whatever_was_drawn_for_alarms() {
     watch.host.memory_available = 1 << 39;
     watch.look_at_memory(&living);
     let notice = std::iter::from_fn(|| told.try_recv().ok()).find_map(|event| match event {
-        shim_api::events::Event::Notice { title, body } => Some((title, body)),
+        shim_api::events::Event::Notice { chat: of, what, .. } => Some((of, what)),
         _ => None,
     });
-    let (title, body) = notice.unwrap();
-    assert!(title.ends_with("runs out of the memory that its group of processes may take"), "{title}");
-    assert!(body.contains(" % of what there is"), "{body}");
+    let (of, what) = notice.unwrap();
+    assert_eq!(of, Some(chat()));
+    let shim_api::notices::Said::GroupFills { chats: 1, memory } = what else { panic!("{what:?}") };
+    assert!(memory.percent > 0 && memory.used_mib > 0, "{memory:?}");
     assert_eq!(of_danger(&mut watch), 1);
 }
