@@ -97,6 +97,13 @@ enum Verb {
         /// Those that look alike as one, with how often and since when (days in UTC).
         #[arg(long)]
         by_fingerprint: bool,
+        /// Draw them by day and kind into this file, as SVG (days in UTC).
+        #[arg(long, value_name = "FILE", conflicts_with = "by_fingerprint")]
+        chart: Option<PathBuf>,
+        /// Days drawn, up to today.
+        #[arg(long, requires = "chart", default_value_t = shim_api::charts::DAYS,
+              value_parser = clap::value_parser!(u32).range(1..=i64::from(shim_api::charts::DAYS_MAX)))]
+        days: u32,
         #[arg(long)]
         json: bool,
     },
@@ -106,6 +113,9 @@ enum Verb {
         /// Why, in your own words.
         #[arg(long)]
         note: Option<String>,
+        /// At an earlier place of the chat, such as 1:20480, to fork from; `shim chat ID --places` lists them.
+        #[arg(long, value_name = "PLACE", value_parser = print::point)]
+        at: Option<shim_api::timeline::Point>,
         #[arg(long)]
         json: bool,
     },
@@ -113,9 +123,6 @@ enum Verb {
     Checkpoints {
         id: String,
         #[arg(long)]
-        /// At an earlier place of the chat, such as 1:20480, to fork from; `shim chat ID --places` lists them.
-        #[arg(long, value_name = "PLACE", value_parser = print::point)]
-        at: Option<shim_api::timeline::Point>,
         json: bool,
     },
     /// What a checkpoint kept of the working tree; put it into a new worktree, or back in its place.
@@ -303,8 +310,9 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Chats { client, state, json } => chats::chats(engine, client.as_deref(), state, json),
         Verb::Chat { id, limit, places, json } => chats::chat(engine, &id, limit, places, json),
         Verb::Signals { id, minutes, json } => signals::signals(engine, &id, minutes, json),
-        Verb::Crashes { by_fingerprint: true, json } => crashes::fingerprints(engine, json),
-        Verb::Crashes { by_fingerprint: false, json } => crashes::crashes(engine, json),
+        Verb::Crashes { chart: Some(file), days, json, .. } => crashes::chart(engine, &file, days, json),
+        Verb::Crashes { by_fingerprint: true, json, .. } => crashes::fingerprints(engine, json),
+        Verb::Crashes { by_fingerprint: false, json, .. } => crashes::crashes(engine, json),
         Verb::Checkpoint { id, note, at, json } => chats::checkpoint(engine, &id, note, at, json),
         Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
         Verb::Workspace(args) => workspace::workspace(engine, &args),

@@ -2,6 +2,7 @@
 //! random number or awaits: `now`, ids and what was read from disk are arguments.
 
 pub mod autostart;
+pub mod charts;
 pub mod chats;
 pub mod checkpoints;
 pub mod clients;

@@ -2,6 +2,7 @@
 //! are `shim_core`'s; what is decided is carried out here.
 
 mod changes;
+mod charts;
 pub mod checkpoints;
 mod clients;
 mod clinic;

@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shim_api::{
     ApiError,
+    charts::{DAYS, DAYS_MAX},
     checkpoints::{CheckpointRequest, RiskyRequest},
     clinic::{RepairRequest, UndeleteRequest},
     crashes::Crash,
@@ -37,11 +38,12 @@ use super::{
     pause_until,
 };
 use crate::{
+    charts,
+    checkpoints::earlier,
     clients::{self, ClientHome, ports},
     clinic, doctor, fleet, prediction, processes, restore, risky,
     run::Handle,
     search, settings, signals, stopping,
-    checkpoints::earlier,
     sweep::shown,
     timeline, views, workspace,
 };
@@ -59,6 +61,8 @@ pub fn router(context: Engine) -> Router {
         .route("/timeline", get(timeline_of_chat))
         .route("/crashes", get(crashes))
         .route("/signals", get(signals_of_chat))
+        .route("/charts/crashes", get(crash_chart))
+        .route("/charts/signals", get(signals_chart))
         .route("/fingerprints", get(fingerprints))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
         .route("/risky", post(before_risky))
@@ -252,14 +256,42 @@ async fn checkpoints(State(context): State<Engine>, Query(query): Query<Target>)
 }
 
 async fn signals_of_chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
-    let minutes = query.minutes.unwrap_or(MINUTES);
-    if !(1..=MINUTES_MAX).contains(&minutes) {
-        let message = format!("`minutes` is a whole number from 1 to {MINUTES_MAX}");
-        return answer(ApiError::new(ErrorCode::BadRequest, message));
-    }
     blocking(context.handle, move |handle| {
+        let minutes = within("minutes", query.minutes.unwrap_or(MINUTES), MINUTES_MAX)?;
         let chat = restore::find_chat(handle, &query.target)?;
         signals::of_chat(handle, &chat, minutes)
+    })
+    .await
+}
+
+fn within(name: &str, given: u64, max: u64) -> Result<u64, ApiError> {
+    if (1..=max).contains(&given) {
+        return Ok(given);
+    }
+    Err(ApiError::new(ErrorCode::BadRequest, format!("`{name}` is a whole number from 1 to {max}")))
+}
+
+#[derive(Deserialize)]
+struct Span {
+    days: Option<u32>,
+    #[serde(default)]
+    offset_minutes: i32,
+}
+
+async fn crash_chart(State(context): State<Engine>, Query(query): Query<Span>) -> Response {
+    blocking(context.handle, move |handle| {
+        let days = query.days.unwrap_or(DAYS);
+        within("days", u64::from(days), u64::from(DAYS_MAX))?;
+        charts::crashes(handle, days, query.offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX))
+    })
+    .await
+}
+
+async fn signals_chart(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    blocking(context.handle, move |handle| {
+        let minutes = within("minutes", query.minutes.unwrap_or(MINUTES), MINUTES_MAX)?;
+        let chat = restore::find_chat(handle, &query.target)?;
+        charts::signals(handle, &chat, minutes)
     })
     .await
 }
