@@ -169,12 +169,15 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Write a chat's transcript, byte for byte.
+    /// Write a chat's transcript, byte for byte unless secrets are to be replaced.
     Export {
         id: String,
         /// Only up to this checkpoint.
         #[arg(long, value_name = "N")]
         checkpoint: Option<i64>,
+        /// With keys, tokens and passwords replaced; every line stays valid JSON.
+        #[arg(long)]
+        redact: bool,
         /// File to write; `-` is standard output.
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
@@ -328,7 +331,9 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
             };
         }
         Verb::Stop { id, yes, dry_run, json } => return stop::stop(engine, &id, yes, dry_run, json),
-        Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
+        Verb::Export { id, checkpoint, redact, output } => {
+            chats::export(engine, &id, checkpoint, redact, &output)
+        }
         Verb::Examine { id, json } => return clinic::examine(engine, &id, json),
         Verb::Repair { id, dry_run, in_place, yes, json } => {
             return clinic::repair(engine, id, clinic::How { dry_run, in_place, yes }, json);

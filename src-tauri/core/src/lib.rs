@@ -24,6 +24,7 @@ pub mod policy;
 pub mod prediction;
 pub mod prompts;
 pub mod readings;
+pub mod redaction;
 pub mod restore;
 pub mod risk;
 pub mod search;

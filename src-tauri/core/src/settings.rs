@@ -10,6 +10,7 @@ mod hangs;
 mod journal;
 mod keys;
 mod policy;
+pub mod privacy;
 mod restore;
 mod signals;
 mod watch;
@@ -62,6 +63,7 @@ pub struct Settings {
     pub prompt_notice: Duration,
     pub checkpoints: Pace,
     pub desktop: desktop::Desktop,
+    pub privacy: privacy::Privacy,
 }
 
 /// What is set for one client.
@@ -124,6 +126,7 @@ impl Default for Settings {
             prompt_notice: prompts::NOTICE_AFTER,
             checkpoints: Pace::default(),
             desktop: desktop::Desktop::default(),
+            privacy: privacy::Privacy::default(),
         }
     }
 }
@@ -268,6 +271,9 @@ mod tests {
             command = "/opt/claude"
             [clients.codex]
             homes = ["/x"]
+            [privacy]
+            redact_shown = false
+            redact_exports = true
         "#;
         let expected = Settings {
             watch_within: vec![PathBuf::from("/tmp/a b")],
@@ -275,6 +281,7 @@ mod tests {
             watch_sweep: Duration::from_secs(5),
             restore_orphans: OrphanPolicy::Refuse,
             terminal_command: ["xterm", "-e", "{command}"].map(String::from).to_vec(),
+            privacy: super::privacy::Privacy { redact_shown: false, redact_exports: true },
             ..Settings::default()
         };
         let mut expected = expected;

@@ -210,7 +210,10 @@ impl Watch {
     }
 
     pub fn notice(&self, chat: &ChatId, what: &str, body: &str) {
-        let title = self.chats.get(chat).map_or_else(|| chat.to_string(), |known| views::title(chat, known));
+        let title = self
+            .chats
+            .get(chat)
+            .map_or_else(|| chat.to_string(), |known| views::title(chat, known, &self.home.settings()));
         tracing::info!(%chat, "{title} {what}: {body}");
         self.handle.tell(Told::Notice { title: format!("{title} {what}"), body: body.to_owned() });
     }

@@ -260,7 +260,10 @@ impl Watch {
     }
 
     fn tell_of(&self, chat: &ChatId, title: &str, body: String) {
-        let name = self.chats.get(chat).map_or_else(|| chat.to_string(), |known| views::title(chat, known));
+        let name = self
+            .chats
+            .get(chat)
+            .map_or_else(|| chat.to_string(), |known| views::title(chat, known, &self.home.settings()));
         tracing::info!(%chat, "{title}: {body}");
         self.handle.tell(Told::Notice { title: format!("{title}: {name}"), body });
     }

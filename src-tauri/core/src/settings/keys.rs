@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Settings, checkpoints, clients, clinic, desktop, hangs, journal, policy, restore, signals, watch,
+    Settings, checkpoints, clients, clinic, desktop, hangs, journal, policy, privacy, restore, signals, watch,
 };
 
 /// What a key is set to.
@@ -149,6 +149,7 @@ const GROUPS: &[&[Key]] = &[
     clinic::KEYS,
     clients::KEYS,
     desktop::KEYS,
+    privacy::KEYS,
 ];
 
 /// Every key there is.

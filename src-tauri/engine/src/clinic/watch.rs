@@ -135,7 +135,7 @@ impl Watch {
         if used < share || !live && !fresh || !self.ailing.warned.insert(id.clone()) {
             return;
         }
-        let title = views::title(id, chat);
+        let title = views::title(id, chat, &self.home.settings());
         self.want_checkpoint(id, Trigger::Compaction);
         self.handle.tell(Told::Notice {
             title: format!("“{title}” has used {:.0} % of its context", used * 100.0),

@@ -28,7 +28,10 @@ use shim_api::{
     stopping::StopRequest,
     workspace::WorkspaceRequest,
 };
-use shim_core::chats::{ChatId, ChatState, Client};
+use shim_core::{
+    chats::{ChatId, ChatState, Client},
+    redaction::Redacting,
+};
 use shim_store::StreamId;
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 
@@ -94,6 +97,7 @@ struct Target {
     from: Option<u64>,
     limit: Option<u64>,
     checkpoint: Option<i64>,
+    redact: Option<bool>,
     minutes: Option<u64>,
 }
 
@@ -227,11 +231,12 @@ async fn crashes(State(context): State<Engine>) -> Response {
             rows.collect::<Result<Vec<_>, shim_store::StoreError>>()
         });
         let rows = rows.map_err(views::store_error)?;
+        let settings = handle.home.settings();
         handle.call(move |watch| {
             let receipt = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
             let view = |(text, row): (Option<String>, shim_store::CrashRow)| {
                 let chat = watch.chats.get(&row.chat);
-                views::crash(row, chat, receipt(text))
+                views::crash(row, chat, receipt(text), &settings)
             };
             rows.into_iter().map(view).collect::<Vec<Crash>>()
         })
@@ -390,9 +395,10 @@ async fn fleet_receipts(State(context): State<Engine>) -> Response {
     blocking(context.handle, fleet::receipts).await
 }
 
-/// Streams a transcript's bytes as they are journaled.
+/// Streams a transcript's bytes as they are journaled, or its lines without secrets.
 async fn export(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
     let handle = context.handle.clone();
+    let redacted = query.redact.unwrap_or_else(|| handle.home.settings().privacy.redact_exports);
     let found = tokio::task::spawn_blocking(move || export_range(&handle, &query)).await;
     let (stream_id, generation, until) = match found {
         Ok(Ok(range)) => range,
@@ -403,14 +409,20 @@ async fn export(State(context): State<Engine>, Query(query): Query<Target>) -> R
     let handle = context.handle;
     // Ends with the request: a reader that goes away closes the channel.
     tokio::task::spawn_blocking(move || {
+        let mut redacting = redacted.then(Redacting::default);
         let read = handle.home.store.read(|store| {
             store.read_journal(stream_id, generation, 0, until, |bytes| {
-                pieces.blocking_send(Ok(Bytes::copy_from_slice(bytes))).is_ok()
+                let piece = match &mut redacting {
+                    Some(redacting) => redacting.feed(bytes).into(),
+                    None => Bytes::copy_from_slice(bytes),
+                };
+                pieces.blocking_send(Ok(piece)).is_ok()
             })
         });
-        if let Err(error) = read {
-            let _ = pieces.blocking_send(Err(std::io::Error::other(error.to_string())));
-        }
+        let _ = match read {
+            Ok(_) => pieces.blocking_send(Ok(redacting.map(Redacting::rest).unwrap_or_default().into())),
+            Err(error) => pieces.blocking_send(Err(std::io::Error::other(error.to_string()))),
+        };
     });
     Body::from_stream(stream::unfold(taken, |mut taken| async { Some((taken.recv().await?, taken)) }))
         .into_response()
