@@ -28,6 +28,11 @@ fn crashes_that_look_alike_are_told_as_one() {
     // Of one that died within seconds of its start no memory was read yet: that tells it from the other below.
     let parts = group["parts"].as_array().unwrap();
     assert_eq!(parts.iter().map(|part| part["count"].as_u64().unwrap()).sum::<u64>(), 2, "{group}");
+    let picture = world.root().join("crashes.svg");
+    let drawn = world.shim(&["crashes", "--chart", picture.to_str().unwrap(), "--days", "2"]);
+    assert!(String::from_utf8_lossy(&drawn.stdout).starts_with("2 crashes of 2 days"), "{drawn:?}");
+    let picture = std::fs::read_to_string(picture).unwrap();
+    assert!(picture.contains(": killed ") && !picture.contains("var("), "{picture}");
     let table = world.shim(&["crashes", "--by-fingerprint"]);
     assert!(String::from_utf8_lossy(&table.stdout).contains(words), "{table:?}");
 }

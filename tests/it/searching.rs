@@ -16,6 +16,41 @@ fn chats(hits: &[Value]) -> BTreeSet<String> {
 }
 
 #[test]
+fn secrets_are_replaced_where_they_are_shown_and_stay_whole_in_what_is_kept() {
+    const KEY: &str = "sk-ant-api03-Abc123Def456Ghi789";
+    let mut world = World::new();
+    let session = world.finished_chat(
+        &world.home.project("p").unwrap(),
+        &format!("Use {KEY} for the mango.\n@@text The mango has password=hunter22 now."),
+    );
+    world.wait_for_state(&session, "ended");
+    let hides = |what: &str, shown: &str| {
+        assert!(shown.contains("[redacted: "), "{what}: {shown}");
+        assert!(!shown.contains("sk-ant-") && !shown.contains("hunter22"), "{what}: {shown}");
+    };
+    hides("timeline and title", &world.json(&["chat", &id(&session)]).to_string());
+    for words in ["mango", "hunter22"] {
+        let found = wait(WAIT, words, || Some(finds(&world, words)).filter(|hits| !hits.is_empty())).unwrap();
+        hides(words, &Value::Array(found).to_string());
+    }
+
+    world.wait_until_kept(&session);
+    let whole = world.export(&session, &[]);
+    assert_eq!(whole, world.transcript(&session), "an export is byte for byte");
+    let redacted = String::from_utf8(world.export(&session, &["--redact"])).unwrap();
+    hides("export", &redacted);
+    let lines: Vec<Value> = redacted.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), whole.split(|byte| *byte == b'\n').count() - 1);
+
+    world.stop_shim();
+    world.settings("privacy.redact_shown = false\nprivacy.redact_exports = true");
+    world.start_shim();
+    let shown = world.json(&["chat", &id(&session)]).to_string();
+    assert!(shown.contains(KEY) && !shown.contains("[redacted"), "{shown}");
+    hides("export, as set", &String::from_utf8(world.export(&session, &[])).unwrap());
+}
+
+#[test]
 fn words_are_found_in_the_chats_of_every_client() {
     let world = World::furnished(|home, api| {
         home.with_codex(api).unwrap().with_gemini(api).unwrap().with_opencode(api).unwrap()

@@ -194,9 +194,21 @@ impl Engine {
     }
 
     /// The transcript's bytes, as a stream.
+    /// Byte for byte, unless the settings have secrets replaced in it.
     pub fn export(&self, target: &str, checkpoint: Option<i64>) -> Result<impl Read + 'static, ApiError> {
+        self.export_as(target, checkpoint, None)
+    }
+
+    /// With secrets replaced or not, whatever the settings say.
+    pub fn export_as(
+        &self,
+        target: &str,
+        checkpoint: Option<i64>,
+        redact: Option<bool>,
+    ) -> Result<impl Read + 'static, ApiError> {
         let mut query = vec![("target", target.to_owned())];
         query.extend(checkpoint.map(|id| ("checkpoint", id.to_string())));
+        query.extend(redact.map(|redact| ("redact", redact.to_string())));
         Ok(self.send(self.request_get("/export", &query))?.into_body().into_reader())
     }
 

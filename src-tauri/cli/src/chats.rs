@@ -184,8 +184,14 @@ fn kept(workspace: &Workspace) -> String {
 }
 
 /// The file is there whole or not at all.
-pub fn export(engine: &Engine, id: &str, checkpoint: Option<i64>, output: &Path) -> anyhow::Result<()> {
-    let mut bytes = engine.export(id, checkpoint)?;
+pub fn export(
+    engine: &Engine,
+    id: &str,
+    checkpoint: Option<i64>,
+    redact: bool,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let mut bytes = engine.export_as(id, checkpoint, redact.then_some(true))?;
     if output == Path::new("-") {
         let mut out = io::stdout().lock();
         io::copy(&mut bytes, &mut out).context("the transcript could not be written")?;

@@ -1,6 +1,10 @@
 //! `shim crashes`.
 
+use std::{fs, path::Path};
+
+use anyhow::Context;
 use shim_api::{Engine, crashes::Crash};
+use shim_core::charts::standing_alone;
 
 use crate::print;
 
@@ -39,6 +43,19 @@ pub fn fingerprints(engine: &Engine, json: bool) -> anyhow::Result<()> {
         }
     }
     print::table(&["id", "times", "last (UTC)", "what"], &rows);
+    Ok(())
+}
+
+/// Crashes by day and kind, as a picture that needs no page.
+pub fn chart(engine: &Engine, file: &Path, days: u32, json: bool) -> anyhow::Result<()> {
+    let chart = engine.crash_chart(days, 0)?;
+    fs::write(file, standing_alone(&chart.svg))
+        .with_context(|| format!("{} could not be written", file.display()))?;
+    if json {
+        return print::json(&chart);
+    }
+    let counted: f64 = chart.rows.iter().flat_map(|row| &row.values).flatten().sum();
+    say!("{counted} crashes of {days} days, drawn into {}.", file.display());
     Ok(())
 }
 

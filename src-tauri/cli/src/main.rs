@@ -98,6 +98,13 @@ enum Verb {
         /// Those that look alike as one, with how often and since when (days in UTC).
         #[arg(long)]
         by_fingerprint: bool,
+        /// Draw them by day and kind into this file, as SVG (days in UTC).
+        #[arg(long, value_name = "FILE", conflicts_with = "by_fingerprint")]
+        chart: Option<PathBuf>,
+        /// Days drawn, up to today.
+        #[arg(long, requires = "chart", default_value_t = shim_api::charts::DAYS,
+              value_parser = clap::value_parser!(u32).range(1..=i64::from(shim_api::charts::DAYS_MAX)))]
+        days: u32,
         #[arg(long)]
         json: bool,
     },
@@ -107,6 +114,9 @@ enum Verb {
         /// Why, in your own words.
         #[arg(long)]
         note: Option<String>,
+        /// At an earlier place of the chat, such as 1:20480, to fork from; `shim chat ID --places` lists them.
+        #[arg(long, value_name = "PLACE", value_parser = print::point)]
+        at: Option<shim_api::timeline::Point>,
         #[arg(long)]
         json: bool,
     },
@@ -114,9 +124,6 @@ enum Verb {
     Checkpoints {
         id: String,
         #[arg(long)]
-        /// At an earlier place of the chat, such as 1:20480, to fork from; `shim chat ID --places` lists them.
-        #[arg(long, value_name = "PLACE", value_parser = print::point)]
-        at: Option<shim_api::timeline::Point>,
         json: bool,
     },
     /// What a checkpoint kept of the working tree; put it into a new worktree, or back in its place.
@@ -163,12 +170,15 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Write a chat's transcript, byte for byte.
+    /// Write a chat's transcript, byte for byte unless secrets are to be replaced.
     Export {
         id: String,
         /// Only up to this checkpoint.
         #[arg(long, value_name = "N")]
         checkpoint: Option<i64>,
+        /// With keys, tokens and passwords replaced; every line stays valid JSON.
+        #[arg(long)]
+        redact: bool,
         /// File to write; `-` is standard output.
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
@@ -308,8 +318,9 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Chats { client, state, json } => chats::chats(engine, client.as_deref(), state, json),
         Verb::Chat { id, limit, places, json } => chats::chat(engine, &id, limit, places, json),
         Verb::Signals { id, minutes, json } => signals::signals(engine, &id, minutes, json),
-        Verb::Crashes { by_fingerprint: true, json } => crashes::fingerprints(engine, json),
-        Verb::Crashes { by_fingerprint: false, json } => crashes::crashes(engine, json),
+        Verb::Crashes { chart: Some(file), days, json, .. } => crashes::chart(engine, &file, days, json),
+        Verb::Crashes { by_fingerprint: true, json, .. } => crashes::fingerprints(engine, json),
+        Verb::Crashes { by_fingerprint: false, json, .. } => crashes::crashes(engine, json),
         Verb::Checkpoint { id, note, at, json } => chats::checkpoint(engine, &id, note, at, json),
         Verb::Checkpoints { id, json } => chats::checkpoints(engine, &id, json),
         Verb::Workspace(args) => workspace::workspace(engine, &args),
@@ -325,7 +336,9 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
             };
         }
         Verb::Stop { id, yes, dry_run, json } => return stop::stop(engine, &id, yes, dry_run, json),
-        Verb::Export { id, checkpoint, output } => chats::export(engine, &id, checkpoint, &output),
+        Verb::Export { id, checkpoint, redact, output } => {
+            chats::export(engine, &id, checkpoint, redact, &output)
+        }
         Verb::Examine { id, json } => return clinic::examine(engine, &id, json),
         Verb::Repair { id, dry_run, in_place, yes, json } => {
             return clinic::repair(engine, id, clinic::How { dry_run, in_place, yes }, json);

@@ -2,6 +2,7 @@
 //! random number or awaits: `now`, ids and what was read from disk are arguments.
 
 pub mod autostart;
+pub mod charts;
 pub mod chats;
 pub mod checkpoints;
 pub mod clients;
@@ -24,6 +25,7 @@ pub mod policy;
 pub mod prediction;
 pub mod prompts;
 pub mod readings;
+pub mod redaction;
 pub mod restore;
 pub mod risk;
 pub mod search;

@@ -11,6 +11,7 @@ mod journal;
 mod keys;
 mod notices;
 mod policy;
+pub mod privacy;
 mod restore;
 mod signals;
 mod watch;
@@ -64,6 +65,7 @@ pub struct Settings {
     pub checkpoints: Pace,
     pub desktop: desktop::Desktop,
     pub notices: NoticeRules,
+    pub privacy: privacy::Privacy,
 }
 
 /// What is set for one client.
@@ -127,6 +129,7 @@ impl Default for Settings {
             checkpoints: Pace::default(),
             desktop: desktop::Desktop::default(),
             notices: NoticeRules::default(),
+            privacy: privacy::Privacy::default(),
         }
     }
 }
@@ -275,6 +278,9 @@ mod tests {
             command = "/opt/claude"
             [clients.codex]
             homes = ["/x"]
+            [privacy]
+            redact_shown = false
+            redact_exports = true
         "#;
         let expected = Settings {
             watch_within: vec![PathBuf::from("/tmp/a b")],
@@ -282,6 +288,7 @@ mod tests {
             watch_sweep: Duration::from_secs(5),
             restore_orphans: OrphanPolicy::Refuse,
             terminal_command: ["xterm", "-e", "{command}"].map(String::from).to_vec(),
+            privacy: super::privacy::Privacy { redact_shown: false, redact_exports: true },
             ..Settings::default()
         };
         let mut expected = expected;

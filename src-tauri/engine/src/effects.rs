@@ -96,7 +96,8 @@ impl Watch {
                 self.leave_context(&row);
                 self.suspect(&row.chat);
                 self.open_crashes.insert(row.chat.clone(), row.id);
-                let crash = views::crash(row.clone(), self.chats.get(&crash.chat), None);
+                let crash =
+                    views::crash(row.clone(), self.chats.get(&crash.chat), None, &self.home.settings());
                 self.handle.tell(Told::CrashRecorded { crash: Box::new(crash) });
                 self.policy_hears(&row);
                 faults::boundary("crash.after");

@@ -78,10 +78,10 @@ pub fn receipts(handle: &Handle) -> Result<FleetReceipts, ApiError> {
 impl Watch {
     fn fleet_view(&mut self) -> Result<FleetView, ApiError> {
         let offer = self.offered()?.into_iter().map(|row| Offered {
-            title: self
-                .chats
-                .get(&row.chat)
-                .map_or_else(|| row.chat.to_string(), |chat| views::title(&row.chat, chat)),
+            title: self.chats.get(&row.chat).map_or_else(
+                || row.chat.to_string(),
+                |chat| views::title(&row.chat, chat, &self.home.settings()),
+            ),
             needs: self.needs(&row),
             crash: row.id,
             chat: row.chat,

@@ -204,8 +204,11 @@ impl Watch {
 
     /// Says what a person should hear of at once.
     pub fn notice(&self, chat: Option<&ChatId>, what: Said) {
+        let settings = self.home.settings();
         let titled = |chat: &ChatId| {
-            self.chats.get(chat).map_or_else(|| chat.to_string(), |known| views::title(chat, known))
+            self.chats
+                .get(chat)
+                .map_or_else(|| chat.to_string(), |known| views::title(chat, known, &settings))
         };
         let title = chat.map(titled).unwrap_or_default();
         tracing::info!(chat = chat.map(tracing::field::display), "{what:?}");

@@ -3,6 +3,7 @@
 
 pub mod autostart;
 mod changes;
+mod charts;
 pub mod checkpoints;
 mod clients;
 mod clinic;

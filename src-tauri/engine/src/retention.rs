@@ -68,7 +68,10 @@ impl Watch {
             };
             let bytes = self.home.store.read(|store| store.chat_bytes(&chat)).unwrap_or(0);
             total = total.saturating_sub(bytes);
-            let title = self.chats.get(&chat).map_or_else(String::new, |known| views::title(&chat, known));
+            let title = self
+                .chats
+                .get(&chat)
+                .map_or_else(String::new, |known| views::title(&chat, known, &self.home.settings()));
             self.drop_chat(Dropped { at, chat, title, bytes, why });
         }
     }

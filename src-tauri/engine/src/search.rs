@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use shim_api::{ApiError, search::Hit};
 use shim_core::{
-    chats::Client,
+    chats::{ChatId, Client},
     clients::shorten,
     lines::{Line, Lines},
     search::{each_text, said},
@@ -22,14 +22,18 @@ const AROUND_CHARS: usize = 60;
 
 pub fn search(handle: &Handle, text: &str) -> Result<Vec<Hit>, ApiError> {
     let titles = handle.call(|watch| {
-        watch.chats.iter().map(|(id, chat)| (id.clone(), views::title(id, chat))).collect::<HashMap<_, _>>()
+        let settings = watch.home.settings();
+        let title = |(id, chat)| (ChatId::clone(id), views::title(id, chat, &settings));
+        watch.chats.iter().map(title).collect::<HashMap<_, _>>()
     })?;
     let wanted = text.to_lowercase();
+    let settings = handle.home.settings();
+    let shown = |text: &str| views::shown(text.to_owned(), &settings);
     let found = handle.home.store.read(|store| {
         let mut hits = Vec::new();
         for stream in store.streams()? {
             let title = titles.get(&stream.chat).cloned().unwrap_or_default();
-            in_stream(store, &stream, &wanted, &title, &mut hits)?;
+            in_stream(store, &stream, (&wanted, &shown), &title, &mut hits)?;
             if hits.len() >= HITS_MAX {
                 break;
             }
@@ -45,7 +49,7 @@ pub fn search(handle: &Handle, text: &str) -> Result<Vec<Hit>, ApiError> {
 fn in_stream(
     store: &Batch<'_>,
     stream: &Stream,
-    wanted: &str,
+    wanted: (&str, &impl Fn(&str) -> String),
     title: &str,
     hits: &mut Vec<Hit>,
 ) -> Result<(), StoreError> {
@@ -68,14 +72,18 @@ fn in_stream(
     Ok(())
 }
 
-fn in_line(client: Client, line: &[u8], wanted: &str) -> Option<(String, Option<Timestamp>, String)> {
+fn in_line(
+    client: Client,
+    line: &[u8],
+    (wanted, shown): (&str, &impl Fn(&str) -> String),
+) -> Option<(String, Option<Timestamp>, String)> {
     let record: serde_json::Value = serde_json::from_slice(line).ok()?;
     said(client, &record).into_iter().find_map(|said| {
         let mut excerpt = None;
         for part in said.parts {
             each_text(part, &mut |text| {
                 if excerpt.is_none() {
-                    excerpt = around(text, wanted);
+                    excerpt = around(text, wanted, shown);
                 }
             });
         }
@@ -83,9 +91,15 @@ fn in_line(client: Client, line: &[u8], wanted: &str) -> Option<(String, Option<
     })
 }
 
-fn around(text: &str, wanted: &str) -> Option<String> {
+/// What stands around the find, as it is shown. Redacted is the whole text, since a secret that was cut is not known for
+/// one; where the find lay within a secret, what took its place is shown.
+fn around(text: &str, wanted: &str, shown: impl Fn(&str) -> String) -> Option<String> {
+    if !text.to_lowercase().contains(wanted) {
+        return None;
+    }
+    let text = shown(text);
     let lower = text.to_lowercase();
-    let at = lower.find(wanted)?;
+    let at = lower.find(wanted).or_else(|| lower.find("[redacted: "))?;
     let before = lower.get(..at)?.chars().count();
     let from = before.saturating_sub(AROUND_CHARS);
     let taken: String = text.chars().skip(from).take(2 * AROUND_CHARS + wanted.chars().count()).collect();

@@ -20,6 +20,7 @@ use shim_core::{
     clients::{read_line, shorten},
     lines::{Line, Lines},
     observations::{Observed, What},
+    settings::Settings,
     time::Timestamp,
 };
 use shim_store::{Batch, StoreError, Stream, StreamId};
@@ -111,7 +112,7 @@ fn read_page(
     from: Option<u64>,
     limit: u64,
 ) -> Result<TimelinePage, ApiError> {
-    let places = handle.timelines.of(chat);
+    let (places, settings) = (handle.timelines.of(chat), handle.home.settings());
     let read = handle.home.store.read(|store| {
         let incidents = incidents(store, chat)?;
         let stream = store.main_stream(chat)?;
@@ -135,11 +136,16 @@ fn read_page(
         });
         let told = match (stream, first) {
             (Some(stream), Some((place, skipped))) => {
-                from_journal(store, &stream, place, skipped, wanted.sum(), until)?
+                let of_journal = OfJournal { place, skipped, wanted: wanted.sum(), until };
+                from_journal(store, &stream, &of_journal, &settings)?
             }
             _ => Vec::new(),
         };
-        Ok(TimelinePage { from, entries: laid_together(&runs, told, &incidents), total })
+        let mut entries = laid_together(&runs, told, &incidents);
+        for entry in entries.iter_mut().filter(|entry| entry.number.is_some()) {
+            entry.text = views::shown(std::mem::take(&mut entry.text), &settings);
+        }
+        Ok(TimelinePage { from, entries, total })
     });
     read.map_err(views::store_error)
 }
@@ -166,14 +172,20 @@ fn up_to_date<'a>(
     Ok(index)
 }
 
-/// So many entries of the journal, from a place and the entries between it and the first.
-fn from_journal(
-    store: &Batch<'_>,
-    stream: &Stream,
+/// The entries of a journal that a page holds: so many, behind those that stand between a place and the first.
+struct OfJournal {
     place: Place,
     skipped: u64,
     wanted: u64,
+    /// Bytes looked into at most.
     until: u64,
+}
+
+fn from_journal(
+    store: &Batch<'_>,
+    stream: &Stream,
+    &OfJournal { place, skipped, wanted, until }: &OfJournal,
+    settings: &Settings,
 ) -> Result<Vec<Entry>, StoreError> {
     let client = stream.chat.client();
     let can_fork = port(client).can_fork();
@@ -195,7 +207,7 @@ fn from_journal(
                     if skipped > 0 {
                         skipped -= 1;
                     } else if !is_enough(&entries) {
-                        entries.push(told.entry(own.unwrap_or(latest), point));
+                        entries.push(told.entry(own.unwrap_or(latest), point, settings));
                     }
                 }
             });
@@ -254,8 +266,10 @@ impl Told {
         }
     }
 
-    fn entry(self, at: Timestamp, point: Option<Point>) -> Entry {
-        Entry { at, kind: self.kind, text: one_line(&self.text), number: None, point }
+    /// Redacted before it is cut: a secret that was cut is not known for one.
+    fn entry(self, at: Timestamp, point: Option<Point>, settings: &Settings) -> Entry {
+        let text = one_line(&views::shown(self.text, settings));
+        Entry { at, kind: self.kind, text, number: None, point }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the watch and the store know, as it goes over the wire.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use shim_api::{
     ApiError,
@@ -10,15 +10,32 @@ use shim_api::{
     error::ErrorCode,
     restore::Receipt,
 };
-use shim_core::{chats::ChatId, checkpoints::snapshots::SnapshotState};
+use shim_core::{
+    chats::ChatId,
+    checkpoints::snapshots::SnapshotState,
+    crashes::ToolCall,
+    redaction::{redact, redact_value},
+    settings::Settings,
+};
 use shim_store::{CheckpointRow, CrashRow, SnapshotOf, StoreError};
 
 use crate::run::{Chat, Watch, now};
 
+/// A text as it is shown: without secrets, unless the settings say otherwise.
+pub fn shown(text: String, settings: &Settings) -> String {
+    if !settings.privacy.redact_shown {
+        return text;
+    }
+    match redact(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(redacted) => redacted,
+    }
+}
+
 /// A title that a person recognises; where a chat has said nothing yet, its folder and the start of its id.
-pub fn title(id: &ChatId, chat: &Chat) -> String {
+pub fn title(id: &ChatId, chat: &Chat, settings: &Settings) -> String {
     if let Some(title) = chat.name.as_deref().or(chat.digest.title()) {
-        return title.to_owned();
+        return shown(title.to_owned(), settings);
     }
     let short: String = id.session_id().chars().take(8).collect();
     let folder =
@@ -38,7 +55,7 @@ impl Watch {
             id: id.clone(),
             client: id.client(),
             session_id: id.session_id().to_owned(),
-            title: title(id, chat),
+            title: title(id, chat, &self.home.settings()),
             cwd: cwd(chat),
             pid: self.supervisor.live_processes(id).first().map(|process| process.pid),
             state: self.supervisor.state(id),
@@ -65,16 +82,20 @@ impl Watch {
     }
 }
 
-pub fn crash(row: CrashRow, chat: Option<&Chat>, restore: Option<Receipt>) -> Crash {
+pub fn crash(row: CrashRow, chat: Option<&Chat>, restore: Option<Receipt>, settings: &Settings) -> Crash {
+    let call = |call: ToolCall| match settings.privacy.redact_shown {
+        true => ToolCall { input: redact_value(call.input), ..call },
+        false => call,
+    };
     Crash {
         id: row.id,
         client: row.chat.client(),
-        title: chat.map_or_else(|| row.chat.to_string(), |chat| title(&row.chat, chat)),
+        title: chat.map_or_else(|| row.chat.to_string(), |chat| title(&row.chat, chat, settings)),
         cwd: chat.and_then(cwd),
         chat: row.chat,
         kind: row.kind,
         in_turn: row.in_turn,
-        in_flight: row.in_flight,
+        in_flight: row.in_flight.into_iter().map(call).collect(),
         happened_at: row.happened_at,
         detected_at: row.detected_at,
         detected_after_ms: row.detected_after_ms,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Settings, checkpoints, clients, clinic, desktop, hangs, journal, notices, policy, restore, signals, watch,
+    Settings, checkpoints, clients, clinic, desktop, hangs, journal, notices, policy, privacy, restore,
+    signals, watch,
 };
 use crate::notices::TimeOfDay;
 
@@ -161,6 +162,7 @@ const GROUPS: &[&[Key]] = &[
     clients::KEYS,
     desktop::KEYS,
     notices::KEYS,
+    privacy::KEYS,
 ];
 
 /// Every key there is.

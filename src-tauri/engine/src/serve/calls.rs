@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shim_api::{
     ApiError,
+    charts::{DAYS, DAYS_MAX},
     checkpoints::{CheckpointRequest, RiskyRequest},
     clinic::{RepairRequest, UndeleteRequest},
     crashes::Crash,
@@ -28,7 +29,10 @@ use shim_api::{
     stopping::StopRequest,
     workspace::WorkspaceRequest,
 };
-use shim_core::chats::{ChatId, ChatState, Client};
+use shim_core::{
+    chats::{ChatId, ChatState, Client},
+    redaction::Redacting,
+};
 use shim_store::StreamId;
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 
@@ -38,11 +42,12 @@ use super::{
     pause_until,
 };
 use crate::{
+    charts,
+    checkpoints::earlier,
     clients::{self, ClientHome, ports},
     clinic, demo, doctor, fleet, install, prediction, processes, restore, risky,
     run::Handle,
     search, settings, signals, stopping,
-    checkpoints::earlier,
     sweep::shown,
     timeline, views, workspace,
 };
@@ -60,6 +65,8 @@ pub fn router(context: Engine) -> Router {
         .route("/timeline", get(timeline_of_chat))
         .route("/crashes", get(crashes))
         .route("/signals", get(signals_of_chat))
+        .route("/charts/crashes", get(crash_chart))
+        .route("/charts/signals", get(signals_chart))
         .route("/fingerprints", get(fingerprints))
         .route("/checkpoints", get(checkpoints).post(take_checkpoint))
         .route("/risky", post(before_risky))
@@ -92,6 +99,7 @@ struct Target {
     from: Option<u64>,
     limit: Option<u64>,
     checkpoint: Option<i64>,
+    redact: Option<bool>,
     minutes: Option<u64>,
 }
 
@@ -233,11 +241,12 @@ async fn crashes(State(context): State<Engine>) -> Response {
             rows.collect::<Result<Vec<_>, shim_store::StoreError>>()
         });
         let rows = rows.map_err(views::store_error)?;
+        let settings = handle.home.settings();
         handle.call(move |watch| {
             let receipt = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
             let view = |(text, row): (Option<String>, shim_store::CrashRow)| {
                 let chat = watch.chats.get(&row.chat);
-                views::crash(row, chat, receipt(text))
+                views::crash(row, chat, receipt(text), &settings)
             };
             rows.into_iter().map(view).collect::<Vec<Crash>>()
         })
@@ -262,14 +271,42 @@ async fn checkpoints(State(context): State<Engine>, Query(query): Query<Target>)
 }
 
 async fn signals_of_chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
-    let minutes = query.minutes.unwrap_or(MINUTES);
-    if !(1..=MINUTES_MAX).contains(&minutes) {
-        let message = format!("`minutes` is a whole number from 1 to {MINUTES_MAX}");
-        return answer(ApiError::new(ErrorCode::BadRequest, message));
-    }
     blocking(context.handle, move |handle| {
+        let minutes = within("minutes", query.minutes.unwrap_or(MINUTES), MINUTES_MAX)?;
         let chat = restore::find_chat(handle, &query.target)?;
         signals::of_chat(handle, &chat, minutes)
+    })
+    .await
+}
+
+fn within(name: &str, given: u64, max: u64) -> Result<u64, ApiError> {
+    if (1..=max).contains(&given) {
+        return Ok(given);
+    }
+    Err(ApiError::new(ErrorCode::BadRequest, format!("`{name}` is a whole number from 1 to {max}")))
+}
+
+#[derive(Deserialize)]
+struct Span {
+    days: Option<u32>,
+    #[serde(default)]
+    offset_minutes: i32,
+}
+
+async fn crash_chart(State(context): State<Engine>, Query(query): Query<Span>) -> Response {
+    blocking(context.handle, move |handle| {
+        let days = query.days.unwrap_or(DAYS);
+        within("days", u64::from(days), u64::from(DAYS_MAX))?;
+        charts::crashes(handle, days, query.offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX))
+    })
+    .await
+}
+
+async fn signals_chart(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    blocking(context.handle, move |handle| {
+        let minutes = within("minutes", query.minutes.unwrap_or(MINUTES), MINUTES_MAX)?;
+        let chat = restore::find_chat(handle, &query.target)?;
+        charts::signals(handle, &chat, minutes)
     })
     .await
 }
@@ -368,9 +405,10 @@ async fn fleet_receipts(State(context): State<Engine>) -> Response {
     blocking(context.handle, fleet::receipts).await
 }
 
-/// Streams a transcript's bytes as they are journaled.
+/// Streams a transcript's bytes as they are journaled, or its lines without secrets.
 async fn export(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
     let handle = context.handle.clone();
+    let redacted = query.redact.unwrap_or_else(|| handle.home.settings().privacy.redact_exports);
     let found = tokio::task::spawn_blocking(move || export_range(&handle, &query)).await;
     let (stream_id, generation, until) = match found {
         Ok(Ok(range)) => range,
@@ -381,14 +419,20 @@ async fn export(State(context): State<Engine>, Query(query): Query<Target>) -> R
     let handle = context.handle;
     // Ends with the request: a reader that goes away closes the channel.
     tokio::task::spawn_blocking(move || {
+        let mut redacting = redacted.then(Redacting::default);
         let read = handle.home.store.read(|store| {
             store.read_journal(stream_id, generation, 0, until, |bytes| {
-                pieces.blocking_send(Ok(Bytes::copy_from_slice(bytes))).is_ok()
+                let piece = match &mut redacting {
+                    Some(redacting) => redacting.feed(bytes).into(),
+                    None => Bytes::copy_from_slice(bytes),
+                };
+                pieces.blocking_send(Ok(piece)).is_ok()
             })
         });
-        if let Err(error) = read {
-            let _ = pieces.blocking_send(Err(std::io::Error::other(error.to_string())));
-        }
+        let _ = match read {
+            Ok(_) => pieces.blocking_send(Ok(redacting.map(Redacting::rest).unwrap_or_default().into())),
+            Err(error) => pieces.blocking_send(Err(std::io::Error::other(error.to_string()))),
+        };
     });
     Body::from_stream(stream::unfold(taken, |mut taken| async { Some((taken.recv().await?, taken)) }))
         .into_response()
