@@ -1,5 +1,5 @@
-//! What the tray app takes with no window, and after a window was open and closed, and how soon a window shows
-//! its page: on a screen and a session bus of its own, with a host for its icon and nothing else of a desktop.
+//! What the tray app takes with no window, and after a window was open and closed: on a screen and a
+//! session bus of its own, with a host for its icon and nothing else of a desktop.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use x11rb::{
     connection::Connection as _,
-    protocol::xproto::{AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat},
+    protocol::xproto::{AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask},
     rust_connection::RustConnection,
 };
 use zbus::{Connection, block_on, connection, interface};
@@ -44,8 +44,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 
     let opened = world.command(desktop).arg("--show").status()?;
     ensure!(opened.success(), "a second start ended with {opened}");
-    wait("a window", || Ok(world.picture()?.is_some()))?;
-    let usable = world.usable_after()?;
+    wait("a window", || Ok(world.window()?.is_some()))?;
     thread::sleep(SETTLE);
     let open = tree_mb(pid)?;
 
@@ -59,9 +58,6 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
             .note("resident, the tray's own process; WebKitGTK's libraries alone were measured at 119"),
         Figure::value("tray, no window yet, shared out", "MB", before).note(HOW),
         Figure::value("tray, window open, shared out", "MB", open).note(HOW),
-        Figure::value("window, from its first sight to its page", "ms", usable)
-            .within(Bound::AtMost(1000.0), Bound::AtMost(1000.0))
-            .note("to the last change of its picture"),
         Figure::value("tray, window closed again", "×", after / before)
             .within(Bound::AtMost(1.15), Bound::AtMost(1.0))
             .note(format!("{after:.0} MB shared out, over that before the first window")),
@@ -119,36 +115,6 @@ impl<'a> World<'a> {
             }
         }
         Ok(None)
-    }
-
-    /// What the window shows; `None` where it cannot be seen yet.
-    fn picture(&self) -> Result<Option<Vec<u8>>> {
-        let Some(window) = self.window()? else { return Ok(None) };
-        let Ok(size) = self.screen.get_geometry(window)?.reply() else { return Ok(None) };
-        let (width, height) = (size.width, size.height);
-        let image = self.screen.get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, u32::MAX)?;
-        Ok(image.reply().ok().map(|image| image.data))
-    }
-
-    /// Milliseconds from now to the last change of the window's picture, which shows more than one colour.
-    fn usable_after(&self) -> Result<f64> {
-        const STILL: Duration = Duration::from_secs(2);
-        let start = Instant::now();
-        let (mut shown, mut changed) = (None, start);
-        loop {
-            let picture = self.picture()?;
-            if picture != shown {
-                (shown, changed) = (picture, Instant::now());
-            }
-            let painted = shown.as_ref().is_some_and(|shown: &Vec<u8>| {
-                let first = shown.chunks_exact(4).next();
-                shown.chunks_exact(4).any(|pixel| Some(pixel) != first)
-            });
-            if painted && changed.elapsed() >= STILL {
-                return Ok((changed - start).as_secs_f64() * 1000.0);
-            }
-            ensure!(start.elapsed() < WAIT, "the window showed nothing that stays");
-        }
     }
 
     /// Asks the window to close, as its close button would.
