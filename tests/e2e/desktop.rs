@@ -10,6 +10,8 @@
     reason = "a test that cannot go on ends, and says where"
 )]
 
+#[path = "desktop/flows.rs"]
+mod flows;
 #[path = "desktop/host.rs"]
 mod host;
 #[path = "desktop/screen.rs"]

@@ -1,5 +1,7 @@
-import { fireEvent, screen, waitFor } from '@testing-library/svelte';
-import { expect, test } from 'vitest';
+import { fireEvent, render, screen, waitFor } from '@testing-library/svelte';
+import { expect, test, vi } from 'vitest';
+import App from './App.svelte';
+import { withHost } from './host/context';
 import { ENGINE_DOWN, fakeHost } from './host/fake';
 import { emptyWorld } from './host/fake-world';
 import { found, goTo, inside, open, sleep, textOf } from './testing';
@@ -107,7 +109,7 @@ test('says why watching could not be resumed', async () => {
   await waitFor(() => expect(textOf(banner)).toContain(ENGINE_DOWN.message));
 });
 
-test('`/` and Ctrl K search from anywhere, but not while one writes', async () => {
+test('`/` searches from anywhere, but not while one writes', async () => {
   await open('#/chats');
   await screen.findAllByTestId('chat-row');
   const filter = screen.getByRole('searchbox', { name: /^Filter/ });
@@ -115,16 +117,57 @@ test('`/` and Ctrl K search from anywhere, but not while one writes', async () =
   expect(await fireEvent.keyDown(filter, { key: '/' })).toBe(true);
   expect(location.hash).toBe('#/chats');
 
-  expect(await fireEvent.keyDown(filter, { key: 'k', ctrlKey: true })).toBe(false);
+  await goTo('#/crashes');
+  expect(await fireEvent.keyDown(document.body, { key: '/' })).toBe(false);
   const field = await screen.findByRole('searchbox', { name: 'Search in all chats' });
   await waitFor(() => expect(document.activeElement).toBe(field));
-
-  await goTo('#/crashes');
-  await fireEvent.keyDown(document.body, { key: '/' });
-  expect(await screen.findByRole('searchbox', { name: 'Search in all chats' })).toBeTruthy();
   field.blur();
-  await fireEvent.keyDown(document.body, { key: 'K', metaKey: true });
+  await fireEvent.keyDown(document.body, { key: '/' });
   await waitFor(() => expect(document.activeElement).toBe(screen.getByRole('searchbox')));
+});
+
+test('g and a letter lead to a page, ? shows which', async () => {
+  await open('');
+  await screen.findByTestId('headline');
+  await fireEvent.keyDown(document.body, { key: 'g' });
+  await fireEvent.keyDown(document.body, { key: 'x' });
+  await screen.findAllByTestId('crash-row');
+  await fireEvent.keyDown(document.body, { key: '?' });
+  const shown = screen.getByTestId('shortcuts');
+  expect(textOf(shown)).toContain('gx Crashes');
+  await fireEvent.keyDown(document.body, { key: 'g' });
+  await fireEvent.keyDown(document.body, { key: 'h' });
+  expect(location.hash).toBe('#/crashes');
+  await fireEvent(shown, new Event('cancel', { cancelable: true }));
+  expect(screen.queryByTestId('shortcuts')).toBeNull();
+});
+
+test('says on every page that a recorded week is shown, and only then', async () => {
+  const host = fakeHost();
+  host.world.status.engine.demo = true;
+  await open('', host);
+  expect(textOf(await screen.findByTestId('demo'))).toBe('This is the demo: a recorded week, nothing of this machine.');
+  await goTo('#/settings');
+  expect(screen.getByTestId('demo')).toBeTruthy();
+  host.world.status.engine.demo = false;
+  host.emit({ event: 'status_changed' });
+  await waitFor(() => expect(screen.queryByTestId('demo')).toBeNull());
+});
+
+test('another language loads the pages anew, once it is set', async () => {
+  const host = fakeHost();
+  const reload = vi.fn();
+  location.hash = '';
+  await sleep(0);
+  render(App, { props: { reload }, context: withHost(host) });
+  await screen.findByTestId('headline');
+  await host.change_settings({ change: { changes: { 'desktop.language': 'en', 'desktop.theme': 'dark' }, text: null } });
+  await waitFor(() => expect(document.documentElement.dataset['theme']).toBe('dark'));
+  expect(reload).not.toHaveBeenCalled();
+  await host.change_settings({ change: { changes: { 'desktop.language': 'de' }, text: null } });
+  await waitFor(() => expect(reload).toHaveBeenCalled());
+  expect(document.documentElement.lang).toBe('de');
+  document.documentElement.removeAttribute('data-theme');
 });
 
 test('shows the warnings of the engine', async () => {

@@ -14,9 +14,16 @@ function texts(): string[] {
   return calls.map(([, quoted, ticked]) => (quoted ?? ticked ?? '').replace(/\\(.)/g, '$1'));
 }
 
+/** Every word that is handed to `count`, its plural with it. */
+function counted(): string[] {
+  const calls = Object.values(sources).flatMap((source) => [...source.matchAll(/\bcount\([^'`;]*?, '([^']+)'(?:, '([^']+)')?\)/g)]);
+  return calls.flatMap(([, one = '', many]) => [one, many ?? `${one}s`]);
+}
+
 test('everything the pages say has its German, with the same places to fill in', () => {
   const places = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
-  const missing = texts().filter((text) => GERMAN[text] === undefined);
+  expect(counted()).toContain('turns');
+  const missing = [...texts(), ...counted()].filter((text) => GERMAN[text] === undefined);
   expect(missing).toEqual([]);
   for (const [english, german] of Object.entries(GERMAN)) expect(places(german), english).toEqual(places(english));
 });

@@ -11,8 +11,9 @@ export interface Listed {
 
 export type Route =
   | { page: 'home' }
+  | { page: 'welcome' }
   | ({ page: 'chats' } & Listed)
-  | { page: 'chat'; id: string }
+  | { page: 'chat'; id: string; checkpoint: number | null }
   | { page: 'search'; text: string }
   | { page: 'crashes' }
   | { page: 'crash'; number: number }
@@ -27,11 +28,12 @@ export function parseRoute(fragment: string): Route {
   const name = decode(rest.join('/'));
   switch (noun) {
     case 'chats':
-      return name === '' ? { page: 'chats', ...listed(new URLSearchParams(query)) } : { page: 'chat', id: name };
+      return name === '' ? { page: 'chats', ...listed(new URLSearchParams(query)) } : { page: 'chat', id: name, checkpoint: checkpoint(query) };
     case 'search':
       return { page: 'search', text: name };
     case 'crashes':
       return /^\d+$/.test(name) ? { page: 'crash', number: Number(name) } : { page: 'crashes' };
+    case 'welcome':
     case 'health':
     case 'doctor':
     case 'settings':
@@ -42,6 +44,7 @@ export function parseRoute(fragment: string): Route {
 }
 
 export const HOME_HREF = '#/';
+export const WELCOME_HREF = '#/welcome';
 export const CHATS_HREF = '#/chats';
 export const SEARCH_HREF = '#/search';
 export const CRASHES_HREF = '#/crashes';
@@ -49,8 +52,9 @@ export const HEALTH_HREF = '#/health';
 export const DOCTOR_HREF = '#/doctor';
 export const SETTINGS_HREF = '#/settings';
 
-export function chatHref(id: string): string {
-  return `${CHATS_HREF}/${encodeURIComponent(id)}`;
+/** With a checkpoint, at its place in the timeline. */
+export function chatHref(id: string, checkpoint: number | null = null): string {
+  return `${CHATS_HREF}/${encodeURIComponent(id)}${checkpoint === null ? '' : `?checkpoint=${checkpoint}`}`;
 }
 
 /** The list of chats, narrowed. */
@@ -70,6 +74,11 @@ export function crashHref(number: number): string {
 
 function listed(query: URLSearchParams): Listed {
   return { state: oneOf(STATE_WORDS, query.get('state')), client: oneOf(CLIENT_NAMES, query.get('client')) };
+}
+
+function checkpoint(query: string): number | null {
+  const number = new URLSearchParams(query).get('checkpoint');
+  return number !== null && /^\d+$/.test(number) ? Number(number) : null;
 }
 
 function oneOf<T extends string>(known: Record<T, unknown>, name: string | null): T | null {

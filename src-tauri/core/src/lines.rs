@@ -33,18 +33,23 @@ impl Lines {
     }
 
     /// Takes the next bytes of the file and hands out each line that they complete.
-    pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Line<'_>)) {
+    pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Line<'_>)) {
+        self.feed_with_ends(bytes, |line, _| each(line));
+    }
+
+    /// The same, each line with the offset behind its line feed.
+    pub fn feed_with_ends(&mut self, mut bytes: &[u8], mut each: impl FnMut(Line<'_>, u64)) {
         while let Some(at) = memchr::memchr(b'\n', bytes) {
             let (head, rest) = bytes.split_at(at);
+            self.whole += self.carried + at as u64 + 1;
             if self.passing_over || self.carry.len() + at > LINE_BYTES_MAX {
-                each(Line::TooLong);
+                each(Line::TooLong, self.whole);
             } else if self.carry.is_empty() {
-                each(Line::Whole(head));
+                each(Line::Whole(head), self.whole);
             } else {
                 self.carry.extend_from_slice(head);
-                each(Line::Whole(&self.carry));
+                each(Line::Whole(&self.carry), self.whole);
             }
-            self.whole += self.carried + at as u64 + 1;
             self.reset();
             bytes = rest.get(1..).unwrap_or_default();
         }
@@ -103,6 +108,11 @@ mod tests {
         for at in 0..text.len() {
             let (head, rest) = text.split_at(at);
             assert_eq!(cut(&[head, rest]), whole, "cut at {at}");
+            let (mut lines, mut ends) = (Lines::from_offset(100), Vec::new());
+            for piece in [head, rest] {
+                lines.feed_with_ends(piece, |_, end| ends.push(end));
+            }
+            assert_eq!(ends, [104, 105, 121], "cut at {at}");
         }
     }
 

@@ -268,6 +268,11 @@ pub trait Port: Sync {
     /// Why this start is not to be had of this client, and what to do.
     fn cannot(&self, start: &Start<'_>, fork: bool) -> Option<String>;
 
+    /// Whether a chat can be begun again from an earlier point of it, as a chat of its own.
+    fn can_fork(&self) -> bool {
+        true
+    }
+
     /// Leaves the context where the start will find it. Says how the chat is told.
     fn write_context(&self, start: &Start<'_>) -> anyhow::Result<String>;
 

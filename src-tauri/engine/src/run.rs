@@ -42,6 +42,7 @@ use crate::{
     settings::SettingsFile,
     shutdown::HeldDeath,
     signals::Followed,
+    timeline::Timelines,
 };
 
 /// Time that file events are gathered before a file is read: clients write in bursts of small appends.
@@ -188,6 +189,7 @@ pub struct Handle {
     pub changes: Changes,
     pub home: Arc<Home>,
     pub events: broadcast::Sender<Event>,
+    pub timelines: Arc<Timelines>,
 }
 
 impl Handle {

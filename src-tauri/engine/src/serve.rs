@@ -68,7 +68,13 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
     let tracker = TaskTracker::new();
     let (inputs, taken) = channel();
     let (events, _) = broadcast::channel(EVENTS_KEPT);
-    let handle = Handle { changes: Changes::new(inputs.clone()), inputs, home: Arc::clone(&home), events };
+    let handle = Handle {
+        changes: Changes::new(inputs.clone()),
+        inputs,
+        home: Arc::clone(&home),
+        events,
+        timelines: Arc::default(),
+    };
     let tasks =
         Tasks { runtime: tokio::runtime::Handle::current(), tracker: tracker.clone(), stop: stop.clone() };
     let mut watch = Watch::open(Arc::clone(&home), handle.clone(), tasks.clone(), embedded)

@@ -56,6 +56,7 @@ impl Watch {
             return self.look_at_settings();
         }
         self.reap();
+        self.handle.timelines.let_go();
         self.look_at_settings();
         // One look at the processes for all of this sweep.
         let look = Look::default();

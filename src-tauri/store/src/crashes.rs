@@ -83,6 +83,14 @@ impl Batch<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// One chat's crashes, oldest first.
+    pub fn crashes_of_chat(&self, chat: &ChatId) -> Result<Vec<CrashRow>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached(&format!("{COLUMNS} WHERE chat_id = ?1 ORDER BY id"))?;
+        let rows = statement.query_map([chat.as_str()], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     pub fn crash(&self, id: i64) -> Result<Option<CrashRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
         Ok(statement.query_row([id], read).optional()?)

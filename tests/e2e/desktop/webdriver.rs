@@ -85,8 +85,7 @@ impl Window {
     pub fn fill(&self, selector: &str, text: &str) {
         let element = self.element(selector);
         // The driver's own way of clearing a field leaves it, which saves it empty.
-        let select = json!({"script": "document.querySelector(arguments[0]).select()", "args": [selector]});
-        self.post(&format!("{}/execute/sync", self.session), &select);
+        self.run("document.querySelector(arguments[0]).select()", &json!([selector]));
         let keys = json!({"text": format!("{text}\u{e007}")});
         self.post(&format!("{}/element/{element}/value", self.session), &keys);
     }
@@ -97,11 +96,43 @@ impl Window {
         self.element(&format!("[data-testid={shows}]"));
     }
 
+    /// Goes to a page by its address, such as `/crashes/12`, and waits for what it shows.
+    pub fn go_to(&self, page: &str, shows: &str) {
+        self.run("location.hash = arguments[0]", &json!([page]));
+        self.element(&format!("[data-testid='{shows}']"));
+    }
+
+    pub fn resize(&self, width: u32, height: u32) {
+        self.post(&format!("{}/window/rect", self.session), &json!({"width": width, "height": height}));
+        let inner = "return [innerWidth, innerHeight]";
+        let came = wait(LONG, "the new size", || {
+            (self.run(inner, &json!([])) == json!([width, height])).then_some(())
+        });
+        assert!(came.is_ok(), "the page is {} large", self.run(inner, &json!([])));
+    }
+
+    /// How many pixels the page is wider than the window.
+    pub fn sideways(&self) -> i64 {
+        let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        self.run(wider, &json!([])).as_i64().unwrap()
+    }
+
+    /// Runs a script in the page; gives what it returns.
+    pub fn run(&self, script: &str, args: &Value) -> Value {
+        self.post(&format!("{}/execute/sync", self.session), &json!({"script": script, "args": args}))
+    }
+
+    /// Runs a script that hands its result to its last argument.
+    pub fn run_async(&self, script: &str) -> Value {
+        self.post(&format!("{}/execute/async", self.session), &json!({"script": script, "args": []}))
+    }
+
     /// Keeps a picture of the page, as painted after the latest change, among the tests' output.
     pub fn screenshot(&self, name: &str) {
-        let painted = "const done = arguments[0];
-            requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)))";
-        self.post(&format!("{}/execute/async", self.session), &json!({"script": painted, "args": []}));
+        self.run_async(
+            "const done = arguments[0];
+            requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)))",
+        );
         let picture = self.get(&format!("{}/screenshot", self.session));
         world::keep_picture(name, &decode_base64(picture.as_str().unwrap()));
     }
@@ -125,8 +156,7 @@ impl Window {
     }
 
     fn page(&self) -> String {
-        let ask = json!({"script": "return document.body.innerText", "args": []});
-        self.post(&format!("{}/execute/sync", self.session), &ask).to_string()
+        self.run("return document.body.innerText", &json!([])).to_string()
     }
 
     fn get(&self, url: &str) -> Value {

@@ -68,7 +68,7 @@ impl World {
     /// Starts an engine as the user would in a terminal.
     pub fn run_engine(&self) -> Program {
         let engine = Program::start(self.command(engine_program()).arg("run"));
-        wait(LONG, "the engine", || Engine::connect(&self.data).ok()).unwrap();
+        wait(LONG, "the engine", || self.find_engine()).unwrap();
         engine
     }
 
@@ -87,6 +87,11 @@ impl World {
 
     pub fn engine(&self) -> Engine {
         Engine::connect(&self.data).unwrap()
+    }
+
+    /// The engine that answers, if one does.
+    pub fn find_engine(&self) -> Option<Engine> {
+        Engine::connect(&self.data).ok()
     }
 
     /// A real chat with one complete turn, killed while the answer of the second streams.
@@ -217,14 +222,16 @@ fn engine_program() -> PathBuf {
     program
 }
 
-/// Only this world's chats are watched, and they come back in terminals without a screen.
+/// Only this world's chats are watched, they come back in terminals without a screen, and the window opens at home.
 fn write_settings(data: &Path, home: &Path) {
     let terminal = serde_json::to_string(&Terminals::opener(home)).unwrap();
     let home = serde_json::to_string(home.to_str().unwrap()).unwrap();
     fs::create_dir_all(data).unwrap();
     fs::write(
         data.join("config.toml"),
-        format!("[watch]\nwithin = [{home}]\ndiscover = false\n\n[terminal]\ncommand = {terminal}\n"),
+        format!(
+            "[watch]\nwithin = [{home}]\ndiscover = false\n\n[terminal]\ncommand = {terminal}\n\n[desktop]\nwelcomed = true\n"
+        ),
     )
     .unwrap();
 }

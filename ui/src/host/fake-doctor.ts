@@ -40,11 +40,14 @@ export function busyFindings(): Finding[] {
       'go on with one to keep it, or `shim undelete` it afterwards: claude-code:00000037-5a1e-4c0b-9d2f-7e6a1b3c4d5e',
     ),
     note('deleted', '2 chats have no file any more, maybe by your own wish; SHIM has them', '`shim undelete CHAT` puts one back: claude-code:1'),
-    problem(
-      'claude-code hooks',
-      'SHIM’s entries, written on 2026-11-20T09:12:44.000Z, are no longer in /home/ada/.claude/settings.json',
-      'run `shim install hooks --client claude-code`, or `shim uninstall hooks` if you took them out',
-    ),
+    {
+      ...problem(
+        'claude-code hooks',
+        'SHIM’s entries, written on 2026-11-20T09:12:44.000Z, are no longer in /home/ada/.claude/settings.json',
+        'run `shim install hooks --client claude-code`, or `shim uninstall hooks` if you took them out',
+      ),
+      fix: { what: 'hooks', client: 'claude-code', undo: false, dry_run: true },
+    },
     ok('claude-code mcp', 'installed in /home/ada/.claude.json'),
   ];
 }

@@ -10,8 +10,17 @@ function setting(name: string, about: string, takes: Takes, preset: Value, value
 export function settings(): SettingsView {
   return {
     path: '/home/u/.local/share/shim/config.toml',
-    text: '[policy]\nauto_restore = "once"\n',
+    text: '[policy]\nauto_restore = "once"\n\n[desktop]\nwelcomed = true\n',
     keys: [
+      setting('desktop.theme', 'The window\'s colours: "system", "light" or "dark".', { kind: 'one_of', choices: ['system', 'light', 'dark'] }, 'system'),
+      setting(
+        'desktop.language',
+        'What window, tray and notifications speak: "system", "en" or "de".',
+        { kind: 'one_of', choices: ['system', 'en', 'de'] },
+        'system',
+      ),
+      setting('desktop.autostart', 'The tray starts when you log in.', { kind: 'switch' }, false),
+      setting('desktop.welcomed', 'The window no longer opens with its welcome.', { kind: 'switch' }, false, true),
       setting('api.port', 'Port of the loopback listener; another free one is taken when it is in use.', { kind: 'whole', min: 1024, max: 65_535 }, 47_615),
       setting('watch.within', 'Watch only what lies below one of these folders; [] means anywhere.', { kind: 'texts' }, []),
       setting('watch.discover', 'Find further homes from the environment of running clients of yours.', { kind: 'switch' }, true),

@@ -244,10 +244,12 @@ function timeline(chat: Chat, now: number): Entry[] {
 function checkpointsOf(chat: Chat, now: number): Checkpoint[] {
   if (chat.turns === 0) return [];
   const n = Math.min(chat.turns, 14);
+  // The first two stand in the timeline.
+  const ago = (i: number) => [26 * HOUR - 31 * SECOND, 45 * MINUTE][i] ?? ((n - i) * 44 * MINUTE) / n;
   return Array.from({ length: n }, (_, i) => ({
     id: i + 1,
     chat: chat.id,
-    at: new Date(Math.min(Date.parse(chat.last_activity), now) - (n - i) * 7 * MINUTE).toISOString(),
+    at: new Date(Math.min(Date.parse(chat.last_activity), now) - ago(i)).toISOString(),
     trigger: i === n - 1 && chat.open_crash !== null ? 'crash' : i === 2 ? 'user' : 'turn',
     also: [],
     note: i === 2 ? 'Before the risky part: the old path still works here' : null,

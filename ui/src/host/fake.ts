@@ -1,6 +1,6 @@
 // A host that plays a recorded world, remembers each call, and does what a test tells it to.
 
-import type { ApiError, Chat, ChatSignals, Checkpoint, Event, FleetView, Hit, Receipt, RestoreRequest, Status } from '../bindings/api';
+import type { ApiError, Chat, ChatSignals, Checkpoint, Event, Finding, FleetView, Hit, InstallRequest, Receipt, RestoreRequest, Status } from '../bindings/api';
 import type { Options as FleetOptions } from '../bindings/core';
 import type { Host } from './host';
 import { verified } from './fake-doctor';
@@ -77,6 +77,11 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
         const from = args.from ?? Math.max(0, all.length - args.limit);
         return { from, entries: all.slice(from, from + args.limit), total: all.length };
       }),
+    export_chat: (args) =>
+      answer('export_chat', args, () => {
+        const { session_id } = chatOf(played, args.target);
+        return `/home/ada/Downloads/${session_id}${args.checkpoint === null ? '' : `-${args.checkpoint}`}.html`;
+      }),
     crashes: () => answer('crashes', undefined, () => played.crashes),
     crash_chart: (args) => answer('crash_chart', args, () => crashChart(played.crashes, args.days, now)),
     signals_chart: (args) => answer('signals_chart', args, () => signalsChart(args.minutes, now)),
@@ -106,7 +111,9 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
     offers: () => answer('offers', undefined, () => played.offers),
     async install(args) {
       const made = await answer('install', args, () => carryOutInstall(played.offers, args.request));
-      if (!args.request.dry_run) events.tell({ event: 'status_changed' });
+      if (args.request.dry_run) return made;
+      for (const finding of played.findings) mend(finding, args.request);
+      events.tell({ event: 'status_changed' });
       return made;
     },
     settings: () => answer('settings', undefined, () => played.settings),
@@ -138,7 +145,7 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
   return host;
 }
 
-/** For a browser: `?world=empty|fresh|calm|many|down|error|loading|paused` shows what the recorded world does not. */
+/** For a browser: `?world=empty|fresh|calm|many|down|error|loading|paused|demo|new` shows what the recorded world does not. */
 export function openFakeHost(search: URLSearchParams): FakeHost {
   const now = Date.now();
   const scene = search.get('world');
@@ -146,6 +153,8 @@ export function openFakeHost(search: URLSearchParams): FakeHost {
   const host = fakeHost({ now, restore_ms: 900, world: made(now) });
   if (scene === 'many') multiply(host.world);
   if (scene === 'loading') host.silent = true;
+  if (scene === 'demo') host.world.status.engine.demo = true;
+  if (scene === 'new') unwelcomed(host.world);
   if (scene === 'paused') {
     host.world.status.engine.paused_until = new Date(now + 42 * 60_000).toISOString();
     host.world.status.warnings.push('The folder /home/ada/.claude/projects/-srv cannot be read: permission denied. Its chats are not kept.');
@@ -159,7 +168,7 @@ export function openFakeHost(search: URLSearchParams): FakeHost {
   return host;
 }
 
-const READING = ['chats', 'chat', 'crashes', 'fingerprints', 'checkpoints', 'signals', 'prediction', 'doctor', 'search'] as const;
+const READING = ['chats', 'chat', 'timeline', 'crashes', 'crash_chart', 'fingerprints', 'checkpoints', 'signals', 'signals_chart', 'prediction', 'doctor', 'search'] as const;
 
 export const STORE_FAILURE: ApiError = {
   code: 'store',
@@ -263,6 +272,18 @@ function checkpointFor(world: World, target: string, note: string | null, now: n
     bytes: 480,
     took_ms: 2.1,
   };
+}
+
+/** What was installed is amiss no more. */
+function mend(finding: Finding, { what, client, undo }: InstallRequest): void {
+  if (finding.fix?.what !== what || finding.fix.client !== client || undo) return;
+  Object.assign(finding, { level: 'ok', found: 'installed', advice: null, fix: null });
+}
+
+/** As at the first start. */
+export function unwelcomed(world: World): World {
+  for (const key of world.settings.keys) if (key.name === 'desktop.welcomed') key.value = null;
+  return world;
 }
 
 function multiply(world: World): void {

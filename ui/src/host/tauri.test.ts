@@ -15,7 +15,11 @@ test('each call is the command of the same name with the same arguments', async 
   await host.status();
   await host.chats();
   await host.chat({ target: 'a', limit: 7 });
+  await host.timeline({ target: 'a', from: 200, limit: 100 });
+  await host.export_chat({ target: 'a', checkpoint: null });
   await host.crashes();
+  await host.crash_chart({ days: 30, offset_minutes: -120 });
+  await host.signals_chart({ target: 'a', minutes: 60 });
   await host.signals({ target: 'a', minutes: 5 });
   await host.prediction();
   await host.fingerprints({ offset_minutes: 60 });
@@ -31,7 +35,11 @@ test('each call is the command of the same name with the same arguments', async 
     ['status', {}],
     ['chats', {}],
     ['chat', { target: 'a', limit: 7 }],
+    ['timeline', { target: 'a', from: 200, limit: 100 }],
+    ['export_chat', { target: 'a', checkpoint: null }],
     ['crashes', {}],
+    ['crash_chart', { days: 30, offsetMinutes: -120 }],
+    ['signals_chart', { target: 'a', minutes: 60 }],
     ['signals', { target: 'a', minutes: 5 }],
     ['prediction', {}],
     ['fingerprints', { offsetMinutes: 60 }],

@@ -1,6 +1,6 @@
 // What the pages ask for, and which events make each answer stale.
 
-import type { Chat, ChatDetail, ChatSignals, Checkpoint, Crash, Event, Finding, FleetView, Prediction, SettingsView, Status } from '../bindings/api';
+import type { Chart, Chat, ChatSignals, Checkpoint, Crash, Event, Finding, FleetView, Offer, Prediction, SettingsView, Status } from '../bindings/api';
 import type { Fingerprint } from '../bindings/core';
 import { live, type Live } from './live.svelte';
 
@@ -20,10 +20,10 @@ export function liveChats(): Live<Chat[]> {
   );
 }
 
-/** `limit` is read at each fetch. */
-export function liveChat(target: string, limit: () => number): Live<ChatDetail> {
+/** The chat alone; what happened in it is asked for by pages. */
+export function liveChat(target: string): Live<Chat> {
   return live(
-    (host) => host.chat({ target, limit: limit() }),
+    async (host) => (await host.chat({ target, limit: 1 })).chat,
     (event) => concerns(event, target),
   );
 }
@@ -53,6 +53,23 @@ export function liveCrashes(): Live<Crash[]> {
   );
 }
 
+/** Crashes by day and kind, over `days()` days of this reader's. */
+export function liveCrashChart(days: () => number): Live<Chart> {
+  return live(
+    (host) => host.crash_chart({ days: days(), offset_minutes: minutesEast() }),
+    ({ event }) => event === 'crash_recorded',
+  );
+}
+
+/** A live chat's memory and context over the last minutes. */
+export function liveSignalsChart(target: string, minutes: number): Live<Chart> {
+  return live(
+    (host) => host.signals_chart({ target, minutes }),
+    () => false,
+    { measured: true },
+  );
+}
+
 /** A chat's numbers as they are now. */
 export function liveSignals(target: string): Live<ChatSignals> {
   return live(
@@ -77,10 +94,18 @@ export function liveDoctor(): Live<Finding[]> {
   );
 }
 
+/** What can be installed here, as it stands. */
+export function liveOffers(): Live<Offer[]> {
+  return live(
+    (host) => host.offers(),
+    ({ event }) => event === 'status_changed',
+  );
+}
+
 /** Crashes that look alike; days are named as this reader's. */
 export function liveFingerprints(): Live<Fingerprint[]> {
   return live(
-    (host) => host.fingerprints({ offset_minutes: -new Date().getTimezoneOffset() }),
+    (host) => host.fingerprints({ offset_minutes: minutesEast() }),
     ({ event }) => event === 'crash_recorded',
   );
 }
@@ -100,7 +125,13 @@ export function liveSettings(): Live<SettingsView> {
   );
 }
 
-function concerns(event: Event, chat: string): boolean {
+/** Of UTC, where the reader is. */
+function minutesEast(): number {
+  return -new Date().getTimezoneOffset();
+}
+
+/** Whether an event tells something of a chat. */
+export function concerns(event: Event, chat: string): boolean {
   switch (event.event) {
     case 'chat_changed':
     case 'checkpoint_taken':

@@ -142,6 +142,10 @@ impl Port for ClaudeDesktop {
         Some("the chats of Claude Desktop lie on a server: restart the app instead".to_owned())
     }
 
+    fn can_fork(&self) -> bool {
+        false
+    }
+
     fn write_context(&self, _start: &Start<'_>) -> anyhow::Result<String> {
         anyhow::bail!("the app takes no context")
     }

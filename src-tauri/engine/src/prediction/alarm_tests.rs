@@ -41,7 +41,13 @@ fn watch(runtime: &tokio::runtime::Runtime, folder: &Path, held_out: bool, at: T
     let home = Arc::new(Home::open(folder).unwrap());
     let (inputs, _) = std::sync::mpsc::channel();
     let (events, _) = broadcast::channel(64);
-    let handle = Handle { changes: Changes::new(inputs.clone()), inputs, home: Arc::clone(&home), events };
+    let handle = Handle {
+        changes: Changes::new(inputs.clone()),
+        inputs,
+        home: Arc::clone(&home),
+        events,
+        timelines: Arc::default(),
+    };
     let tasks = Tasks {
         runtime: runtime.handle().clone(),
         tracker: TaskTracker::new(),

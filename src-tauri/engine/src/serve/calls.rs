@@ -46,7 +46,7 @@ use crate::{
     timeline, views, workspace,
 };
 
-const TIMELINE_ENTRIES: usize = 500;
+const TIMELINE_ENTRIES: u64 = 500;
 const PAUSE_SECONDS_MAX: u64 = 86_400;
 /// Pieces of an export that wait for a slow reader.
 const EXPORT_PIECES: usize = 4;
@@ -56,6 +56,7 @@ pub fn router(context: Engine) -> Router {
         .route("/status", get(status))
         .route("/chats", get(chats))
         .route("/chat", get(chat))
+        .route("/timeline", get(timeline_of_chat))
         .route("/crashes", get(crashes))
         .route("/signals", get(signals_of_chat))
         .route("/fingerprints", get(fingerprints))
@@ -87,7 +88,8 @@ pub fn router(context: Engine) -> Router {
 #[derive(Deserialize)]
 struct Target {
     target: String,
-    limit: Option<usize>,
+    from: Option<u64>,
+    limit: Option<u64>,
     checkpoint: Option<i64>,
     minutes: Option<u64>,
 }
@@ -211,6 +213,14 @@ async fn chat(State(context): State<Engine>, Query(query): Query<Target>) -> Res
     blocking(context.handle, move |handle| {
         let chat = restore::find_chat(handle, &query.target)?;
         timeline::chat_detail(handle, &chat, query.limit.unwrap_or(TIMELINE_ENTRIES))
+    })
+    .await
+}
+
+async fn timeline_of_chat(State(context): State<Engine>, Query(query): Query<Target>) -> Response {
+    blocking(context.handle, move |handle| {
+        let chat = restore::find_chat(handle, &query.target)?;
+        timeline::page(handle, &chat, query.from, query.limit.unwrap_or(TIMELINE_ENTRIES))
     })
     .await
 }

@@ -5,6 +5,8 @@
 mod busy;
 mod chats;
 mod checkpoints;
+#[cfg(target_os = "linux")]
+mod desktop;
 mod engine;
 mod figures;
 mod hook;
@@ -19,6 +21,7 @@ mod noticing;
 mod records;
 mod restore;
 mod snapshot;
+mod timeline;
 #[cfg(target_os = "linux")]
 mod tray;
 
@@ -83,6 +86,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("snapshot", snapshot::measure),
     ("restore", restore::measure),
     ("index", index::measure),
+    ("timeline", timeline::measure),
     ("idle", idle::measure),
     #[cfg(target_os = "linux")]
     ("mixed", mixed::measure),
@@ -92,6 +96,9 @@ const MEASURES: &[(&str, Measure)] = &[
     ("mcp", mcp::measure),
     #[cfg(target_os = "linux")]
     ("tray", tray::measure),
+    // Takes an hour.
+    #[cfg(target_os = "linux")]
+    ("windows", tray::windows),
 ];
 
 fn main() -> Result<()> {

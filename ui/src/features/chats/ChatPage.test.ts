@@ -48,20 +48,6 @@ test('grows as the chat does, and not as another does', async () => {
   expect(host.called('checkpoints')).toHaveLength(1);
 });
 
-test('leaves early entries out until asked', async () => {
-  const host = fakeHost();
-  const timeline = host.world.timelines.get(idOf(4)) ?? [];
-  const first = timeline[0];
-  if (!first) throw new Error('no entry');
-  timeline.unshift(...Array.from({ length: 300 }, () => first));
-  await open(chatHref(idOf(4)), host);
-  await screen.findAllByTestId('entry');
-  expect(kinds()).toHaveLength(200);
-  await fireEvent.click(inside(screen.getByRole('region', { name: 'Timeline' })).getByRole('button', { name: 'Show more' }));
-  await waitFor(() => expect(kinds()).toHaveLength(317));
-  expect(host.called('chat').at(-1)).toEqual({ target: idOf(4), limit: 400 });
-});
-
 test('takes a checkpoint with its note', async () => {
   const host = await open(chatHref(idOf(4)));
   await screen.findAllByTestId('checkpoint-row');
@@ -111,4 +97,18 @@ test('says what happens to a process that hangs before its chat is brought back'
 test('says that there is no such chat', async () => {
   await open('#/chats/claude-code%3Anone');
   expect(textOf(await screen.findByTestId('page-error'))).toContain('no chat is named claude-code:none');
+});
+
+test('exports the chat and says where the file is', async () => {
+  const host = await open(chatHref(idOf(4)));
+  await fireEvent.click(await screen.findByTestId('export-button'));
+  const path = `/home/ada/Downloads/${idOf(4).slice('claude-code:'.length)}.html`;
+  expect(textOf(await screen.findByTestId('exported'))).toBe(`The chat was written to a file. ${path} Copy Dismiss`);
+  expect(host.called('export_chat')).toEqual([{ target: idOf(4), checkpoint: null }]);
+  await fireEvent.click(screen.getByRole('button', { name: 'Dismiss' }));
+  expect(screen.queryByTestId('exported')).toBeNull();
+
+  host.failures.set('export_chat', STORE_FAILURE);
+  await fireEvent.click(screen.getByTestId('export-button'));
+  expect(textOf(await screen.findByTestId('export-error'))).toContain(STORE_FAILURE.message);
 });

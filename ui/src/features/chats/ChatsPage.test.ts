@@ -97,17 +97,6 @@ test('where no title matches, the same text can be searched for in what was said
   expect(location.hash).toBe('#/search/old%20path');
 });
 
-test('draws no more than it must of many chats', async () => {
-  const host = fakeHost();
-  const ended = host.world.chats.filter((chat) => chat.state === 'ended');
-  for (let i = 0; i < 10; i += 1) host.world.chats.push(...ended.map((chat) => ({ ...chat, id: `${chat.id}${i}` })));
-  await open('#/chats', host);
-  await screen.findAllByTestId('chat-row');
-  expect(rows()).toHaveLength(200);
-  await fireEvent.click(screen.getByRole('button', { name: 'Show more' }));
-  expect(rows()).toHaveLength(400);
-});
-
 test('restores with one click and says how it went', async () => {
   const host = await open('#/chats');
   await screen.findAllByTestId('chat-row');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Chat } from '../../bindings/api';
 import { world } from '../../host/fake-world';
-import { firstOf, matches, sections, stateCounts, type Filter } from './filter';
+import { matches, sections, stateCounts, type Filter } from './filter';
 
 const { chats } = world(Date.UTC(2026, 10, 21));
 const titles = (list: Chat[]) => list.map((chat) => chat.title);
@@ -54,12 +54,4 @@ test('crashed chats come first, the newest first under each heading', () => {
 
 test('every state has a heading', () => {
   expect(stateCounts(chats).reduce((sum, { chats }) => sum + chats, 0)).toBe(chats.length);
-});
-
-test('a limit counts over all headings', () => {
-  expect(firstOf(sections(chats), 5).map(({ title, chats }) => [title, chats.length])).toEqual([
-    ['Crashed', 3],
-    ['Hung', 1],
-    ['Live', 1],
-  ]);
 });

@@ -2,6 +2,7 @@
 
 import type { Chat } from '../../bindings/api';
 import type { ChatState, Client } from '../../bindings/core';
+import { t } from '../../language';
 import { CLIENT_NAMES } from '../../words';
 
 export interface Filter {
@@ -19,11 +20,11 @@ export interface Section {
 
 /** What needs the user comes first. */
 const SECTIONS: { title: string; states: ChatState[] }[] = [
-  { title: 'Crashed', states: ['crashed'] },
-  { title: 'Hung', states: ['hung'] },
-  { title: 'Live', states: ['waiting', 'working', 'idle'] },
-  { title: 'Unknown', states: ['unknown'] },
-  { title: 'Ended', states: ['ended'] },
+  { title: t('Crashed'), states: ['crashed'] },
+  { title: t('Hung'), states: ['hung'] },
+  { title: t('Live'), states: ['waiting', 'working', 'idle'] },
+  { title: t('Unknown'), states: ['unknown'] },
+  { title: t('Ended'), states: ['ended'] },
 ];
 
 /** Each word of the text must be in the title, folder, id, model or client. */
@@ -57,14 +58,4 @@ export function stateCounts(chats: Chat[]): { state: ChatState; chats: number }[
   return SECTIONS.flatMap((section) => section.states)
     .map((state) => ({ state, chats: chats.filter((chat) => chat.state === state).length }))
     .filter((entry) => entry.chats > 0);
-}
-
-/** The first `limit` chats over all sections. */
-export function firstOf(all: Section[], limit: number): Section[] {
-  let left = limit;
-  return all.flatMap((section) => {
-    const chats = section.chats.slice(0, left);
-    left -= chats.length;
-    return chats.length > 0 ? [{ ...section, chats }] : [];
-  });
 }

@@ -35,7 +35,7 @@ test('says that all is as it should be', async () => {
 
 test('a machine without a client has notes, and nothing to mend', async () => {
   await open('#/doctor', fakeHost({ world: freshWorld(Date.now()) }));
-  expect(textOf(await screen.findByTestId('doctor-summary'))).toBe('Nothing is to mend. 5 notes to know of.');
+  expect(textOf(await screen.findByTestId('doctor-summary'))).toBe('Nothing is to mend, and 5 notes to know of.');
   expect(findings('Clients').at(-1)).toMatch(
     /^Note Folder No folder of any client was found Start a chat, or name its folder in config\.toml \(\s?shim settings Copy lists the keys\)$/,
   );
@@ -53,12 +53,69 @@ test('a command is copied with one click', async () => {
 });
 
 test('where the clipboard cannot be reached the command is marked to be copied by hand', async () => {
-  await open('#/doctor', calm());
+  await open('#/doctor');
   await screen.findAllByTestId('area');
-  const copy = screen.getByRole('button', { name: 'Copy shim install service' });
+  const copy = inside(area('Hooks and MCP')).getByRole('button', { name: 'Copy shim install hooks --client claude-code' });
   await fireEvent.click(copy);
   await waitFor(() => expect(textOf(copy)).toBe('Press Ctrl C'));
-  expect(String(getSelection())).toBe('shim install service');
+  expect(String(getSelection())).toBe('shim install hooks --client claude-code');
+});
+
+const part = (name: string, standing: string) => screen.findByRole('button', { name: `${standing}: ${name}` });
+
+test('a finding is mended with its change shown first, and is looked at anew', async () => {
+  const host = await open('#/doctor');
+  await screen.findAllByTestId('area');
+  const show = inside(area('Hooks and MCP')).getByRole('button', { name: 'Show what would change: Hooks, Claude Code' });
+  await fireEvent.click(show);
+  const shown = await screen.findByTestId('install-shown');
+  expect(document.activeElement).toBe(shown);
+  expect(inside(shown).getByTestId('diff').textContent).toContain('+  "shim": "/home/ada/.local/bin/shim"');
+  expect(host.called('install')).toEqual([{ request: { what: 'hooks', client: 'claude-code', undo: false, dry_run: true } }]);
+
+  await fireEvent.click(inside(shown).getByRole('button', { name: 'Do it' }));
+  const result = await screen.findByTestId('install-result');
+  expect(textOf(result)).toBe('Hooks, Claude Code: written. Dismiss');
+  expect(document.activeElement).toBe(result);
+  expect(host.called('install').at(-1)).toEqual({ request: { what: 'hooks', client: 'claude-code', undo: false, dry_run: false } });
+  await waitFor(() => expect(textOf(screen.getByTestId('doctor-summary'))).toBe('One thing is to mend, and 4 notes to know of.'));
+  expect(inside(area('Hooks and MCP')).queryByTestId('install-show')).toBeNull();
+});
+
+test('what was shown can be left as it is', async () => {
+  const host = await open('#/doctor', calm());
+  const show = await part('MCP, Codex', 'Show what would change');
+  await fireEvent.click(show);
+  await fireEvent.click(inside(await screen.findByTestId('install-shown')).getByRole('button', { name: 'Cancel' }));
+  expect(screen.queryByTestId('install-shown')).toBeNull();
+  expect(document.activeElement).toBe(show);
+  expect(host.called('install')).toHaveLength(1);
+});
+
+test('what is installed is taken back in the same way', async () => {
+  const host = await open('#/doctor', calm());
+  await fireEvent.click(await part('Hooks, Claude Code', 'Undo…'));
+  const shown = await screen.findByTestId('install-shown');
+  expect(inside(shown).getByTestId('diff').textContent).toContain('-  "shim"');
+  await fireEvent.click(inside(shown).getByRole('button', { name: 'Do it' }));
+  await screen.findByTestId('install-result');
+  expect(host.called('install').at(-1)).toEqual({ request: { what: 'hooks', client: 'claude-code', undo: true, dry_run: false } });
+  expect(await part('Hooks, Claude Code', 'Show what would change')).toBeTruthy();
+});
+
+test('what stood in the way of installing is said, with what its user has to do', async () => {
+  const host = calm();
+  await open('#/doctor', host);
+  const answer = { what: 'mcp' as const, client: 'codex' as const, file: '/home/ada/.codex/config.toml', diff: null, backup: null };
+  host.install = () => Promise.resolve([{ ...answer, outcome: 'refused', why: 'the file is no TOML', advice: ['mend line 3, then try again'] }]);
+  await fireEvent.click(await part('MCP, Codex', 'Show what would change'));
+  const shown = await screen.findByTestId('install-shown');
+  expect(textOf(shown)).toBe('MCP, Codex: refused, /home/ada/.codex/config.toml: the file is no TOML mend line 3, then try again Close');
+
+  await fireEvent.click(inside(shown).getByRole('button', { name: 'Close' }));
+  host.install = () => Promise.reject(STORE_FAILURE);
+  await fireEvent.click(await part('MCP, Codex', 'Show what would change'));
+  expect(textOf(await screen.findByTestId('install-error'))).toBe(`MCP, Codex could not be changed. ${STORE_FAILURE.message} Dismiss`);
 });
 
 test('says that the whole journal will be read, reads it when asked, and shows what that told', async () => {

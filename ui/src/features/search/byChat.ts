@@ -2,6 +2,7 @@
 
 import type { Hit } from '../../bindings/api';
 import type { ChatId } from '../../bindings/core';
+import { t } from '../../language';
 
 export interface ChatHits {
   chat: ChatId;
@@ -20,7 +21,7 @@ export function byChat(hits: Hit[]): ChatHits[] {
   return [...all.values()];
 }
 
-const WHO: Record<string, string> = { user: 'You', assistant: 'Answer' };
+const WHO: Record<string, string> = { user: t('You'), assistant: t('Answer') };
 
 /** A record's type as a person says it. */
 export function who(hit: Hit): string {

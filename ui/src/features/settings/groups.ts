@@ -3,6 +3,7 @@
 
 import type { Setting } from '../../bindings/api';
 import type { Value } from '../../bindings/core';
+import { t } from '../../language';
 
 export interface Group {
   title: string;
@@ -12,14 +13,42 @@ export interface Group {
 
 /** Groups with the first parts of the keys that belong to them. */
 const GROUPS: readonly { title: string; about: string; parts: readonly string[] }[] = [
-  { title: 'Bringing chats back', about: 'What SHIM does by itself, and how.', parts: ['policy', 'restore', 'terminal', 'stop', 'fleet'] },
-  { title: 'Noticing trouble', about: 'When a chat hangs, runs out of memory or context, or waits too long.', parts: ['hang', 'memory', 'prompt', 'clinic'] },
-  { title: 'Checkpoints', about: 'When they are taken, and what is kept of the working tree.', parts: ['checkpoints'] },
-  { title: 'What is kept', about: 'How long, and how much of the disk it may take.', parts: ['journal', 'signals'] },
-  { title: 'Risk', about: 'From where on a chat is in a warning or in danger, until SHIM has learned from this machine.', parts: ['risk'] },
-  { title: 'Clients and folders', about: 'Where SHIM looks for chats.', parts: ['watch', 'clients'] },
+  { title: t('Bringing chats back'), about: t('What SHIM does by itself, and how.'), parts: ['policy', 'restore', 'terminal', 'stop', 'fleet'] },
+  { title: t('The window'), about: t('How window and tray look, what they speak, and when they start.'), parts: ['desktop'] },
+  { title: t('Notifications'), about: t('Of what SHIM tells you, and when it keeps quiet.'), parts: ['notices'] },
+  {
+    title: t('Noticing trouble'),
+    about: t('When a chat hangs, runs out of memory or context, or waits too long.'),
+    parts: ['hang', 'memory', 'prompt', 'clinic'],
+  },
+  { title: t('Checkpoints'), about: t('When they are taken, and what is kept of the working tree.'), parts: ['checkpoints'] },
+  { title: t('What is kept'), about: t('How long, and how much of the disk it may take.'), parts: ['journal', 'signals'] },
+  { title: t('Privacy'), about: t('What is made unreadable in what SHIM shows and exports.'), parts: ['privacy'] },
+  {
+    title: t('Risk'),
+    about: t('From where on a chat is in a warning or in danger, until SHIM has learned from this machine.'),
+    parts: ['risk'],
+  },
+  { title: t('Clients and folders'), about: t('Where SHIM looks for chats.'), parts: ['watch', 'clients'] },
 ];
-const REST = { title: 'The engine', about: 'Settings of SHIM itself.' };
+const REST = { title: t('The engine'), about: t('Settings of SHIM itself.') };
+
+/** Keys that have a name of their own here. */
+const TITLES: Record<string, string> = {
+  'desktop.theme': t('Colours'),
+  'desktop.language': t('Language'),
+  'desktop.autostart': t('Start the tray when you log in'),
+};
+
+/** Choices that have words of their own here; the key keeps its own. */
+const CHOICES: Record<string, Record<string, string>> = {
+  'desktop.theme': { system: t('As the system'), light: t('Light'), dark: t('Dark') },
+  // A language is named in itself, so that one finds back.
+  'desktop.language': { system: t('As the system'), en: 'English', de: 'Deutsch' },
+};
+
+/** Said as a deed on the page, not as a switch. */
+export const WELCOMED = 'desktop.welcomed';
 
 /** Words that a key's name spells in another way. */
 const SPELLINGS: Record<string, string> = {
@@ -57,6 +86,8 @@ function matches(setting: Setting, wanted: string): boolean {
 
 /** `policy.apart_seconds` as `Policy: apart (s)`. */
 export function titleOf(name: string): string {
+  const own = TITLES[name];
+  if (own !== undefined) return own;
   const parts = name.split('.').map((part) =>
     part
       .split(/[_-]/)
@@ -67,11 +98,19 @@ export function titleOf(name: string): string {
   return title.charAt(0).toUpperCase() + title.slice(1);
 }
 
+export function hasOwnTitle(name: string): boolean {
+  return TITLES[name] !== undefined;
+}
+
+export function choiceWords(name: string, choice: string): string {
+  return CHOICES[name]?.[choice] ?? choice;
+}
+
 /** A value in words. */
-export function shown(value: Value): string {
-  if (typeof value === 'boolean') return value ? 'on' : 'off';
-  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.join(', ');
-  return value === '' ? 'empty' : String(value);
+export function shown(name: string, value: Value): string {
+  if (typeof value === 'boolean') return value ? t('on') : t('off');
+  if (Array.isArray(value)) return value.length === 0 ? t('empty') : value.join(', ');
+  return value === '' ? t('empty') : choiceWords(name, String(value));
 }
 
 export function same(a: Value, b: Value): boolean {

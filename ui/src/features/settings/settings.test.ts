@@ -12,6 +12,7 @@ test('shows every key by what it is about, with its words, default and way back'
   const policy = await row('policy.auto_restore');
   expect(screen.getAllByRole('region').map((each) => each.getAttribute('aria-label'))).toEqual([
     'Bringing chats back',
+    'The window',
     'Clients and folders',
     'The engine',
   ]);
@@ -120,6 +121,38 @@ test('what SHIM may do by itself comes first', () => {
   const key = (name: string) => ({ name, about: '', takes: { kind: 'switch' as const }, default: false, value: null, waits_for_start: false });
   const groups = grouped([key('restore.orphans'), key('policy.auto_restore'), key('policy.hung')], '');
   expect(groups[0]?.settings.map((setting) => setting.name)).toEqual(['policy.auto_restore', 'policy.hung', 'restore.orphans']);
+});
+
+test('keys of one part stand together, also those that the page does not know', () => {
+  const key = (name: string) => ({ name, about: '', takes: { kind: 'switch' as const }, default: false, value: null, waits_for_start: false });
+  const groups = grouped(['privacy.moon', 'notices.crash', 'desktop.moon', 'notices.moon'].map(key), '');
+  expect(groups.map(({ title, settings }) => [title, settings.map(({ name }) => name)])).toEqual([
+    ['The window', ['desktop.moon']],
+    ['Notifications', ['notices.crash', 'notices.moon']],
+    ['Privacy', ['privacy.moon']],
+  ]);
+});
+
+test('what the window looks like is chosen in words, and put on at once', async () => {
+  const host = await open('#/settings');
+  const theme = inside(await row('desktop.theme')).getByRole<HTMLSelectElement>('combobox', { name: 'Colours' });
+  expect([...theme.options].map((option) => [option.value, option.text])).toEqual([
+    ['system', 'As the system'],
+    ['light', 'Light'],
+    ['dark', 'Dark'],
+  ]);
+  await fireEvent.change(theme, { target: { value: 'dark' } });
+  await waitFor(() => expect(document.documentElement.dataset['theme']).toBe('dark'));
+  await host.change_settings({ change: { changes: { 'desktop.theme': null }, text: null } });
+  await waitFor(() => expect(document.documentElement.hasAttribute('data-theme')).toBe(false));
+});
+
+test('the welcome is shown again when asked for', async () => {
+  const host = await open('#/settings');
+  await fireEvent.click(inside(await row('desktop.welcomed')).getByRole('button', { name: 'Show the welcome again' }));
+  await screen.findByTestId('welcome');
+  expect(host.called('change_settings')).toEqual([{ change: { changes: { 'desktop.welcomed': null }, text: null } }]);
+  expect(location.hash).toBe('#/');
 });
 
 test('a key that the page does not know is shown among the others', () => {

@@ -1,0 +1,64 @@
+//! What a person does with the whole of it: many chats at once, and an engine that dies under an open window.
+
+use serde_json::json;
+use shim_standin::client::{Signal, send, wait};
+
+use crate::{
+    webdriver,
+    world::{LONG, World},
+};
+
+/// What a page says while no engine answers.
+const DOWN: &str = "[data-testid=engine-down]";
+
+#[test]
+fn restore_all_in_the_tray_brings_back_all_that_died() {
+    let world = World::new();
+    let _desktop = world.desktop(&[]);
+    world.host.wait_for_line("All well");
+    let chats = [world.chat_killed_in_mid_answer(), world.chat_killed_in_mid_tool()];
+    world.host.wait_for_line("2 chats crashed");
+
+    world.host.wait_for_line("Restore 2 chats");
+    world.host.click("Restore 2 chats");
+    let note = world.host.wait_for_note("2 of 2 chats brought back");
+    assert_eq!(note.body, "Each has a receipt.");
+    for chat in &chats {
+        let back = world.home.wait_for_status(LONG, &chat.session_id, "idle").unwrap();
+        world.assert_restored(chat, back.pid);
+    }
+    world.host.wait_for_line("All well, 2 chats live");
+}
+
+#[test]
+fn the_window_tells_that_the_engine_died_and_goes_on_with_the_next() {
+    let world = World::new();
+    let window = world.window(&["--show", "/chats"], webdriver::Theme::Light);
+    let chat =
+        wait(LONG, "the engine", || world.find_engine()).map(|_| world.chat_killed_in_mid_answer()).unwrap();
+    let row = format!("[data-testid=chat-row][data-chat='claude-code:{}']", chat.session_id);
+    window.wait_for_text(&row, "wedges");
+
+    // It may be told of for a moment only: a new engine is there within a second.
+    window.run(
+        "window.told = []; new MutationObserver(() => told.push(...[...document.querySelectorAll(arguments[0])]
+            .map((notice) => notice.innerText))).observe(document.body, {childList: true, subtree: true})",
+        &json!([DOWN]),
+    );
+    let first = world.engine().file.pid;
+    assert!(send(first, Signal::KILL));
+    wait(LONG, "another engine", || world.find_engine().filter(|engine| engine.file.pid != first)).unwrap();
+    let told = wait(LONG, "word of it", || {
+        let told = window.run("return told.join()", &json!([])).to_string();
+        told.contains("The engine is down").then_some(())
+    });
+    assert!(told.is_ok(), "the page told nothing of the engine's death");
+    wait(LONG, "the end of that word", || (window.count(DOWN) == 0).then_some(())).unwrap();
+
+    world.host.wait_for_line("1 chat crashed");
+    window.click("[data-testid=nav-crashes]");
+    window.click("[data-testid=crash-row] [data-testid=restore-button]");
+    let back = world.home.wait_for_status(LONG, &chat.session_id, "idle").unwrap();
+    world.assert_restored(&chat, back.pid);
+    world.quit_desktop(window);
+}
