@@ -24,7 +24,7 @@ export const HOME: Record<string, string> = {
   'SHIM’s engine': 'SHIMs Engine',
   'down, being started again': 'läuft nicht, wird neu gestartet',
   'up, watching is paused': 'läuft, Überwachung angehalten',
-  'watching, up since': 'wacht, läuft seit',
+  'watching, up since': 'wacht, gestartet',
   'no live chat': 'kein laufender Chat',
   'program not found': 'Programm nicht gefunden',
   'Not here: {names}.': 'Nicht hier: {names}.',

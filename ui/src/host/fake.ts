@@ -146,7 +146,8 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
   return host;
 }
 
-/** For a browser: `?world=empty|fresh|calm|many|down|error|loading|paused|demo|new` shows what the recorded world does not. */
+/** For a browser: `?world=empty|fresh|calm|many|down|error|loading|paused|demo|new` shows what the recorded world does not,
+ *  `&language=de` says it in German. */
 export function openFakeHost(search: URLSearchParams): FakeHost {
   const now = Date.now();
   const scene = search.get('world');
@@ -156,6 +157,7 @@ export function openFakeHost(search: URLSearchParams): FakeHost {
   if (scene === 'loading') host.silent = true;
   if (scene === 'demo') host.world.status.engine.demo = true;
   if (scene === 'new') unwelcomed(host.world);
+  for (const key of host.world.settings.keys) if (key.name === 'desktop.language') key.value = search.get('language');
   if (scene === 'paused') {
     host.world.status.engine.paused_until = new Date(now + 42 * 60_000).toISOString();
     host.world.status.warnings.push('The folder /home/ada/.claude/projects/-srv cannot be read: permission denied. Its chats are not kept.');

@@ -16,7 +16,7 @@ test('what begins with the text fits better than what holds it, and that better 
 });
 
 test('what lacks a word does not fit, and with nothing wanted all fit alike', () => {
-  for (const [text, wanted] of [['Home', 'moon'], ['Move the worker', 'move queue'], ['', 'a'], ['ab', 'ba']] as const) {
+  for (const [text, wanted] of [['Home', 'moon'], ['Move the worker', 'move queue'], ['', 'a'], ['ab', 'ba'], ['Do as I say: cut', 'doc']] as const) {
     expect(fit(text, wanted), `${text}, ${wanted}`).toBe(0);
   }
   expect(fit('a', '')).toBe(fit('anything else', '  '));

@@ -4,6 +4,8 @@ const BEGINS = 8;
 const BEGINS_WORD = 5;
 const WITHIN = 3;
 const SCATTERED = 1;
+/** Letters of a text over those that were written, beyond which scattered ones are there by chance. */
+const SPREAD_MAX = 4;
 
 /** 0 where a word of `wanted` is not in it at all; with nothing wanted all fit alike. */
 export function fit(text: string, wanted: string): number {
@@ -31,9 +33,10 @@ function isScattered(text: string, word: string): boolean {
   return starts.some((start) => {
     let at = start;
     for (const letter of word) {
-      at = text.indexOf(letter, at) + 1;
-      if (at === 0) return false;
+      const found = text.indexOf(letter, at);
+      if (found < 0) return false;
+      at = found + 1;
     }
-    return true;
+    return at - start <= word.length * SPREAD_MAX;
   });
 }
