@@ -16,6 +16,8 @@ mod flows;
 mod host;
 #[path = "desktop/notices.rs"]
 mod notices;
+#[path = "desktop/pages.rs"]
+mod pages;
 #[path = "desktop/screen.rs"]
 mod screen;
 #[path = "desktop/webdriver.rs"]

@@ -1,4 +1,7 @@
-//! What a person does with the whole of it: many chats at once, and an engine that dies under an open window.
+//! What a person does with the whole of it: many chats at once, an engine that dies under an open window, a change of
+//! a client's settings that is looked at, made and taken back.
+
+use std::fs;
 
 use serde_json::json;
 use shim_standin::client::{Signal, send, wait};
@@ -60,5 +63,33 @@ fn the_window_tells_that_the_engine_died_and_goes_on_with_the_next() {
     window.click("[data-testid=crash-row] [data-testid=restore-button]");
     let back = world.home.wait_for_status(LONG, &chat.session_id, "idle").unwrap();
     world.assert_restored(&chat, back.pid);
+    world.quit_desktop(window);
+}
+
+#[test]
+fn the_doctor_shows_a_change_makes_it_and_takes_it_back() {
+    let world = World::new();
+    let _engine = world.run_engine();
+    let file = world.home.folder().join(".claude/settings.json");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "{\n  // mine\n  \"model\": \"opus\"\n}\n").unwrap();
+    let before = fs::read(&file).unwrap();
+    let offer = |part: &str| format!("[data-testid=offer][data-what=hooks][data-client=claude-code] {part}");
+
+    let window = world.window(&["--show", "/doctor"], webdriver::Theme::Light);
+    window.click(&offer("[data-testid=install-show]"));
+    window.wait_for_text(&offer("[data-testid=diff]"), "SessionStart");
+    assert_eq!(fs::read(&file).unwrap(), before, "what is only shown changes nothing");
+    window.screenshot("doctor-change-light");
+    window.click(&offer("[data-testid=install-do]"));
+    window.wait_for_text(&offer("[data-testid=install-result]"), "settings.json");
+    assert!(fs::read_to_string(&file).unwrap().contains("SessionStart"));
+
+    let installed = "[data-testid=offer][data-standing=installed][data-client=claude-code]";
+    window.click(&format!("{installed} [data-testid=install-show]"));
+    window.wait_for_text(&format!("{installed} [data-testid=diff]"), "SessionStart");
+    window.click(&format!("{installed} [data-testid=install-do]"));
+    let back = wait(LONG, "the file as it was", || (fs::read(&file).unwrap() == before).then_some(()));
+    assert!(back.is_ok(), "{}", fs::read_to_string(&file).unwrap());
     world.quit_desktop(window);
 }

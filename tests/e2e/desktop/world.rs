@@ -50,11 +50,26 @@ pub struct Killed {
 
 impl World {
     pub fn new() -> Self {
+        let world = Self::with_no_settings();
+        write_settings(&world.data, world.home.folder());
+        world
+    }
+
+    /// With the demo's engine, which looks at nothing that is in this world.
+    pub fn demo() -> (Self, Program) {
+        let world = Self::with_no_settings();
+        let mut shim = world.command(engine_program());
+        // With a display, it would open the window.
+        let engine = Program::start(shim.arg("--home").arg(&world.data).arg("demo").env_remove("DISPLAY"));
+        wait(LONG, "the demo's engine", || world.find_engine()).unwrap();
+        (world, engine)
+    }
+
+    fn with_no_settings() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let standin = Standin::start(0).unwrap();
         let home = Home::new(&folder.path().join("home"), &standin.url()).unwrap();
         let data = folder.path().join("data");
-        write_settings(&data, home.folder());
         let screen = Screen::start(folder.path());
         let (bus, bus_address) = start_bus(folder.path());
         let host = Host::start(&bus_address);
