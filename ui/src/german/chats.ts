@@ -84,13 +84,14 @@ export const CHATS: Record<string, string> = {
   'The checkpoints': 'Die Prüfpunkte',
   checkpoint: 'Prüfpunkt',
   checkpoints: 'Prüfpunkte',
-  'Checkpoint {n} in the timeline': 'Prüfpunkt {n} in der Zeitleiste',
+  '#{n}, checkpoint in the timeline': '#{n}, Prüfpunkt in der Zeitleiste',
   'Note for the checkpoint': 'Notiz zum Prüfpunkt',
   'Note (optional)': 'Notiz (freiwillig)',
   'One is taken at each completed turn, at milestones and risky tool calls, at a crash, and when you ask.':
     'Einer entsteht nach jeder abgeschlossenen Runde, an Meilensteinen und vor heiklen Werkzeugaufrufen, bei einem Absturz und auf Wunsch.',
   '{bytes} of transcript, took {time}': '{bytes} Verlauf, dauerte {time}',
-  'Fork from checkpoint {n}': 'Ab Prüfpunkt {n} abzweigen',
+  'Fork from here: checkpoint {n}': 'Hier abzweigen: Prüfpunkt {n}',
+  'Close: checkpoint {n}': 'Schließen: Prüfpunkt {n}',
   'Fork from here': 'Hier abzweigen',
   'Starts a new chat with all up to here. This chat stays as it is.':
     'Beginnt einen neuen Chat mit allem bis hierher. Dieser Chat bleibt, wie er ist.',

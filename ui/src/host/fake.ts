@@ -77,11 +77,6 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
         const from = args.from ?? Math.max(0, all.length - args.limit);
         return { from, entries: all.slice(from, from + args.limit), total: all.length };
       }),
-    export_chat: (args) =>
-      answer('export_chat', args, () => {
-        const { session_id } = chatOf(played, args.target);
-        return `/home/ada/Downloads/${session_id}${args.checkpoint === null ? '' : `-${args.checkpoint}`}.html`;
-      }),
     crashes: () => answer('crashes', undefined, () => played.crashes),
     crash_chart: (args) => answer('crash_chart', args, () => crashChart(played.crashes, args.days, now)),
     signals_chart: (args) => answer('signals_chart', args, () => signalsChart(args.minutes, now)),

@@ -37,8 +37,6 @@ export interface Host {
   chat(args: { target: string; limit: number }): Promise<ChatDetail>;
   /** At most `limit` entries, the oldest of them the `from`th; with null, the newest. */
   timeline(args: { target: string; from: number | null; limit: number }): Promise<TimelinePage>;
-  /** Writes the chat to a file, as it is or as it was at a checkpoint, and tells where the file is. */
-  export_chat(args: { target: string; checkpoint: number | null }): Promise<string>;
   crashes(): Promise<Crash[]>;
   /** Crashes by day and kind; days are those of so many minutes east of UTC. */
   crash_chart(args: { days: number; offset_minutes: number }): Promise<Chart>;

@@ -21,7 +21,6 @@ export async function openTauriHost(): Promise<Host> {
     chats: () => invoke('chats'),
     chat: (args) => invoke('chat', args),
     timeline: (args) => invoke('timeline', args),
-    export_chat: (args) => invoke('export_chat', args),
     crashes: () => invoke('crashes'),
     crash_chart: ({ days, offset_minutes }) => invoke('crash_chart', { days, offsetMinutes: offset_minutes }),
     signals_chart: (args) => invoke('signals_chart', args),

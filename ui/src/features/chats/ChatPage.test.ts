@@ -70,7 +70,7 @@ test('a live chat can be forked but not restored', async () => {
 
   expect(screen.getAllByTestId('checkpoint-row')).toHaveLength(10);
   await fireEvent.click(screen.getByRole('button', { name: 'Show more' }));
-  await fireEvent.click(screen.getByRole('button', { name: 'Fork from checkpoint 3' }));
+  await fireEvent.click(screen.getByRole('button', { name: 'Fork from here: checkpoint 3' }));
   expect(textOf(found('checkpoint-row', 'data-checkpoint', 3))).toContain('Before the risky part');
   await fireEvent.click(screen.getByRole('radio', { name: 'Headless' }));
   await fireEvent.click(screen.getByTestId('restore-button'));
@@ -102,7 +102,7 @@ test('says that there is no such chat', async () => {
 test('exports the chat and says where the file is', async () => {
   const host = await open(chatHref(idOf(4)));
   await fireEvent.click(await screen.findByTestId('export-button'));
-  const path = `/home/ada/Downloads/${idOf(4).slice('claude-code:'.length)}.html`;
+  const path = '/home/ada/Downloads/Chat Fix the flaky login test.jsonl';
   expect(textOf(await screen.findByTestId('exported'))).toBe(`The chat was written to a file. ${path} Copy Dismiss`);
   expect(host.called('export_chat')).toEqual([{ target: idOf(4), checkpoint: null }]);
   await fireEvent.click(screen.getByRole('button', { name: 'Dismiss' }));

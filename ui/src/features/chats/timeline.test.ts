@@ -146,7 +146,7 @@ test('opens at a checkpoint and marks it; the checkpoints lead there', async () 
   expect(textOf(found('entry', 'aria-current', 'true'))).toContain('after turn 1');
 
   await fireEvent.click(screen.getByRole('button', { name: 'Show more' }));
-  const link = screen.getByRole('link', { name: `Checkpoint ${second.id} in the timeline` });
+  const link = screen.getByRole('link', { name: `#${second.id}, checkpoint in the timeline` });
   expect(link.getAttribute('href')).toBe(chatHref(CHAT, second.id));
   await goTo(chatHref(CHAT, second.id));
   await waitFor(() => expect(textOf(found('entry', 'aria-current', 'true'))).toContain('after turn 2'));
