@@ -1,5 +1,7 @@
 //! The one window. It is created when asked for and destroyed when closed, which frees the web view.
 
+#[cfg(target_os = "linux")]
+mod freed;
 mod place;
 
 use std::str::FromStr;
@@ -118,6 +120,8 @@ fn show(app: &AppHandle, route: &Route) -> anyhow::Result<()> {
     if let Err(error) = place::put(&window, &home) {
         tracing::warn!("the window could not be put where it stood: {error}");
     }
+    #[cfg(target_os = "linux")]
+    freed::when_closed(&window);
     let watched = window.clone();
     window.on_window_event(move |event| happened(&watched, event));
     window.show().and_then(|()| window.set_focus())?;

@@ -7,6 +7,7 @@ mod debian;
 mod installers;
 mod macos;
 mod packages;
+mod pictures;
 mod process;
 mod repository;
 mod run;
@@ -32,6 +33,7 @@ usage: cargo xtask <what>
   try-deb FILE       install a .deb in a clean Debian, run it there and remove it (as root)
   bundle-mcpb [--debug] [--program SHIM] [-o FILE]
                      pack `shim mcp` for Claude Desktop's one-click install
+  pictures           put the guide's pictures in, as the stage `desktop` made them
   bench [--quick]    measure every budget that can be measured here
   torture [--crashes N] [--seed S] [--forms F,…] [--at-once K] [--healthy-minutes M] [--json]
                      crash real chats at random points and restore each; 1 when a target is missed
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["installers", kinds] => installers::build(false, Some(kinds)),
         ["try-deb", file] => try_deb::run(file),
         ["bundle-mcpb", rest @ ..] => bundle::run(rest),
+        ["pictures"] => pictures::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["torture", rest @ ..] => torture::run(rest),
         _ => {

@@ -66,6 +66,10 @@ fn examine(theme: Theme) {
             assert_eq!(window.sideways(), 0, "{page} is wider than {width} pixels");
             window.screenshot(&format!("{name}-{theme:?}-{width}").to_lowercase());
         }
+        if name == "crashes" {
+            window.run("document.querySelector('[data-testid=chart]').scrollIntoView()", &json!([]));
+            window.screenshot(&format!("crash-history-{theme:?}").to_lowercase());
+        }
         wrong.extend(violations(&window).into_iter().map(|found| (name, found)));
     }
     world.quit_desktop(window);
