@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use x11rb::{
     connection::Connection as _,
-    protocol::xproto::{AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask},
+    protocol::xproto::{AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat},
     rust_connection::RustConnection,
 };
 use zbus::{Connection, block_on, connection, interface};
@@ -24,6 +24,9 @@ use crate::{Bench, engine::Place};
 const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 const WINDOW: &str = "SHIM";
 const WAIT: Duration = Duration::from_secs(60);
+/// A picture that did not change for so long is the page.
+const STILL: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A screen, a session bus and a host for tray icons.
 pub struct World<'a> {
@@ -87,6 +90,15 @@ impl<'a> World<'a> {
         Ok(None)
     }
 
+    /// What the window shows; `None` where it cannot be seen yet.
+    fn picture(&self) -> Result<Option<Vec<u8>>> {
+        let Some(window) = self.window()? else { return Ok(None) };
+        let Ok(size) = self.screen.get_geometry(window)?.reply() else { return Ok(None) };
+        let (width, height) = (size.width, size.height);
+        let image = self.screen.get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, u32::MAX)?;
+        Ok(image.reply().ok().map(|image| image.data))
+    }
+
     /// Asks the window to close, as its close button would.
     fn close(&self) -> Result<()> {
         let window = self.window()?.context("there is no window to close")?;
@@ -119,6 +131,23 @@ impl Tray<'_> {
         wait("a window", || Ok(self.world.window()?.is_some()))
     }
 
+    /// Opens a window. Milliseconds from its first sight to the last change of its picture, by when the page shows
+    /// what the engine knows.
+    pub fn open_until_still(&self) -> Result<f64> {
+        self.open_window()?;
+        let start = Instant::now();
+        let (mut shown, mut changed) = (None, start);
+        while shown.is_none() || changed.elapsed() < STILL {
+            ensure!(start.elapsed() < WAIT, "the window showed nothing that stays");
+            let picture = self.world.picture()?.filter(|picture| has_colours(picture));
+            if picture.is_some() && picture != shown {
+                (shown, changed) = (picture, Instant::now());
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok((changed - start).as_secs_f64() * 1000.0)
+    }
+
     /// Returns once the web view is gone.
     pub fn close_window(&self) -> Result<()> {
         self.world.close()?;
@@ -130,6 +159,12 @@ impl Tray<'_> {
         let own = tree(self.pid()).into_iter().filter(|pid| name(*pid) != "shim");
         own.map(|pid| memory_mb(pid, "smaps_rollup", "Pss")).sum()
     }
+}
+
+/// More than the ground that is there before the page is.
+fn has_colours(picture: &[u8]) -> bool {
+    let first = picture.chunks_exact(4).next();
+    picture.chunks_exact(4).any(|pixel| Some(pixel) != first)
 }
 
 struct Watcher(mpsc::Sender<()>);

@@ -1,4 +1,5 @@
-//! What the tray app takes with no window, and after a window was open and closed, once and for an hour.
+//! What the tray app takes with no window, and after a window was open and closed, once and for an hour; how soon a
+//! window shows its page.
 
 use std::{
     thread,
@@ -16,6 +17,8 @@ use crate::{
 
 /// After a change, until what follows from it is done.
 const SETTLE: Duration = Duration::from_secs(8);
+/// Windows whose start is measured.
+const OPENED_TIMES: usize = 10;
 const HOW: &str = "proportional set size of the tray's processes, without the engine";
 /// How long windows are opened and closed, and in a quick run.
 const OPENED_FOR: Duration = Duration::from_secs(60 * 60);
@@ -32,18 +35,25 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     thread::sleep(SETTLE);
     let (resident, before) = (memory_mb(tray.pid(), "status", "VmRSS")?, tray.tree_mb()?);
 
-    tray.open_window()?;
+    let mut usable = vec![tray.open_until_still()?];
     thread::sleep(SETTLE);
     let open = tray.tree_mb()?;
     tray.close_window()?;
     thread::sleep(SETTLE);
     let after = tray.tree_mb()?;
+    for _ in 1..bench.count(OPENED_TIMES, 2) {
+        usable.push(tray.open_until_still()?);
+        tray.close_window()?;
+    }
     Ok(vec![
         Figure::value("tray, no window yet", "MB", resident)
             .within(Bound::AtMost(120.0), Bound::AtMost(119.0))
             .note("resident, the tray's own process; WebKitGTK's libraries alone were measured at 119"),
         Figure::value("tray, no window yet, shared out", "MB", before).note(HOW),
         Figure::value("tray, window open, shared out", "MB", open).note(HOW),
+        Figure::samples("window, from its first sight to its page", "ms", usable)
+            .within(Bound::P99(1000.0), Bound::P99(1000.0))
+            .note("to the last change of its picture"),
         Figure::value("tray, window closed again", "×", after / before)
             .within(Bound::AtMost(1.15), Bound::AtMost(1.0))
             .note(format!("{after:.0} MB shared out, over that before the first window")),
