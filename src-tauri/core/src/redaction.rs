@@ -96,7 +96,16 @@ pub fn redact_value(value: Value) -> Value {
             Cow::Borrowed(_) => Value::String(text),
             Cow::Owned(redacted) => Value::String(redacted),
         },
-        Value::Array(items) => Value::Array(items.into_iter().map(redact_value).collect()),
+        Value::Array(items) => {
+            // Of a command and its arguments, the one behind a flag.
+            let mut flag: Option<String> = None;
+            let items = items.into_iter().map(|item| {
+                let named = flag.take().and_then(|flag| redact_named(&flag, item.as_str()?));
+                flag = item.as_str().filter(|text| text.starts_with("--")).map(str::to_owned);
+                named.map_or_else(|| redact_value(item), Value::String)
+            });
+            Value::Array(items.collect())
+        }
         Value::Object(map) => {
             let entries = map.into_iter().map(|(key, value)| {
                 let named = value.as_str().and_then(|text| redact_named(&key, text));
@@ -150,11 +159,20 @@ pub fn redact_line(line: &[u8]) -> Cow<'_, [u8]> {
     while let Some(begin) = memchr::memchr(b'"', line.get(at..).unwrap_or_default()).map(|found| at + found) {
         let Some(end) = string_end(line, begin) else { break };
         at = end;
-        let Ok(text) = serde_json::from_slice::<String>(line.get(begin..end).unwrap_or_default()) else {
+        let written = line.get(begin..end).unwrap_or_default();
+        let Ok(text) = serde_json::from_slice::<String>(written) else {
+            name = None;
+            if let Some(redacted) = redacted_as_written(written) {
+                out.extend_from_slice(line.get(copied..begin).unwrap_or_default());
+                out.extend_from_slice(&redacted);
+                copied = end;
+            }
             continue;
         };
         let before = line.get(..begin).unwrap_or_default().trim_ascii_end().last();
-        let named = name.take().filter(|_| before == Some(&b':'));
+        let behind = line.get(end..).unwrap_or_default().trim_ascii_start().first();
+        let is_value = matches!(before, Some(b':' | b',')) && behind != Some(&b':');
+        let named = name.take().filter(|_| is_value);
         let redacted = match named.and_then(|name| redact_named(&name, &text)) {
             Some(redacted) => Cow::Owned(redacted),
             None => redact(&text),
@@ -164,14 +182,22 @@ pub fn redact_line(line: &[u8]) -> Cow<'_, [u8]> {
             out.extend_from_slice(Value::String(redacted).to_string().as_bytes());
             copied = end;
         }
-        let behind = line.get(end..).unwrap_or_default().trim_ascii_start();
-        name = (behind.first() == Some(&b':')).then_some(text);
+        let is_flag = behind == Some(&b',') && text.starts_with("--");
+        name = (behind == Some(&b':') || is_flag).then_some(text);
     }
     if copied == 0 {
         return Cow::Borrowed(line);
     }
     out.extend_from_slice(line.get(copied..).unwrap_or_default());
     Cow::Owned(out)
+}
+
+/// A string that no text can hold, such as one that was cut within a character; `None` where it has no secret.
+fn redacted_as_written(quoted: &[u8]) -> Option<Vec<u8>> {
+    let Cow::Owned(redacted) = redacted_bytes(quoted) else { return None };
+    // A secret that reached over an escape may have left half of it.
+    let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(&redacted).is_ok();
+    Some(if is_whole { redacted } else { format!("\"{OPENED}text]\"").into_bytes() })
 }
 
 fn redacted_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
@@ -353,7 +379,18 @@ fn name_of_secret(name: &str) -> Option<(usize, &'static str)> {
 
 /// A variable, a flag, or what was redacted already. Told by how it begins, so that none is read to its end in vain.
 fn is_placeholder(value: &str) -> bool {
-    value.starts_with(['$', '%', '<', '*']) || value.starts_with("--") || value.starts_with(OPENED.trim_end())
+    let mut letters = value.chars().take(NAME_BYTES_MAX);
+    let is_variable = match letters.next() {
+        Some('$') => letters.next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '{' | '(')),
+        Some('%') => {
+            let behind = letters.find(|c| !c.is_ascii_alphanumeric() && *c != '_');
+            behind == Some('%')
+        }
+        Some('*') => letters.all(|c| c == '*' || !c.is_ascii_alphanumeric()),
+        Some('<') => true,
+        _ => false,
+    };
+    is_variable || value.starts_with("--") || value.starts_with(OPENED.trim_end())
 }
 
 /// Whether a value is one, and no placeholder or word of a language.

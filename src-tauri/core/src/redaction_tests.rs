@@ -169,3 +169,41 @@ proptest! {
         prop_assert!(!redacted.contains(key), "{}", redacted);
     }
 }
+
+#[test]
+fn a_string_that_was_cut_within_a_character_keeps_no_secret() {
+    let key = concat!("sk-ant-", "api03-AbCdEf123_456-789");
+    for line in [
+        format!(r#"{{"content":"cut \ud83c {key} and on","next":"well"}}"#).into_bytes(),
+        [br#"{"content":"cut "#.as_slice(), b"\xff ", key.as_bytes(), br#""}"#].concat(),
+    ] {
+        let redacted = redact_line(&line).into_owned();
+        let text = String::from_utf8_lossy(&redacted);
+        assert!(!text.contains(key) && text.contains("[redacted: api key]"), "{text}");
+        assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&redacted).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn of_a_command_and_its_arguments_what_follows_a_flag_is_a_secret() {
+    let command = serde_json::json!(["mysql", "--password", "hunter22", "--user", "root"]);
+    let expected = serde_json::json!(["mysql", "--password", "[redacted: password]", "--user", "root"]);
+    assert_eq!(redact_value(command.clone()), expected);
+    assert_eq!(redact_line(command.to_string().as_bytes()).as_ref(), expected.to_string().as_bytes());
+    let keys = r#"{"a":"--password","hunter22":"b"}"#;
+    assert_eq!(redact_line(keys.as_bytes()).as_ref(), keys.as_bytes());
+}
+
+#[test]
+fn what_only_begins_like_a_variable_is_a_secret() {
+    for (text, expected) in [
+        ("password=$2b$12$abcdefgh", "password=[redacted: password]"),
+        ("password=%Tr0ub4dor", "password=[redacted: password]"),
+        ("password=$HOME_KEY", "password=$HOME_KEY"),
+        ("password=${KEY}", "password=${KEY}"),
+        ("password=%KEY%", "password=%KEY%"),
+        ("password=********", "password=********"),
+    ] {
+        assert_eq!(redact(text), expected);
+    }
+}

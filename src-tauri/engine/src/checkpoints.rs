@@ -213,7 +213,7 @@ impl Watch {
         row.took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.took.push((row.id, row.took_us));
         self.handle.tell(shim_api::events::Event::CheckpointTaken { chat: chat.clone(), checkpoint: row.id });
-        Ok((views::checkpoint(row), point))
+        Ok((views::checkpoint(row, &self.home.settings()), point))
     }
 
     fn tracked_of(&self, id: &ChatId) -> Option<&Tracked> {

@@ -211,6 +211,7 @@ impl Watch {
                 .map_or_else(|| chat.to_string(), |known| views::title(chat, known, &settings))
         };
         let title = chat.map(titled).unwrap_or_default();
+        let what = views::said(what, &settings);
         tracing::info!(chat = chat.map(tracing::field::display), "{what:?}");
         self.handle.tell(Told::Notice { kind: what.kind(), chat: chat.cloned(), title, what });
     }

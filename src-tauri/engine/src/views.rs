@@ -8,12 +8,13 @@ use shim_api::{
     checkpoints::{Checkpoint, Workspace},
     crashes::Crash,
     error::ErrorCode,
+    notices::Said,
     restore::Receipt,
 };
 use shim_core::{
     chats::ChatId,
-    checkpoints::snapshots::SnapshotState,
-    crashes::ToolCall,
+    checkpoints::{Todo, snapshots::SnapshotState},
+    crashes::{Evidence, ToolCall},
     redaction::{redact, redact_value},
     settings::Settings,
 };
@@ -29,6 +30,24 @@ pub fn shown(text: String, settings: &Settings) -> String {
     match redact(&text) {
         Cow::Borrowed(_) => text,
         Cow::Owned(redacted) => redacted,
+    }
+}
+
+/// What is said at once, without secrets in what clients and chats say of it.
+pub fn said(said: Said, settings: &Settings) -> Said {
+    match said {
+        Said::Limit { message, resets_at } => Said::Limit { message: shown(message, settings), resets_at },
+        Said::WouldRestore { why } => Said::WouldRestore { why: shown(why, settings) },
+        Said::AsksBeforeRestore { why } => Said::AsksBeforeRestore { why: shown(why, settings) },
+        Said::CutShort { what } => Said::CutShort { what: shown(what, settings) },
+        facts @ (Said::Waits { .. }
+        | Said::ContextFills { .. }
+        | Said::HeapFills { .. }
+        | Said::GroupFills { .. }
+        | Said::MachineFills { .. }
+        | Said::UpdateReady { .. }
+        | Said::UpdateDone { .. }
+        | Said::Deletions { .. }) => facts,
     }
 }
 
@@ -100,26 +119,31 @@ pub fn crash(row: CrashRow, chat: Option<&Chat>, restore: Option<Receipt>, setti
         detected_at: row.detected_at,
         detected_after_ms: row.detected_after_ms,
         seen_live: row.seen_live,
-        evidence: row.evidence,
+        evidence: row
+            .evidence
+            .into_iter()
+            .map(|seen| Evidence { says: shown(seen.says, settings), ..seen })
+            .collect(),
         restore,
         resolved: row.resolved,
     }
 }
 
-pub fn checkpoint(row: CheckpointRow) -> Checkpoint {
+pub fn checkpoint(row: CheckpointRow, settings: &Settings) -> Checkpoint {
     let kept = row.checkpoint;
+    let todo = |todo: Todo| Todo { text: shown(todo.text, settings), ..todo };
     Checkpoint {
         id: row.id,
         chat: kept.chat,
         at: kept.at,
         trigger: kept.trigger,
-        note: kept.note,
+        note: kept.note.map(|note| shown(note, settings)),
         turns: kept.turns,
         tokens: kept.tokens,
         journal_offset: kept.offset,
         also: kept.also,
         workspace: workspace(kept.head, kept.branch, row.snapshot),
-        todos: kept.todos,
+        todos: kept.todos.into_iter().map(todo).collect(),
         bytes: row.bytes,
         took_ms: row.took_us as f64 / 1000.0,
     }

@@ -65,7 +65,7 @@ pub fn take(
     let took = (row.id, row.took_us);
     handle.call(move |watch| watch.took.push(took))?;
     handle.tell(shim_api::events::Event::CheckpointTaken { chat: chat.clone(), checkpoint: row.id });
-    let mut taken = views::checkpoint(row);
+    let mut taken = views::checkpoint(row, &handle.home.settings());
     taken.workspace.error = Some(NO_WORKSPACE.to_owned());
     Ok(taken)
 }

@@ -265,7 +265,8 @@ async fn checkpoints(State(context): State<Engine>, Query(query): Query<Target>)
     blocking(context.handle, move |handle| {
         let chat = restore::find_chat(handle, &query.target)?;
         let rows = handle.home.store.read(|store| store.checkpoints(&chat)).map_err(views::store_error)?;
-        Ok(rows.into_iter().map(views::checkpoint).collect::<Vec<_>>())
+        let settings = handle.home.settings();
+        Ok(rows.into_iter().map(|row| views::checkpoint(row, &settings)).collect::<Vec<_>>())
     })
     .await
 }
