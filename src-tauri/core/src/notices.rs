@@ -290,8 +290,11 @@ impl<T> Notices<T> {
     pub fn due(&self, at: Moment) -> Option<Timestamp> {
         let one = |notice: &Notice<T>| Told::One(notice.kind, notice.about.clone());
         let waiting = self.waiting.iter().map(|(since, notice)| {
+            let of_kind = self.waiting.iter().filter(|(_, other)| other.kind == notice.kind).count();
+            let are_many = self.beyond.contains_key(&notice.kind) || of_kind > SINGLY_MAX;
+            let many = are_many.then_some(Told::Many(notice.kind));
             let again =
-                [one(notice), Told::Many(notice.kind)].into_iter().filter_map(|told| self.again_at(&told));
+                [Some(one(notice)), many].into_iter().flatten().filter_map(|told| self.again_at(&told));
             again.fold(since.plus(COLLECT), Timestamp::max)
         });
         let kept = (!self.kept_quiet.numbers.is_empty()).then(|| match self.rules.are_quiet(at) {
@@ -370,7 +373,8 @@ impl<T> Notices<T> {
             is_due |= now.since(*since) >= COLLECT;
         }
         is_due |= count == 0 && beyond > 0;
-        let is_many = count + beyond > SINGLY_MAX;
+        // What could not wait is known by its number alone.
+        let is_many = beyond > 0 || count > SINGLY_MAX;
         let is_held = is_many && told.contains_key(&Told::Many(kind));
         if !is_due || is_held || told.len() + count >= TOLD_MAX {
             return;

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{Effect, Event, Moment, Notice, NoticeKind, Notices, QuietHours, Rules, TimeOfDay, is_news};
+use super::{
+    Effect, Event, Moment, Notice, NoticeKind, Notices, QuietHours, Rules, TimeOfDay, WAITING_MAX, is_news,
+};
 use crate::time::Timestamp;
 
 /// Seconds after noon, UTC.
@@ -153,6 +155,28 @@ fn more_than_can_wait_is_told_as_a_number() {
     let events: Vec<_> = (0..300).map(|chat| (0, crashed(&chat.to_string()))).collect();
     let told = shown(100, &events);
     assert_eq!(told.iter().map(|(_, said)| said.as_str()).collect::<Vec<_>>(), ["300 crashed"]);
+}
+
+#[test]
+fn one_alone_that_could_not_wait_is_told_too() {
+    let mut events: Vec<_> = (0..WAITING_MAX).map(|n| (0, crashed(&n.to_string()))).collect();
+    events.push((0, came(NoticeKind::Limit, "a")));
+    let told = shown(10, &events);
+    assert!(told.iter().any(|(_, said)| said == "1 limit"), "{told:?}");
+}
+
+#[test]
+fn one_alone_after_many_of_its_kind_waits_no_longer_than_any() {
+    let mut notices = Notices::default();
+    for n in 0..5 {
+        notices.handle(crashed(&n.to_string()), at(0));
+    }
+    let due = notices.due(at(0)).unwrap();
+    assert_eq!(said(&notices.handle(Event::Passed, Moment { now: due, ..at(0) })), ["5 crashed"]);
+    notices.handle(crashed("late"), at(10));
+    let due = notices.due(at(10)).unwrap();
+    assert!(due.since(at(10).now) <= Duration::from_secs(5), "{due:?}");
+    assert_eq!(said(&notices.handle(Event::Passed, Moment { now: due, ..at(10) })), ["crashed late"]);
 }
 
 #[test]

@@ -35,9 +35,16 @@ pub fn superfluous(standing: &[Standing], max: usize, now: Timestamp) -> Vec<i64
     while kept.len() > max.max(1) {
         let droppable = kept.len().saturating_sub(NEWEST_KEPT.min(max)).max(1);
         let candidates = kept.iter().enumerate().take(droppable);
-        let least = candidates.min_by(|(a, one), (b, other)| {
+        // One may have been taken at an earlier point, and then stands before others.
+        let mut in_time = kept.clone();
+        in_time.sort_by_key(|one| (one.at, one.id));
+        let crowded = |one: &Standing| {
+            let at = in_time.iter().position(|other| other.id == one.id);
+            at.map_or(f64::MAX, |at| crowding(&in_time, at, now))
+        };
+        let least = candidates.min_by(|(_, one), (_, other)| {
             let by_worth = worth(one.trigger).cmp(&worth(other.trigger));
-            by_worth.then_with(|| crowding(&kept, *a, now).total_cmp(&crowding(&kept, *b, now)))
+            by_worth.then_with(|| crowded(one).total_cmp(&crowded(other)))
         });
         let Some((at, _)) = least else { break };
         gone.push(kept.remove(at).id);
