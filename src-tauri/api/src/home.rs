@@ -13,6 +13,8 @@ pub const DATABASE_FILE: &str = "shim.db";
 /// What an engine that the tray started said on stderr since then; the engine keeps it small.
 pub const ENGINE_LOG_FILE: &str = "engine.stderr.log";
 pub const SETTINGS_FILE: &str = "config.toml";
+/// Marks a data folder as a demo's, and says how its chats stood when the week ended.
+pub const DEMO_FILE: &str = "demo.json";
 
 /// `engine.json`, mode 0600: what a client of the running engine needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use shim_api::{
     ApiError,
     error::ErrorCode,
-    home::{DATABASE_FILE, ENGINE_FILE, ENGINE_LOG_FILE, LOCK_FILE, SETTINGS_FILE},
+    home::{DATABASE_FILE, DEMO_FILE, ENGINE_FILE, ENGINE_LOG_FILE, LOCK_FILE, SETTINGS_FILE},
 };
 use shim_core::{
     chats::{ChatId, ChatState, Client, ProcessKey},
@@ -31,8 +31,6 @@ use crate::{
     run::{Watch, now},
 };
 
-/// Marks a data folder as a demo's, and says how its chats stood when the week ended.
-pub const DEMO_FILE: &str = "demo.json";
 const WHAT: &str = "A demo of SHIM, made by `shim demo`, which makes it anew: it shows a recorded week.";
 
 /// What a demo before this one made, and is made anew.
@@ -64,13 +62,20 @@ pub fn read(folder: &Path) -> Option<Demo> {
 pub fn make(folder: &Path) -> anyhow::Result<()> {
     let is_empty = fs::read_dir(folder)
         .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |mut entries| entries.next().is_none());
-    if !is_empty && read(folder).is_none() {
+    if !is_empty && !is_of_a_demo(folder) {
         bail!("{} is no folder of a demo, and not empty: name another with --home", folder.display());
     }
     clear(folder)?;
     let home = Home::open(folder)?;
     let demo = fill(&home).context("the recorded week could not be written")?;
     mark(folder, &demo)
+}
+
+/// Whether the mark is SHIM's: other programs have files of that name too.
+fn is_of_a_demo(folder: &Path) -> bool {
+    let read =
+        fs::read(folder.join(DEMO_FILE)).ok().and_then(|bytes| serde_json::from_slice::<Demo>(&bytes).ok());
+    read.is_some_and(|demo| demo.what == WHAT)
 }
 
 fn mark(folder: &Path, demo: &Demo) -> anyhow::Result<()> {

@@ -95,3 +95,16 @@ fn a_demo_answers_what_only_shows() {
         assert_eq!(answers(is_get, path), answered, "{path}");
     }
 }
+
+#[test]
+fn a_folder_with_another_programs_demo_json_is_left_as_it_is() {
+    for text in ["{\"a\": 1}", "not even json", ""] {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [("demo.json", text), ("config.toml", "mine = true")];
+        files.iter().for_each(|(name, text)| std::fs::write(folder.path().join(name), text).unwrap());
+        assert!(make(folder.path()).is_err());
+        for (name, text) in files {
+            assert_eq!(std::fs::read_to_string(folder.path().join(name)).unwrap(), text);
+        }
+    }
+}
