@@ -29,10 +29,11 @@ impl MemoryGroup {
         Some(group)
     }
 
-    /// What the process holds stays charged where it was: what it takes from now on is what is short.
+    /// What the process holds stays charged where it was: what it takes from now on is what is short. The limit comes
+    /// first, since the system refuses one below what is in use already.
     pub fn starve(&self, pid: u32) -> io::Result<()> {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string())?;
-        fs::write(self.0.join("memory.limit_in_bytes"), NOTHING)
+        fs::write(self.0.join("memory.limit_in_bytes"), NOTHING)?;
+        fs::write(self.0.join("cgroup.procs"), pid.to_string())
     }
 }
 
