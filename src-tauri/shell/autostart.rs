@@ -52,7 +52,11 @@ mod system {
     pub const MARK: &str = "Written by SHIM's setting desktop.autostart";
 
     pub fn apply(on: bool, start: &Start<'_>) -> anyhow::Result<()> {
-        let path = entry::path()?;
+        let path = match entry::path() {
+            // Where none can stand, none does.
+            Err(_) if !on => return Ok(()),
+            path => path?,
+        };
         apply_at(on, start, &path).with_context(|| path.display().to_string())
     }
 
@@ -60,6 +64,8 @@ mod system {
         let wanted = entry::text(start);
         let there = match fs::read_to_string(path) {
             Ok(text) => Some(text),
+            // What is no text is not SHIM's.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData && !on => return Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error.into()),
         };

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use shim_api::home::SETTINGS_FILE;
+use shim_api::home::{DEMO_FILE, SETTINGS_FILE};
 use shim_core::settings::{Settings, desktop::Desktop, parse};
 use tauri::{AppHandle, Manager};
 
@@ -57,10 +57,12 @@ pub fn look(app: &AppHandle) {
         if before.is_none_or(|before| before.language != set.language) {
             handle.state::<Bell>().ring();
         }
-        if before.is_some_and(|before| before.theme != set.theme) {
+        if before.is_none_or(|before| before.theme != set.theme) {
             window::set_theme(&handle, set.theme);
         }
+        // A demo changes nothing of this machine.
         if before.is_none_or(|before| before.autostart != set.autostart)
+            && !handle.state::<Link>().home().join(DEMO_FILE).exists()
             && let Err(error) = autostart::apply(set.autostart, handle.state::<Link>().home())
         {
             tracing::error!("{error:#}");
@@ -68,6 +70,11 @@ pub fn look(app: &AppHandle) {
             notifications::show(&handle, Note::new(text, Vec::new()));
         }
     });
+}
+
+/// Whether the first window is still to come, with its welcome.
+pub fn is_first_run(home: &Path) -> bool {
+    read(home).is_some_and(|set| !set.desktop.welcomed) && !home.join(DEMO_FILE).exists()
 }
 
 /// `None` while something is wrong in the file: what was set before holds on, as in the engine.

@@ -110,6 +110,8 @@ fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     quit_on_signal(app);
     if let Some(route) = options.show {
         window::open(app, route);
+    } else if desktop::is_first_run(app.state::<Link>().home()) {
+        window::open(app, window::Route::default());
     } else {
         #[cfg(target_os = "linux")]
         tray::open_window_if_unseen(app);

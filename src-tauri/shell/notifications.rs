@@ -5,6 +5,7 @@
 mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(any(target_os = "linux", test))]
 mod shown;
 
 use std::{
@@ -293,7 +294,7 @@ mod tests {
         );
         assert_eq!(
             note_of_crash(&crash, of(Language::German)),
-            note("Chat abgestürzt: Fix the parser", "Gewaltsam beendet mitten in der Antwort.")
+            note("Chat abgestürzt: Fix the parser", "Getötet mitten in der Antwort.")
         );
     }
 

@@ -242,17 +242,23 @@ mod tests {
         check(
             &limit(Some(Timestamp::from_ms(0))),
             ["“Fix it” ran into a usage limit", "Limit reached. It ends at 14:05."],
-            ["„Fix it“ hat ein Nutzungslimit erreicht", "Limit reached. Es gilt bis 14:05 Uhr."],
+            ["„Fix it“ hat eine Nutzungsgrenze erreicht", "Limit reached. Es gilt bis 14:05 Uhr."],
         );
         check(
             &limit(Some(Timestamp::from_ms(1))),
             ["“Fix it” ran into a usage limit", "Limit reached. It ends on 2026-03-09 at 14:05."],
-            ["„Fix it“ hat ein Nutzungslimit erreicht", "Limit reached. Es gilt bis 09.03.2026, 14:05 Uhr."],
+            [
+                "„Fix it“ hat eine Nutzungsgrenze erreicht",
+                "Limit reached. Es gilt bis 09.03.2026, 14:05 Uhr.",
+            ],
         );
         check(
             &limit(None),
             ["“Fix it” ran into a usage limit", "Limit reached. When it ends was not said."],
-            ["„Fix it“ hat ein Nutzungslimit erreicht", "Limit reached. Wann es endet, wurde nicht gesagt."],
+            [
+                "„Fix it“ hat eine Nutzungsgrenze erreicht",
+                "Limit reached. Wann es endet, wurde nicht gesagt.",
+            ],
         );
     }
 
@@ -294,7 +300,7 @@ mod tests {
             German.summed_up(&numbers),
             text(
                 "Während der Ruhezeit",
-                "3 Chats sind abgestürzt, 1 Chat wurde wiederhergestellt und 2 Chats haben ein Nutzungslimit erreicht."
+                "3 Chats sind abgestürzt, 1 Chat wurde wiederhergestellt und 2 Chats haben eine Nutzungsgrenze erreicht."
             )
         );
     }

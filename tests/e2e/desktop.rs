@@ -91,7 +91,7 @@ fn the_button_of_the_crash_notification_brings_the_chat_back() {
     let chat = world.chat_killed_in_mid_answer();
     let note = world.host.wait_for_note("Chat crashed: ");
     assert_eq!(note.body, "It was killed in mid-answer.");
-    assert_eq!(note.actions, ["restore", "Restore", "show", "Show"]);
+    assert_eq!(note.actions, ["restore", "Restore", "show", "Show", "default", "Show"]);
 
     world.host.press(&note, "restore");
     let back = world.home.wait_for_status(LONG, &chat.session_id, "idle").unwrap();

@@ -18,10 +18,11 @@ impl Desktop {
     pub fn listen(&self, _app: &AppHandle) {}
 
     pub fn show(&self, app: &AppHandle, note: &Note) -> anyhow::Result<()> {
+        let words = words(app);
         let mut notification = Notification::new();
         notification.appname("SHIM").summary(&note.summary).body(&note.body);
         for button in &note.buttons {
-            notification.action(button.key(), button.label(words(app)));
+            notification.action(button.key(), button.label(words));
         }
         notification.show()?.wait_for_response(|response: &NotificationResponse| {
             let key = match response {
@@ -29,7 +30,9 @@ impl Desktop {
                 NotificationResponse::Default => "default",
                 NotificationResponse::Reply(_) | NotificationResponse::Closed(_) => return,
             };
-            if let Some(button) = pressed(&note.buttons, key) {
+            // macOS tells what stood on the button.
+            let labelled = || note.buttons.iter().find(|button| button.label(words) == key);
+            if let Some(button) = pressed(&note.buttons, key).or_else(labelled) {
                 act(app, button);
             }
         })?;

@@ -13,7 +13,7 @@ use tauri::{AppHandle, Manager};
 use zbus::{Connection, MatchRule, Message, MessageStream, Variant, block_on, fdo::DBusProxy, message::Type};
 
 use super::{
-    Note, act,
+    Button, Note, act,
     shown::{Desk, Server},
 };
 use crate::{clock, desktop::words, tasks::Tasks};
@@ -46,8 +46,12 @@ impl Desktop {
 
     pub fn show(&self, app: &AppHandle, note: &Note) -> anyhow::Result<()> {
         let words = words(app);
-        let actions: Vec<_> =
+        let mut actions: Vec<_> =
             note.buttons.iter().flat_map(|button| [button.key(), button.label(words)]).collect();
+        // A desktop tells of a click beside the buttons only where that was asked for.
+        if note.buttons.iter().any(|button| matches!(button, Button::Show(_))) {
+            actions.extend(["default", words.show()]);
+        }
         let hints: HashMap<&str, Variant<'_>> = HashMap::new();
         let body = ("SHIM", 0_u32, "", note.summary.as_str(), plain(&note.body), actions, hints, -1_i32);
         let (server, id) = block_on(async {

@@ -503,14 +503,14 @@ mod tests {
             labels,
             [
                 "Demo: eine aufgezeichnete Woche, nichts von diesem Rechner",
-                "1 Chat abgestürzt; Beobachtung pausiert, noch 60 min",
+                "1 Chat abgestürzt; Überwachung angehalten, noch 60 min",
                 "Chats werden zurückgeholt: 1 von 2, wartet auf Speicher",
                 "Abbrechen",
-                "„Fix the parser“ wiederherstellen (gewaltsam beendet mitten in der Antwort, vor 2 h)",
+                "„Fix the parser“ wiederherstellen (getötet mitten in der Antwort, vor 2 h)",
                 "11 wartend",
                 "1 weiterer Chat in der Übersicht",
                 "Übersicht öffnen",
-                "Weiter beobachten",
+                "Überwachung fortsetzen",
                 "Update auf 0.2.0, und SHIM neu starten",
                 "SHIM beenden",
             ]

@@ -50,8 +50,8 @@ impl Words for German {
     fn all_well(&self, live: usize, waiting: usize) -> String {
         let waiting = match waiting {
             0 => String::new(),
-            1 => ", 1 wartet auf Sie".to_owned(),
-            waiting => format!(", {waiting} warten auf Sie"),
+            1 => ", 1 wartet auf dich".to_owned(),
+            waiting => format!(", {waiting} warten auf dich"),
         };
         format!("alles in Ordnung, {}{waiting}", counted(live, "laufender Chat", "laufende Chats"))
     }
@@ -66,7 +66,7 @@ impl Words for German {
 
     fn paused(&self, left: Option<&str>) -> String {
         let left = left.map(|left| format!(", noch {left}")).unwrap_or_default();
-        format!("Beobachtung pausiert{left}")
+        format!("Überwachung angehalten{left}")
     }
 
     fn demo(&self) -> &'static str {
@@ -103,7 +103,7 @@ impl Words for German {
     }
 
     fn pause(&self) -> &'static str {
-        "Beobachtung pausieren"
+        "Überwachung anhalten"
     }
 
     fn for_an_hour(&self) -> &'static str {
@@ -115,7 +115,7 @@ impl Words for German {
     }
 
     fn resume(&self) -> &'static str {
-        "Weiter beobachten"
+        "Überwachung fortsetzen"
     }
 
     fn update_to(&self, version: &str) -> String {
@@ -177,7 +177,7 @@ impl Words for German {
         let name = quoted(name, ['„', '“'], "Ein Chat");
         match said {
             Said::Waits { minutes } => text(
-                format!("{name} wartet auf Ihre Antwort"),
+                format!("{name} wartet auf deine Antwort"),
                 format!("Seit {minutes} min ist eine Frage offen; bis dahin geschieht nichts."),
             ),
             Said::Limit { message, resets_at } => {
@@ -186,12 +186,12 @@ impl Words for German {
                     Some(at) if at.is_today => format!("Es gilt bis {} Uhr.", time(at)),
                     Some(at) => format!("Es gilt bis {}, {} Uhr.", date(at), time(at)),
                 };
-                text(format!("{name} hat ein Nutzungslimit erreicht"), format!("{message} {end}"))
+                text(format!("{name} hat eine Nutzungsgrenze erreicht"), format!("{message} {end}"))
             }
             Said::ContextFills { percent } => text(
                 format!("{name} hat {percent} % des Kontexts verbraucht"),
-                "Ein Sicherungspunkt ist angelegt. Bald ersetzt das Programm das Gesagte durch eine Zusammenfassung; \
-                 beenden Sie, was das Ganze braucht, oder beginnen Sie einen neuen Chat.",
+                "Ein Prüfpunkt ist angelegt. Bald ersetzt das Programm das Gesagte durch eine Zusammenfassung; \
+                 bring zu Ende, was das Ganze braucht, oder beginne einen neuen Chat.",
             ),
             Said::HeapFills { memory } => text(format!("{name} geht der Speicher aus"), fills(memory)),
             Said::GroupFills { chats: 0 | 1, memory } => text(
@@ -293,8 +293,8 @@ fn title(text: &str) -> String {
 /// What happened: `beendet mitten in der Antwort`.
 fn crash(kind: CrashKind, in_turn: InTurn) -> String {
     let what = match kind {
-        CrashKind::Killed => "gewaltsam beendet",
-        CrashKind::Exited => "beendet",
+        CrashKind::Killed => "getötet",
+        CrashKind::Exited => "ausgestiegen",
         CrashKind::Shutdown => "vom Herunterfahren abgeschnitten",
         CrashKind::ClientUpdate => "vom Update der App abgeschnitten",
         CrashKind::OutOfMemory => "ohne Speicher beendet",
@@ -338,10 +338,10 @@ fn happened(kind: NoticeKind, number: usize) -> String {
         NoticeKind::Ailing => format!("{chats} {} einen Blick", if one { "braucht" } else { "brauchen" }),
         NoticeKind::Restored => format!("{chats} {was} wiederhergestellt"),
         NoticeKind::HeldBack => {
-            format!("{chats} {} auf Ihre Entscheidung", if one { "wartet" } else { "warten" })
+            format!("{chats} {} auf deine Entscheidung", if one { "wartet" } else { "warten" })
         }
-        NoticeKind::Waiting => format!("{chats} {has} auf Ihre Antwort gewartet"),
-        NoticeKind::Limit => format!("{chats} {has} ein Nutzungslimit erreicht"),
+        NoticeKind::Waiting => format!("{chats} {has} auf deine Antwort gewartet"),
+        NoticeKind::Limit => format!("{chats} {has} eine Nutzungsgrenze erreicht"),
         NoticeKind::Memory => format!("der Speicher wurde {} knapp", counted(number, "Mal", "Mal")),
         NoticeKind::Update => {
             format!("{} {has} für ein Update neu gestartet", counted(number, "App", "Apps"))
@@ -355,13 +355,13 @@ fn fills(memory: &Fills) -> String {
     let ahead =
         ahead.map_or_else(String::new, |minutes| format!(", so wie er wächst in etwa {minutes} min voll"));
     let advice = if memory.is_critical {
-        "Sichern Sie, was sich sichern lässt, und starten Sie jetzt neu"
+        "Sichere, was sich sichern lässt, und starte jetzt neu"
     } else {
-        "Starten Sie neu, wenn gerade nichts läuft"
+        "Starte neu, wenn gerade nichts läuft"
     };
     let Fills { used_mib, percent, .. } = memory;
     format!(
-        "{used_mib} MiB, {percent} % des Vorhandenen{ahead}. {advice}; SHIM hat einen Sicherungspunkt angelegt."
+        "{used_mib} MiB, {percent} % des Vorhandenen{ahead}. {advice}; SHIM hat einen Prüfpunkt angelegt."
     )
 }
 

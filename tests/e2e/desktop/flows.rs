@@ -1,9 +1,11 @@
 //! What a person does with the whole of it: many chats at once, an engine that dies under an open window, a change of
 //! a client's settings that is looked at, made and taken back.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use serde_json::json;
+use shim_api::settings::SettingsChange;
+use shim_core::settings::Value;
 use shim_standin::client::{Signal, send, wait};
 
 use crate::{
@@ -13,6 +15,23 @@ use crate::{
 
 /// What a page says while no engine answers.
 const DOWN: &str = "[data-testid=engine-down]";
+
+#[test]
+fn the_first_start_opens_the_window_and_those_after_the_welcome_do_not() {
+    let world = World::fresh();
+    let mut desktop = world.desktop(&[]);
+    world.screen.wait_for_window("SHIM");
+    world.host.wait_for_line("All well");
+    let change = [("desktop.welcomed".to_owned(), Some(Value::Switch(true)))].into();
+    world.engine().change_settings(&SettingsChange { changes: change, text: None }).unwrap();
+    world.host.click("Quit SHIM");
+    assert!(desktop.wait_for_exit().success());
+
+    let _again = world.desktop(&[]);
+    world.host.wait_for_line("All well");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(world.web_views(), 0);
+}
 
 #[test]
 fn restore_all_in_the_tray_brings_back_all_that_died() {

@@ -37,7 +37,7 @@ fn in_quiet_hours_only_the_tray_shows_a_crash_and_their_end_sums_up() {
     world.set([("notices.quiet", Value::Switch(false))]);
     let note = world.host.wait_for_note("While it was quiet");
     assert_eq!(note.body, "1 chat crashed.");
-    assert_eq!(note.actions, ["restore-all", "Restore all", "show", "Show"]);
+    assert_eq!(note.actions, ["restore-all", "Restore all", "show", "Show", "default", "Show"]);
     std::thread::sleep(QUIET);
     assert_eq!(world.host.summaries(), ["While it was quiet"]);
 }
@@ -59,7 +59,7 @@ fn a_kind_that_is_off_is_not_told_and_a_restore_by_the_command_line_is_in_the_la
     let note = world.host.wait_for_note("„");
     assert!(note.summary.ends_with("“ ist wiederhergestellt"), "{note:?}");
     assert!(note.body.starts_with(&format!("0 Runden verloren, Prozess {}, ", back.pid)), "{note:?}");
-    assert_eq!(note.actions, ["show", "Anzeigen"]);
+    assert_eq!(note.actions, ["show", "Anzeigen", "default", "Anzeigen"]);
     world.assert_restored(&chat, back.pid);
 }
 

@@ -51,7 +51,14 @@ pub struct Killed {
 impl World {
     pub fn new() -> Self {
         let world = Self::with_no_settings();
-        write_settings(&world.data, world.home.folder());
+        write_settings(&world.data, world.home.folder(), true);
+        world
+    }
+
+    /// Where SHIM was never started before.
+    pub fn fresh() -> Self {
+        let world = Self::with_no_settings();
+        write_settings(&world.data, world.home.folder(), false);
         world
     }
 
@@ -255,14 +262,14 @@ fn engine_program() -> PathBuf {
 }
 
 /// Only this world's chats are watched, they come back in terminals without a screen, and the window opens at home.
-fn write_settings(data: &Path, home: &Path) {
+fn write_settings(data: &Path, home: &Path, welcomed: bool) {
     let terminal = serde_json::to_string(&Terminals::opener(home)).unwrap();
     let home = serde_json::to_string(home.to_str().unwrap()).unwrap();
     fs::create_dir_all(data).unwrap();
     fs::write(
         data.join("config.toml"),
         format!(
-            "[watch]\nwithin = [{home}]\ndiscover = false\n\n[terminal]\ncommand = {terminal}\n\n[desktop]\nwelcomed = true\n"
+            "[watch]\nwithin = [{home}]\ndiscover = false\n\n[terminal]\ncommand = {terminal}\n\n[desktop]\nwelcomed = {welcomed}\n"
         ),
     )
     .unwrap();

@@ -74,7 +74,7 @@ export const HEALTH: Record<string, string> = {
   'the rule of thumb at this machine’s rate': 'die Faustregel bei der Häufigkeit auf diesem Rechner',
   'A model learned on this machine on {day}, from {minutes} and {crashes}.':
     'Ein Modell, gelernt auf diesem Rechner am {day}; Grundlage: {minutes} und {crashes}.',
-  'A rule of thumb. Learning begins at {needed}; {n} so far.': 'Eine Faustregel. Das Lernen beginnt ab {needed}; bisher {n}.',
+  'A rule of thumb. Learning begins at {needed}; {n} so far.': 'Eine Faustregel. Das Lernen braucht {needed}; bisher {n}.',
   'A rule of thumb, after {crashes}.': 'Eine Faustregel; bisher {crashes}.',
   'A model was learned on {day}, and put aside since.': 'Am {day} wurde ein Modell gelernt und seither beiseitegelegt.',
   'The last try to learn, on {day}, had {n} of the {needed} it takes.':
@@ -86,7 +86,7 @@ export const HEALTH: Record<string, string> = {
   'The last try to learn, on {day}, gave nothing: {why}.': 'Der letzte Lernversuch am {day} ergab nichts: {why}.',
   'Not enough yet.': 'Noch nicht genug.',
   'Not enough yet: {n} of {hours} foretold, and {crashed} of {needed} in them.':
-    'Noch nicht genug: {n} von {hours} vorhergesagt, darin {crashed} von {needed}.',
+    'Noch nicht genug. Vorhergesagt: {n}, nötig: {hours}; darin {crashed}, nötig: {needed}.',
   'Of {hours} foretold, {n} had a crash: the base rate is {rate}.':
     'Vorhergesagt: {hours}, davon {n} mit Absturz. Die Grundhäufigkeit ist {rate}.',
   'Right in {share} of the hours. Always saying “no crash” is right in {never}.':
@@ -101,9 +101,9 @@ export const HEALTH: Record<string, string> = {
     'Seine Wahrscheinlichkeiten sind {share} schlechter, als immer die Grundhäufigkeit zu sagen.',
   just: 'genau',
   '{n} times': '{n}-mal',
-  '{n} of {crashes} had an alarm in the hour before: {share}.': 'Einen Alarm in der Stunde davor hatten {n} von {crashes}: {share}.',
+  '{n} of {crashes} had an alarm in the hour before: {share}.': 'Mit Alarm in der Stunde davor: {n}; insgesamt {crashes}: {share}.',
   'With so few to go by, it may be anything between {low} and {high}.':
     'Bei so wenigen kann es alles zwischen {low} und {high} sein.',
   'Half of those alarms came at least {time} before.': 'Die Hälfte dieser Alarme kam mindestens {time} davor.',
-  '{n} a day: {none} of {alarms} came to nothing.': '{n} am Tag: {none} von {alarms} ohne Folgen.',
+  '{n} a day: {none} of {alarms} came to nothing.': '{n} am Tag; ohne Folgen: {none}, insgesamt {alarms}.',
 };

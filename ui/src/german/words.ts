@@ -39,7 +39,7 @@ export const WORDS: Record<string, string> = {
   Retry: 'Noch einmal',
   Restore: 'Wiederherstellen',
   'Show more': 'Mehr zeigen',
-  '{n} of {all} shown': '{n} von {all} gezeigt',
+  '{n} of {all} shown': '{n} gezeigt; insgesamt {all}',
 
   Working: 'Arbeitet',
   Waiting: 'Wartet',

@@ -56,6 +56,8 @@ export function liveTimeline(target: string): Timeline {
 
   /** What was the newest goes to its pages, so that nothing in sight goes while it is fetched anew. */
   function outdate(page: TimelinePage): void {
+    // What could not be fetched is tried again once the engine answers.
+    error = undefined;
     if (before && page.total < before.total) pages.clear();
     else if (before) keep(before.from, before.entries, false);
     for (const [number, old] of pages) if (old.fresh) pages.set(number, { ...old, fresh: false });

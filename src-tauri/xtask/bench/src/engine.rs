@@ -35,7 +35,8 @@ impl Place {
         fs::create_dir_all(place.claude().join("sessions"))?;
         fs::create_dir_all(place.claude().join("projects"))?;
         // Nothing outside this folder is looked at, whatever else runs on the machine.
-        let settings = format!("[watch]\nwithin = [{:?}]\n", place.folder.path());
+        let settings =
+            format!("[watch]\nwithin = [{:?}]\n\n[desktop]\nwelcomed = true\n", place.folder.path());
         fs::write(place.data().join(shim_api::home::SETTINGS_FILE), settings)?;
         Ok(place)
     }
