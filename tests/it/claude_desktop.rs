@@ -133,16 +133,13 @@ fn an_update_over_live_work_is_told_before_and_the_chat_comes_back() {
         checkpoints.as_array().unwrap().iter().find(|c| c["trigger"] == "client_update").cloned()
     });
     taken.unwrap_or_else(|error| panic!("{error}\n{}", world.log()));
-    assert!(world.whole_log().contains("Claude Desktop will restart for an update"), "{}", world.log());
+    assert!(world.whole_log().contains("UpdateReady { client: ClaudeDesktop"), "{}", world.log());
 
     desktop.tell("restart-for-update").unwrap();
     let crash = world.wait_for_crash(SESSION);
     assert_eq!((&crash["kind"], &crash["in_turn"]), (&json!("client_update"), &json!("answer")), "{crash}");
     wait(WAIT, "the notice after the update", || {
-        world
-            .whole_log()
-            .contains("Claude Desktop restarted for its update: 1 chat can be restored")
-            .then_some(())
+        world.whole_log().contains("UpdateDone { client: ClaudeDesktop, chats: 1 }").then_some(())
     })
     .unwrap_or_else(|error| panic!("{error}\n{}", world.log()));
     assert_eq!(desktop.mains().len(), 1);

@@ -61,7 +61,7 @@ fn a_chat_that_dies_comes_back_by_itself_once_and_then_it_is_asked() {
     );
     assert_eq!(receipt["steps"][0]["step"], "policy", "the receipt says that nobody asked: {receipt}");
     send(second, Signal::KILL);
-    says(&world, "It is not restored by itself: it crashed again");
+    says(&world, "AsksBeforeRestore { why: \"it crashed again");
     assert_eq!(world.crashes_of(&session_id).len(), 2);
     assert_eq!(world.home.clients_on(&session_id), Vec::<u32>::new());
     assert_eq!(world.crashes_of(&session_id)[0]["restore"], Value::Null);
@@ -80,7 +80,7 @@ fn an_engine_that_dies_forgets_nothing_of_it() {
     world.kill_shim();
     send(second, Signal::KILL);
     world.start_shim();
-    says(&world, "It is not restored by itself: it crashed again");
+    says(&world, "AsksBeforeRestore { why: \"it crashed again");
     assert_eq!(world.home.clients_on(&session_id), Vec::<u32>::new());
 }
 
@@ -208,7 +208,7 @@ fn a_rehearsal_of_the_policy_says_what_it_would_do_and_does_nothing() {
     let mut chat = answering(&world, "p");
     let asked = world.asked();
     chat.kill().unwrap();
-    says(&world, "SHIM would restore");
+    says(&world, "WouldRestore {");
     world.wait_for_state(&chat.session_id, "crashed");
     assert_eq!((world.home.clients_on(&chat.session_id), world.asked()), (Vec::new(), asked));
     assert_eq!(world.wait_for_crash(&chat.session_id)["restore"], Value::Null);

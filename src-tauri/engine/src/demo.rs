@@ -33,6 +33,9 @@ use crate::{
 
 const WHAT: &str = "A demo of SHIM, made by `shim demo`, which makes it anew: it shows a recorded week.";
 
+/// Whoever looks at a demo wants to see the week, not the welcome.
+const SETTINGS: &str = "[desktop]\nwelcomed = true\n";
+
 /// What a demo before this one made, and is made anew.
 const MADE: [&str; 6] =
     [DATABASE_FILE, "shim.db-wal", "shim.db-shm", ENGINE_FILE, ENGINE_LOG_FILE, SETTINGS_FILE];
@@ -66,6 +69,8 @@ pub fn make(folder: &Path) -> anyhow::Result<()> {
         bail!("{} is no folder of a demo, and not empty: name another with --home", folder.display());
     }
     clear(folder)?;
+    write_whole(&folder.join(SETTINGS_FILE), SETTINGS.as_bytes())
+        .with_context(|| format!("{} cannot be written to", folder.display()))?;
     let home = Home::open(folder)?;
     let demo = fill(&home).context("the recorded week could not be written")?;
     mark(folder, &demo)

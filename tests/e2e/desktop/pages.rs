@@ -1,8 +1,6 @@
 //! Every page of the window in both themes and two sizes: examined by axe, and kept as a picture to be looked at.
 
 use serde_json::{Value, json};
-use shim_api::settings::SettingsChange;
-use shim_core::settings::Value as SettingsValue;
 
 use crate::{
     webdriver::{Theme, Window},
@@ -43,11 +41,6 @@ fn every_page_can_be_read_by_everybody_in_dark() {
 fn examine(theme: Theme) {
     let (world, _engine) = World::demo();
     let engine = world.engine();
-    let welcomed = SettingsChange {
-        changes: [("desktop.welcomed".to_owned(), Some(SettingsValue::Switch(true)))].into(),
-        text: None,
-    };
-    engine.change_settings(&welcomed).unwrap();
     let crashes = engine.crashes().unwrap();
     let restored = crashes.iter().find(|crash| crash.resolved && crash.restore.is_some()).unwrap();
     let open = crashes.iter().find(|crash| !crash.resolved && !crash.in_flight.is_empty()).unwrap();

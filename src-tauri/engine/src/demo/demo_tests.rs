@@ -7,7 +7,7 @@ use shim_core::{
     crashes::CrashKind,
 };
 
-use super::{answers, make, read, week};
+use super::{SETTINGS, answers, make, read, week};
 use crate::home::Home;
 
 #[test]
@@ -74,7 +74,8 @@ fn only_a_new_or_empty_folder_or_a_demos_own_becomes_a_demo() {
     std::fs::write(new.join("note.txt"), "mine").unwrap();
     std::fs::write(new.join("config.toml"), "desktop.theme = 3\n").unwrap();
     make(&new).unwrap();
-    assert!(new.join("note.txt").exists() && !new.join("config.toml").exists());
+    assert!(new.join("note.txt").exists());
+    assert_eq!(std::fs::read_to_string(new.join("config.toml")).unwrap(), SETTINGS);
     assert!(read(&new).is_some() && read(folder.path()).is_none());
     let _held = Home::open(&new).unwrap();
     assert!(make(&new).unwrap_err().to_string().contains("another engine"), "one that runs is left alone");
