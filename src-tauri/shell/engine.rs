@@ -132,8 +132,11 @@ pub fn keep(link: Link, listener: impl Listener) -> anyhow::Result<JoinHandle<()
     spawn(Keeper { link, listener, starts: Some(starts) })
 }
 
-/// Like `keep`, but starts none.
+/// Like `keep`, but starts none. One that runs is reached when this returns.
 pub fn follow(link: Link, listener: impl Listener) -> anyhow::Result<JoinHandle<()>> {
+    if let Ok(engine) = Engine::connect(link.home()) {
+        link.state().reach = Reach::Up(engine);
+    }
     spawn(Keeper { link, listener, starts: None })
 }
 

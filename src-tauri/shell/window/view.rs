@@ -97,9 +97,10 @@ fn start(app: &mut App, link: Link, route: &Route) -> anyhow::Result<()> {
         set.renew(read.desktop);
     }
     app.manage(set);
+    // Before the page asks. This thread and the next end with the process: one waits for the next event of an engine,
+    // the other for the tray.
+    engine::follow(link.clone(), Pages { app: app.handle().clone() })?;
     let window = build(app.handle(), &link, route)?;
-    // Both end with the process: one waits for the tray, the other for the next event of an engine.
-    engine::follow(link, Pages { app: app.handle().clone() })?;
     let handle = app.handle().clone();
     std::thread::Builder::new()
         .name("tray".to_owned())
