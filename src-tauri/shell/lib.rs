@@ -142,15 +142,23 @@ impl Listener for Desk {
     fn event(&self, event: Event) {
         self.bell.ring();
         match event {
-            Event::CrashRecorded { crash } => self.outbox.crash(&crash, desktop::words(&self.app)),
+            Event::CrashRecorded { crash, .. } => self.outbox.crash(&crash, desktop::words(&self.app)),
             Event::Notice { chat, title, what, .. } => {
                 self.outbox.said(chat.as_ref(), &title, &what, desktop::words(&self.app));
             }
-            Event::RestoreFinished { receipt } => restore::heard(&self.app, receipt),
+            Event::RestoreFinished { receipt, .. } => restore::heard(&self.app, receipt),
             Event::FleetChanged => restore::fleet_changed(&self.app),
             Event::SettingsChanged | Event::Missed => desktop::look(&self.app),
             Event::ChatChanged { .. }
+            | Event::JournalKept { .. }
+            | Event::CrashesResolved { .. }
+            | Event::HangOver { .. }
+            | Event::PolicyDecided { .. }
             | Event::CheckpointTaken { .. }
+            | Event::WorkspaceKept { .. }
+            | Event::ChatStopped { .. }
+            | Event::PredictionsSettled { .. }
+            | Event::ModelTrained { .. }
             | Event::RestoreStarted { .. }
             | Event::StatusChanged => {}
         }

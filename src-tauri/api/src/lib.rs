@@ -13,6 +13,7 @@ pub mod events;
 pub mod fleet;
 pub mod home;
 pub mod install;
+pub mod metrics;
 pub mod notices;
 pub mod prediction;
 pub mod restore;

@@ -19,6 +19,7 @@ mod engine;
 mod hook;
 mod install;
 mod mcp;
+mod metrics;
 mod prediction;
 mod print;
 mod restore;
@@ -222,6 +223,11 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// What the engine measured of itself: the numbers that Prometheus gets at /metrics.
+    Metrics {
+        #[arg(long)]
+        json: bool,
+    },
     /// What foretells crashes (the zones, or a model learned here), and what it was worth.
     Prediction {
         #[arg(long)]
@@ -345,6 +351,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         }
         Verb::Undelete { id, dry_run, json } => return clinic::undelete(engine, id, dry_run, json),
         Verb::Search { text, json } => chats::search(engine, &text, json),
+        Verb::Metrics { json } => metrics::metrics(engine, json),
         Verb::Prediction { json } => prediction::prediction(engine, json),
         Verb::Settings(args) => settings::settings(engine, &args),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),

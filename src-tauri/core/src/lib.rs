@@ -19,6 +19,7 @@ pub mod journal;
 pub mod limits;
 pub mod lines;
 pub mod memory;
+pub mod metrics;
 pub mod notices;
 pub mod observations;
 pub mod policy;

@@ -9,6 +9,7 @@ mod edit;
 mod hangs;
 mod journal;
 mod keys;
+mod metrics;
 mod notices;
 mod policy;
 pub mod privacy;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub desktop: desktop::Desktop,
     pub notices: NoticeRules,
     pub privacy: privacy::Privacy,
+    /// `/metrics` is answered without the token.
+    pub metrics_serve: bool,
 }
 
 /// What is set for one client.
@@ -130,6 +133,7 @@ impl Default for Settings {
             desktop: desktop::Desktop::default(),
             notices: NoticeRules::default(),
             privacy: privacy::Privacy::default(),
+            metrics_serve: true,
         }
     }
 }

@@ -22,6 +22,7 @@ use shim_api::{
     events::Event,
     fleet::Options,
     install::InstallRequest,
+    metrics::METRICS_PATH,
     restore::RestoreRequest,
     settings::SettingsChange,
     signals::{MINUTES, MINUTES_MAX},
@@ -38,8 +39,8 @@ use tokio::sync::{broadcast::error::RecvError, mpsc};
 
 use super::{
     Engine,
-    guard::{answer, guard},
-    pause_until,
+    guard::{answer, guard, guard_host},
+    metrics, pause_until,
 };
 use crate::{
     charts,
@@ -82,6 +83,7 @@ pub fn router(context: Engine) -> Router {
         .route("/export", get(export))
         .route("/search", get(search_all))
         .route("/prediction", get(prediction_report))
+        .route("/metrics", get(metrics::told))
         .route("/doctor", get(examine))
         .route("/install", get(offers).post(install))
         .route("/settings", get(all_settings).post(change_settings))
@@ -90,7 +92,8 @@ pub fn router(context: Engine) -> Router {
         .route("/stop", post(stop))
         .route("/events", get(events))
         .layer(middleware::from_fn_with_state(context.clone(), guard));
-    Router::new().nest("/api", api).with_state(context)
+    let told = get(metrics::exposed).layer(middleware::from_fn_with_state(context.clone(), guard_host));
+    Router::new().nest("/api", api).route(METRICS_PATH, told).with_state(context)
 }
 
 #[derive(Deserialize)]
@@ -114,7 +117,7 @@ struct Reader {
 const OFFSET_MAX: i32 = 14 * 60;
 
 /// Runs what blocks off the listener's threads.
-async fn blocking<T: Serialize + Send + 'static>(
+pub async fn blocking<T: Serialize + Send + 'static>(
     handle: Handle,
     call: impl FnOnce(&Handle) -> Result<T, ApiError> + Send + 'static,
 ) -> Response {

@@ -110,6 +110,10 @@ fn main() -> Result<()> {
                 println!("{}", shim_standin::install::program(package)?.display());
             }
             println!("{}", shim_standin::mcp_clients::folder()?.display());
+            println!("{}", shim_standin::observers::grafana_types()?.display());
+            if cfg!(target_os = "linux") {
+                println!("{}", shim_standin::observers::prometheus()?.display());
+            }
             return Ok(());
         }
         None => {}
