@@ -116,14 +116,14 @@ fn a_window_that_breaks_leaves_the_tray_and_one_whose_tray_dies_goes_with_it() {
     world.host.click("Open dashboard");
     let window = world.screen.wait_for_window("SHIM");
     world.screen.wait_until_painted(window, "before-it-breaks");
-    assert!(send(world.window_process().unwrap(), Signal::Kill));
+    assert!(send(world.window_process().unwrap(), Signal::KILL));
     wait(LONG, "the web view to go", || (world.web_views() == 0).then_some(())).unwrap();
     assert!(desktop.is_running());
 
     world.host.click("Open dashboard");
     let window = world.screen.wait_for_window("SHIM");
     world.screen.wait_until_painted(window, "after-it-broke");
-    assert!(send(desktop.pid(), Signal::Kill));
+    assert!(send(desktop.pid(), Signal::KILL));
     desktop.wait_for_exit();
     wait(LONG, "the window to go", || world.window_process().is_none().then_some(())).unwrap();
     wait(LONG, "the web view to go", || (world.web_views() == 0).then_some(())).unwrap();
