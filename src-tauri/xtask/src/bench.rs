@@ -10,7 +10,9 @@ use crate::{packages, process, repository, say, tools};
 const PURE: [&str; 1] = ["experiments"];
 
 pub fn run(args: &[&str]) -> Result<ExitCode> {
-    if args.iter().any(|arg| PURE.contains(arg)) && args.iter().all(|arg| PURE.contains(arg) || *arg == "--quick") {
+    if args.iter().any(|arg| PURE.contains(arg))
+        && args.iter().all(|arg| PURE.contains(arg) || *arg == "--quick")
+    {
         return pure(args);
     }
     tools::check_node()?;

@@ -64,14 +64,16 @@ fn gains(runs: usize) -> Vec<Figure> {
     let mut figures = power("power 12→8 %", &small, [0.26, 0.73]);
     figures.push(share_of("power 12→4 %, 900 sessions", &large, Bound::AtLeast(0.955), shipped));
     let mean = large.iter().map(|run| f64::from(run.sessions)).sum::<f64>() / large.len() as f64;
-    figures.push(Figure::value("mean sessions at 12→4 %", "", mean).within(Bound::AtMost(380.0), Bound::None));
+    figures
+        .push(Figure::value("mean sessions at 12→4 %", "", mean).within(Bound::AtMost(380.0), Bound::None));
     figures
 }
 
 fn covariate(runs: usize) -> Vec<Figure> {
     let exact = Risks::telling(0.91, [0.12, 0.08]);
     let halved = Risks::of_odds_ratio(0.91, 0.12, 0.5);
-    let mut figures = power("power 12→8 %, risk of AUC .91", &strict(exact.world(), 2700, runs), [0.34, 0.91]);
+    let mut figures =
+        power("power 12→8 %, risk of AUC .91", &strict(exact.world(), 2700, runs), [0.34, 0.91]);
     let name = format!("power 12→{:.1} % (odds halved), risk of AUC .91", 100.0 * halved.rates()[1]);
     figures.extend(power(&name, &strict(halved.world(), 2700, runs), [0.34, 0.91]));
     let unused = strict(halved.world().without_risks(), 2700, runs);
@@ -83,7 +85,9 @@ fn covariate(runs: usize) -> Vec<Figure> {
 fn power(name: &str, runs: &[Run], least: [f64; 2]) -> Vec<Figure> {
     let at = |sessions: u32, least: f64| {
         let bound = if least > 0.0 { Bound::AtLeast(least) } else { Bound::None };
-        share_of(&format!("{name}, {sessions} sessions"), runs, bound, |run| shipped(run) && run.sessions <= sessions)
+        share_of(&format!("{name}, {sessions} sessions"), runs, bound, |run| {
+            shipped(run) && run.sessions <= sessions
+        })
     };
     vec![at(900, least[0]), at(2700, least[1])]
 }
@@ -111,7 +115,8 @@ fn bounds(runs: usize) -> Vec<Figure> {
     let safe = of(0.08);
     let alarmed = safe.iter().filter(|at| at.is_some()).count();
     let mut figures = vec![
-        share_figure("bound 10 %: false alarm at 8 %", alarmed, safe.len()).within(Bound::AtMost(0.01), Bound::None),
+        share_figure("bound 10 %: false alarm at 8 %", alarmed, safe.len())
+            .within(Bound::AtMost(0.01), Bound::None),
     ];
     for (rate, most) in [(0.18, 111.0), (0.30, 23.0), (0.60, 4.0)] {
         let name = format!("bound 10 %: median sessions at {:.0} %", 100.0 * rate);
@@ -167,9 +172,12 @@ fn arms(runs: usize) -> Vec<Figure> {
         share_of("four arms 12/6/12/30 %: the best is shipped", &mixed, Bound::None, |run| {
             run.decision == Decision::Ship(1)
         }),
-        share_of("four arms 12/6/12/30 %: another is shipped", &mixed, Bound::AtMost(0.05), |run| {
-            matches!(run.decision, Decision::Ship(arm) if arm != 1)
-        }),
+        share_of(
+            "four arms 12/6/12/30 %: another is shipped",
+            &mixed,
+            Bound::AtMost(0.05),
+            |run| matches!(run.decision, Decision::Ship(arm) if arm != 1),
+        ),
     ]
 }
 

@@ -82,7 +82,8 @@ pub fn several(rates: &[f64], levels: Levels, sessions: u32, runs: usize) -> Vec
         for session in 0..sessions {
             let open = contest.open();
             let count = open.iter().filter(|open| **open).count();
-            let shares: Vec<_> = open.iter().map(|open| if *open { 1.0 / count as f64 } else { 0.0 }).collect();
+            let shares: Vec<_> =
+                open.iter().map(|open| if *open { 1.0 / count as f64 } else { 0.0 }).collect();
             let nth = random.usize(0..count);
             let arm = open.iter().enumerate().filter(|(_, open)| **open).nth(nth).map_or(0, |(arm, _)| arm);
             let rate = rates.get(arm).copied().unwrap_or(0.0);

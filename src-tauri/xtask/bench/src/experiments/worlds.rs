@@ -150,7 +150,8 @@ impl Risks {
 
     /// Of control and treatment.
     pub fn rates(&self) -> [f64; 2] {
-        [0.0, self.shift].map(|shift| self.points().map(|(log_odds, part)| part * logistic(log_odds + shift)).sum())
+        [0.0, self.shift]
+            .map(|shift| self.points().map(|(log_odds, part)| part * logistic(log_odds + shift)).sum())
     }
 
     /// How likely a session that came out 1 had a higher risk than one that came out 0.
