@@ -16,6 +16,7 @@ mod crashes;
 mod demo;
 mod doctor;
 mod engine;
+mod experiments;
 mod hook;
 mod install;
 mod mcp;
@@ -233,6 +234,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Experiments on settings.
+    Experiments(experiments::Args),
     /// What was found on this machine, what is missing, what to do.
     Doctor {
         /// Also prove the checksum of everything kept.
@@ -304,6 +307,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             return Ok(if sent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Verb::Demo => return demo::run(cli.home),
+        Verb::Experiments(experiments::Args { action: experiments::Action::Judge { mode, .. } }) => {
+            return experiments::judge(mode);
+        }
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
@@ -361,6 +367,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         | Verb::Uninstall { .. }
         | Verb::Service { .. }
         | Verb::Demo
+        | Verb::Experiments(_)
         | Verb::Mcp
         | Verb::Launch { .. } => Ok(()),
         #[cfg(windows)]

@@ -10,6 +10,7 @@ pub mod clinic;
 pub mod crashes;
 pub mod desktop;
 pub mod digest;
+pub mod experiments;
 pub mod fingerprints;
 pub mod fleet;
 pub mod hangs;

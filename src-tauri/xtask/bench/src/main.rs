@@ -8,6 +8,7 @@ mod checkpoints;
 #[cfg(target_os = "linux")]
 mod desktop;
 mod engine;
+mod experiments;
 mod figures;
 mod hook;
 mod idle;
@@ -46,6 +47,9 @@ struct Args {
     /// Only these.
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(MEASURES.iter().map(|(name, _)| *name)))]
     only: Vec<String>,
+    /// The same, without `--only`.
+    #[arg(value_parser = PossibleValuesParser::new(MEASURES.iter().map(|(name, _)| *name)))]
+    names: Vec<String>,
     #[command(subcommand)]
     other: Option<Other>,
 }
@@ -93,6 +97,7 @@ const MEASURES: &[(&str, Measure)] = &[
     #[cfg(target_os = "linux")]
     ("busy", busy::measure),
     ("hook", hook::measure),
+    ("experiments", experiments::measure),
     ("mcp", mcp::measure),
     #[cfg(target_os = "linux")]
     ("tray", tray::measure),
@@ -118,12 +123,13 @@ fn main() -> Result<()> {
         }
         None => {}
     }
+    let only = [args.only, args.names].concat();
     let desktop = args.desktop.map(std::path::absolute).transpose()?;
     let bench = Bench { shim: std::path::absolute(args.shim)?, desktop, quick: args.quick };
     println!("{}", machine::describe());
     let mut figures = Vec::new();
     for (name, measure) in MEASURES.iter().copied() {
-        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+        if !only.is_empty() && !only.iter().any(|only| only == name) {
             continue;
         }
         eprintln!("measuring {name}");

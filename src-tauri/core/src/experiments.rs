@@ -1,0 +1,6 @@
+//! Experiments: what a change of a setting does, told from chats that got it by chance and chats that did not.
+//! Everything here may be looked at after every session without a verdict becoming less true.
+
+pub mod contest;
+pub mod evidence;
+pub mod judge;
