@@ -24,6 +24,7 @@ mod print;
 mod restore;
 mod settings;
 mod signals;
+mod stats;
 mod stop;
 mod workspace;
 
@@ -227,6 +228,13 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Tests, intervals and sample sizes: a JSON object with `op` and `in` per line in, one with `out` out.
+    /// docs/experiments.md names the ops. Needs no engine.
+    Stats {
+        /// The one form there is.
+        #[arg(long, required = true)]
+        jsonl: bool,
+    },
     /// What was found on this machine, what is missing, what to do.
     Doctor {
         /// Also prove the checksum of everything kept.
@@ -298,6 +306,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             return Ok(if sent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Verb::Demo => return demo::run(cli.home),
+        Verb::Stats { .. } => return stats::run(),
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
@@ -354,6 +363,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         | Verb::Uninstall { .. }
         | Verb::Service { .. }
         | Verb::Demo
+        | Verb::Stats { .. }
         | Verb::Mcp
         | Verb::Launch { .. } => Ok(()),
         #[cfg(windows)]

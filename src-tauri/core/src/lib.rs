@@ -31,6 +31,7 @@ pub mod risk;
 pub mod search;
 pub mod settings;
 pub mod signals;
+pub mod statistics;
 pub mod stopping;
 pub mod supervisor;
 pub mod time;
