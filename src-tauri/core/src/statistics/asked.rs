@@ -44,63 +44,42 @@ type Answer = Result<Value, Refusal>;
 type Op = fn(&Input<'_>) -> Answer;
 
 /// Every op under all of its names, its own first.
-const OPS: [(&[&str], Op); 15] = [
-    (&["welch_t", "welch", "welch_t_test", "welch_ttest", "ttest_welch", "ttest_ind", "t_test"], welch),
-    (&["mann_whitney", "mannwhitneyu", "mann_whitney_u", "wilcoxon_rank_sum", "ranksums"], ranks),
-    (&["fisher", "fisher_exact", "fisher_exact_test"], fisher),
+const OPS: [(&str, Op); 17] = [
+    ("welch_t welch welch_t_test welch_ttest welchs_t ttest_welch ttest_ind t_test", welch),
+    ("mann_whitney mannwhitneyu mann_whitney_u mannwhitney wilcoxon_rank_sum ranksums", |input| {
+        ranks(input, asked_method(input)?)
+    }),
+    ("mann_whitney_exact mannwhitneyu_exact", |input| ranks(input, Method::Exact)),
+    ("mann_whitney_asymptotic mannwhitneyu_asymptotic", |input| ranks(input, Method::Asymptotic)),
+    ("fisher fisher_exact fisher_exact_test", fisher),
     (
-        &[
-            "two_proportions",
-            "two_proportion",
-            "prop_test",
-            "two_proportion_z",
-            "two_proportions_z",
-            "proportions_ztest",
-            "two_proportion_z_test",
-        ],
+        "two_proportions two_proportion prop_test two_proportion_z two_proportions_z two_proportion_z_test \
+         two_proportion_ztest proportions_ztest z_test",
         proportions,
     ),
-    (&["wilson", "wilson_interval", "wilson_ci", "wilson_score"], |input| share(input, wilson)),
-    (&["clopper_pearson", "clopper_pearson_interval", "clopper_pearson_ci", "binomial_exact"], |input| {
+    ("wilson wilson_interval wilson_ci wilson_score", |input| share(input, wilson)),
+    ("clopper_pearson clopper_pearson_interval clopper_pearson_ci binomial_exact", |input| {
         share(input, clopper_pearson)
     }),
-    (&["cohens_d", "cohen_d", "hedges_g", "effect_size"], effect),
+    ("cohens_d cohen_d hedges_g effect_size", effect),
     (
-        &[
-            "power",
-            "sample_size",
-            "power_two_proportions",
-            "power_proportions",
-            "power_two_means",
-            "power_t_test",
-            "sample_size_two_proportions",
-            "sample_size_proportions",
-            "sample_size_two_means",
-        ],
+        "power sample_size power_two_proportions power_proportions power_two_means power_t_test \
+         sample_size_two_proportions sample_size_proportions sample_size_two_means",
         power,
     ),
     (
-        &[
-            "chi_square",
-            "chisquare",
-            "chi_squared",
-            "chi2",
-            "chi_square_gof",
-            "chi_square_srm",
-            "srm",
-            "sample_ratio_mismatch",
-        ],
+        "chi_square chisquare chi_squared chi2 chi_square_gof chi_square_srm chi2_srm srm sample_ratio_mismatch",
         chi_square,
     ),
-    (&["holm", "holm_bonferroni"], |input| adjusted(input, holm)),
-    (&["bh", "benjamini_hochberg", "fdr", "fdr_bh"], |input| adjusted(input, benjamini_hochberg)),
-    (&["beta_posterior", "beta", "beta_binomial"], posterior),
-    (&["brier", "brier_score", "brier_skill"], brier_score),
-    (&["auc", "roc_auc", "roc_auc_score", "auroc"], |input| {
+    ("holm holm_bonferroni", |input| adjusted(input, holm)),
+    ("benjamini_hochberg bh fdr fdr_bh", |input| adjusted(input, benjamini_hochberg)),
+    ("beta_posterior beta_posteriors beta beta_binomial", posterior),
+    ("brier brier_score brier_skill", brier_score),
+    ("auc roc_auc roc_auc_score auroc", |input| {
         let area = auc(&input.numbers(input::SCORES)?, &input.flags(input::OUTCOMES)?)?;
         Ok(json!({ "auc": area }))
     }),
-    (&["average_precision", "average_precision_score", "auc_pr", "ap"], |input| {
+    ("average_precision average_precision_score auc_pr pr_auc ap", |input| {
         let area = average_precision(&input.numbers(input::SCORES)?, &input.flags(input::OUTCOMES)?)?;
         Ok(json!({ "average_precision": area }))
     }),
@@ -120,7 +99,7 @@ fn asked(line: &str) -> Result<Option<Value>, Refusal> {
     let whole = whole.as_object().ok_or(Refusal::NotAnObject)?;
     let name = whole.get("op").and_then(Value::as_str).ok_or(Refusal::NoOp)?;
     let name = name.trim().to_lowercase().replace(['-', ' '], "_");
-    let Some((_, op)) = OPS.iter().find(|(names, _)| names.contains(&name.as_str())) else {
+    let Some((_, op)) = OPS.iter().find(|(names, _)| names.split(' ').any(|one| one == name)) else {
         return Ok(None);
     };
     match whole.get("in") {
@@ -144,14 +123,17 @@ fn welch(input: &Input<'_>) -> Answer {
     }))
 }
 
-fn ranks(input: &Input<'_>) -> Answer {
+fn asked_method(input: &Input<'_>) -> Result<Method, Refusal> {
+    match input.word(&["method"])?.as_deref() {
+        None | Some("auto") => Ok(Method::Auto),
+        Some("exact") => Ok(Method::Exact),
+        Some("asymptotic" | "normal") => Ok(Method::Asymptotic),
+        Some(_) => Err(input::wrong("method", "exact, asymptotic or auto")),
+    }
+}
+
+fn ranks(input: &Input<'_>, method: Method) -> Answer {
     let (a, b) = (input.numbers(input::FIRST)?, input.numbers(input::SECOND)?);
-    let method = match input.word(&["method"])?.as_deref() {
-        None | Some("auto") => Method::Auto,
-        Some("exact") => Method::Exact,
-        Some("asymptotic" | "normal") => Method::Asymptotic,
-        Some(_) => return Err(input::wrong("method", "exact, asymptotic or auto")),
-    };
     let continuity = input.flag(&["continuity", "use_continuity", "correct"])?.unwrap_or(true);
     let found = mann_whitney(&a, &b, input.tail()?, method, continuity)?;
     let pairs = a.len() as f64 * b.len() as f64;
@@ -239,8 +221,16 @@ fn told_apart(input: &Input<'_>) -> Result<Effect, Refusal> {
 
 fn chi_square(input: &Input<'_>) -> Answer {
     let counts = input.counts(&["observed", "counts", "obs", "n", "values"])?;
-    let shares =
-        input.maybe_numbers(&["expected", "ratio", "ratios", "shares", "weights", "exp", "f_exp"])?;
+    let shares = input.maybe_numbers(&[
+        "expected",
+        "expected_ratio",
+        "ratio",
+        "ratios",
+        "shares",
+        "weights",
+        "exp",
+        "f_exp",
+    ])?;
     let found = goodness_of_fit(&counts, shares.as_deref())?;
     let below = input.number(&["alpha"])?.unwrap_or(MISMATCH_BELOW);
     Ok(json!({

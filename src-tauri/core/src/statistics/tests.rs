@@ -81,6 +81,24 @@ fn each_name_of_an_op_is_understood_and_others_are_told() {
     ] {
         assert!((answer(line)["out"]["difference"].as_f64().unwrap() - 0.04).abs() < 1e-15, "{line}");
     }
+    for line in [
+        r#"{"op":"beta_posterior","in":{"a":{"x":3,"n":10},"b":{"x":6,"n":10},"prior":[1,1]}}"#,
+        r#"{"op":"beta_posterior","in":{"x1":3,"n1":10,"x2":6,"n2":10,"a":1,"b":1}}"#,
+        r#"{"op":"beta_posterior","in":{"alpha1":4,"beta1":8,"alpha2":7,"beta2":5}}"#,
+    ] {
+        let p = answer(line)["out"]["p_b_greater"].as_f64().unwrap_or(f64::NAN);
+        assert!((p - 0.900_809_716_599_19).abs() < 1e-12, "{line}: {p} {}", answer(line));
+    }
+    for line in [
+        r#"{"op":"beta_posterior","in":{"a":1,"b":1,"successes":3,"failures":7}}"#,
+        r#"{"op":"beta_posterior","in":{"alpha":1,"beta":1,"x":3,"n":10}}"#,
+        r#"{"op":"beta_posterior","in":{"alpha":4,"beta":8}}"#,
+    ] {
+        assert_eq!(answer(line)["out"]["beta"], 8.0, "{line}");
+    }
+    let exact = answer(r#"{"op":"mann_whitney_exact","in":{"a":[1,2,3],"b":[4,5,6],"alternative":"less"}}"#);
+    assert_eq!((&exact["out"]["u"], &exact["out"]["method"]), (&json!(0.0), &json!("exact")));
+    assert!((exact["out"]["p"].as_f64().unwrap() - 0.05).abs() < 1e-15, "{exact}");
     assert_eq!(answer(r#"{"op":"holm","in":[0.01,0.04]}"#)["out"]["adjusted"], json!([0.02, 0.04]));
     assert_eq!(answer(r#"{"op":"srm","in":{"counts":[900,100]}}"#)["out"]["mismatch"], true);
     assert_eq!(answer(r#"{"op":"anova","in":{}}"#), json!({ "unsupported": true }));

@@ -132,13 +132,10 @@ impl Input<'_> {
                 _ => Err(wrong("x", "a list of two counts, as `n`")),
             };
         }
-        if self.find(&["a"]).is_some() && self.find(&["b"]).is_some() {
-            return match (self.counts(&["a"])?.as_slice(), self.counts(&["b"])?.as_slice()) {
-                (&[x1, n1], &[x2, n2]) => Ok(Some([(x1, n1), (x2, n2)])),
-                _ => Err(wrong("a", "[events, trials], as `b`")),
-            };
+        match (self.0.get("a").map(pair), self.0.get("b").map(pair)) {
+            (Some(Some(one)), Some(Some(other))) => Ok(Some([one?, other?])),
+            _ => Ok(None),
         }
-        Ok(None)
     }
 
     /// A prior, and what was counted on it.
@@ -167,6 +164,14 @@ impl Input<'_> {
         Ok(Some((prior.after(x1, n1)?, prior.after(x2, n2)?)))
     }
 
+    /// `a` and `b` may also be the groups.
+    fn prior_number(&self, names: Names) -> Result<Option<f64>, Refusal> {
+        match self.find(names) {
+            Some((_, Value::Array(_) | Value::Object(_))) => Ok(None),
+            _ => self.number(names),
+        }
+    }
+
     /// (1, 1) where none is told.
     fn prior(&self) -> Result<Beta, Refusal> {
         if let Some(prior) = self.maybe_numbers(&["prior"])? {
@@ -175,8 +180,8 @@ impl Input<'_> {
                 _ => Err(wrong("prior", "[alpha, beta]")),
             };
         }
-        let a = self.number(&["prior_alpha", "alpha_prior", "prior_a", "alpha0", "a0"])?;
-        let b = self.number(&["prior_beta", "beta_prior", "prior_b", "beta0", "b0"])?;
+        let a = self.prior_number(&["prior_alpha", "alpha_prior", "prior_a", "alpha0", "a0", "a"])?;
+        let b = self.prior_number(&["prior_beta", "beta_prior", "prior_b", "beta0", "b0", "b"])?;
         // `alpha` alone is a level, with `beta` a parameter.
         let own = (self.number(&["alpha"])?, self.number(&["beta"])?);
         match (a, b, own) {
@@ -184,6 +189,21 @@ impl Input<'_> {
             (None, None, _) => Ok(Beta::new(1.0, 1.0)?),
             _ => Err(Refusal::Missing("prior_alpha and prior_beta")),
         }
+    }
+}
+
+/// Events and trials as `[x, n]`, or as an object of both; none where it is neither.
+fn pair(value: &Value) -> Option<Result<(u64, u64), Refusal>> {
+    match value {
+        Value::Object(fields) => {
+            let input = Input(fields);
+            Some(input.count(EVENTS).and_then(|events| Ok((events, input.count(TRIALS)?))))
+        }
+        Value::Array(items) => Some(match items.iter().map(whole).collect::<Vec<_>>().as_slice() {
+            [Some(events), Some(trials)] => Ok((*events, *trials)),
+            _ => Err(wrong("a", "[events, trials], as `b`")),
+        }),
+        _ => None,
     }
 }
 
