@@ -21,6 +21,7 @@ pub mod lines;
 pub mod memory;
 pub mod notices;
 pub mod observations;
+pub mod opportunities;
 pub mod policy;
 pub mod prediction;
 pub mod prompts;

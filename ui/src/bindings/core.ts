@@ -94,6 +94,15 @@ export type Evidence = {
 source: string, says: string, };
 
 /**
+ * A chat far above the usual.
+ */
+export type FarOut = { target: OpportunityTarget, at: string, client: string, 
+/**
+ * Its cost or tokens, or its seconds.
+ */
+value: number, usual: number, };
+
+/**
  * Crashes of one client's version and of one kind, which is what its sentence counts.
  */
 export type Fingerprint = { id: string, client: Client, kind: CrashKind, client_version: string | null, count: number, first_seen: string, last_seen: string, 
@@ -225,6 +234,121 @@ export type NotEnough = { windows: number, windows_needed: number, crashes: numb
  * What a notice is about. Each has a switch of its own, `notices.<name>`.
  */
 export type NoticeKind = "crashed" | "hung" | "ailing" | "restored" | "held_back" | "waiting" | "limit" | "memory" | "update" | "deletion";
+
+export type Opportunities = { chats: number, crashes: number, since: string, 
+/**
+ * From here on the history only confirms.
+ */
+split_at: string, 
+/**
+ * Questions asked of the earlier history.
+ */
+candidates: number, 
+/**
+ * The confirmed first, then by what they are worth.
+ */
+found: Array<Opportunity>, 
+/**
+ * Single chats far above the usual, the farthest first.
+ */
+far_out: Array<FarOut>, };
+
+export type Opportunity = { kind: OpportunityKind, target: OpportunityTarget, 
+/**
+ * Such as `over 120 calls and over 80 % of the context`.
+ */
+what: string, 
+/**
+ * With effect, interval and sample, in a sentence.
+ */
+statement: string, hypothesis: string, earlier: OpportunityEvidence, 
+/**
+ * Of the earlier p among all that was looked at (Benjamini-Hochberg).
+ */
+q: number, later: OpportunityEvidence | null, 
+/**
+ * Of the later p among all that was to be confirmed (Holm).
+ */
+p_confirmed: number | null, standing: OpportunityStanding, proposal: OpportunityProposal | null, 
+/**
+ * What an experiment on it would be worth; null for what is no affair of single chats.
+ */
+worth: OpportunityWorth | null, };
+
+export type OpportunityDirection = "lower" | "raise";
+
+/**
+ * An estimate with its 95 % interval; an end without bound is null.
+ */
+export type OpportunityEffect = { measure: OpportunityMeasure, estimate: number | null, low: number | null, high: number | null, };
+
+/**
+ * What one part of the history says: chats inside and outside, and what was counted in them.
+ */
+export type OpportunityEvidence = { chats: number, events: number, other_chats: number, other_events: number, effect: OpportunityEffect, 
+/**
+ * By chance alone, before the number of questions is allowed for.
+ */
+p: number, 
+/**
+ * How likely the difference is in this direction at all, 0 to 1.
+ */
+chance: number, };
+
+export type OpportunityKind = "subgroup" | "change" | "hazard";
+
+export type OpportunityMeasure = "difference" | "ratio";
+
+/**
+ * One knob to be tried otherwise. Whether the value is allowed is decided where knobs are declared.
+ */
+export type OpportunityProposal = { 
+/**
+ * A key of `config.toml`.
+ */
+knob: string, direction: OpportunityDirection, 
+/**
+ * In the knob's unit; null where only the direction is meant.
+ */
+value: number | null, };
+
+/**
+ * What was found, or how far it is to a first answer.
+ */
+export type OpportunityReport = { "state": "not_enough_yet", chats: number, chats_needed: number, crashes: number, crashes_needed: number, } | { "state": "looked" } & Opportunities;
+
+export type OpportunityStanding = "confirmed" | "not_confirmed" | "too_few_later";
+
+/**
+ * What is looked for.
+ */
+export type OpportunityTarget = "crashes" | "cost" | "latency";
+
+export type OpportunityWorth = { 
+/**
+ * Crashes, or chats far out, that it would save in 2,700 chats if half of the excess went.
+ */
+saved: number, 
+/**
+ * How likely there is an excess at all, 0 to 1.
+ */
+chance: number, 
+/**
+ * Chats in all that tell it with a power of 80 %; null where no number does.
+ */
+chats_needed: number | null, 
+/**
+ * The least fall of the group's share that 2,700 chats would show; null where not even a fall to nothing.
+ */
+least_fall: number | null, 
+/**
+ * `saved` times `chance` over `chats_needed`, times 1,000; 0 where refused.
+ */
+value: number, 
+/**
+ * Why no experiment is to be made of it.
+ */
+refused: string | null, };
 
 /**
  * How the chats are brought back.
