@@ -1,4 +1,5 @@
-//! `shim stats --jsonl` as another program drives it: line by line, with no engine, no client and no data folder.
+//! `shim stats --jsonl` as another program drives it: line by line, with no engine, no client and no data folder; and
+//! `shim opportunities` where nothing was lived through yet.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,9 +17,9 @@ use serde_json::{Value, json};
 
 const VECTORS: &str = include_str!("data/statistics/vectors.json");
 
-fn shim(home: &std::path::Path) -> Child {
+fn shim(home: &std::path::Path, args: &[&str]) -> Child {
     let mut shim = Command::new(env!("CARGO_BIN_EXE_shim"));
-    shim.args(["stats", "--jsonl"]).env_clear();
+    shim.args(args).env_clear();
     for name in ["HOME", "SHIM_HOME"] {
         shim.env(name, home);
     }
@@ -32,7 +33,7 @@ fn shim(home: &std::path::Path) -> Child {
 #[test]
 fn each_line_is_answered_before_the_next_is_asked() {
     let home = tempfile::tempdir().unwrap();
-    let mut shim = shim(home.path());
+    let mut shim = shim(home.path(), &["stats", "--jsonl"]);
     let mut asked = shim.stdin.take().unwrap();
     let mut told = BufReader::new(shim.stdout.take().unwrap());
     let mut ask = |line: &str| -> Value {
@@ -68,10 +69,24 @@ fn each_line_is_answered_before_the_next_is_asked() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let home = tempfile::tempdir().unwrap();
-    let mut shim = shim(home.path());
+    let mut shim = shim(home.path(), &["stats", "--jsonl"]);
     drop(shim.stdout.take());
     let mut asked = shim.stdin.take().unwrap();
     // Until the pipe is noticed to be closed.
     while asked.write_all(b"{\"op\":\"wilson\",\"in\":{\"x\":1,\"n\":3}}\n").is_ok() {}
     assert!(shim.wait().unwrap().success());
+}
+
+#[test]
+fn with_nothing_lived_through_opportunities_say_how_far_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let told = |args: &[&str]| shim(home.path(), args).wait_with_output().unwrap();
+    let json = told(&["opportunities", "--json"]);
+    assert!(json.status.success(), "{}", String::from_utf8_lossy(&json.stderr));
+    let wanted = json!({
+        "state": "not_enough_yet", "chats": 0, "chats_needed": 80, "crashes": 0, "crashes_needed": 10,
+    });
+    assert_eq!(serde_json::from_slice::<Value>(&json.stdout).unwrap(), wanted);
+    let words = told(&["opportunities"]);
+    assert_eq!(String::from_utf8_lossy(&words.stdout), "not enough yet: 0 of 80 chats and 0 of 10 crashes\n");
 }

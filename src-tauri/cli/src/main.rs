@@ -19,6 +19,7 @@ mod engine;
 mod hook;
 mod install;
 mod mcp;
+mod opportunities;
 mod prediction;
 mod print;
 mod restore;
@@ -228,6 +229,11 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// What in the history goes with crashes, cost and latency, and what might be tried about it (hours in UTC).
+    Opportunities {
+        #[arg(long)]
+        json: bool,
+    },
     /// Tests, intervals and sample sizes: a JSON object with `op` and `in` per line in, one with `out` out.
     /// docs/experiments.md names the ops. Needs no engine.
     Stats {
@@ -355,6 +361,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Undelete { id, dry_run, json } => return clinic::undelete(engine, id, dry_run, json),
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Prediction { json } => prediction::prediction(engine, json),
+        Verb::Opportunities { json } => opportunities::opportunities(engine, json),
         Verb::Settings(args) => settings::settings(engine, &args),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
         Verb::Run { .. }

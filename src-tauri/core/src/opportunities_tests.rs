@@ -73,10 +73,8 @@ fn confirmed(looked: &Looked) -> Vec<&Opportunity> {
     looked.found.iter().filter(|found| found.standing == Standing::Confirmed).collect()
 }
 
-/// How many runs; `SHIM_SIM_RUNS` asks for more.
-fn runs(default: u64) -> u64 {
-    std::env::var("SHIM_SIM_RUNS").map_or(default, |text| text.parse().unwrap())
-}
+const NULL_RUNS: u64 = 100;
+const PLANTED_RUNS: u64 = 20;
 
 #[test]
 fn with_little_history_there_is_no_answer_but_how_far_it_is() {
@@ -99,7 +97,7 @@ fn with_little_history_there_is_no_answer_but_how_far_it_is() {
 
 #[test]
 fn a_history_with_nothing_in_it_has_hardly_ever_anything_confirmed() {
-    let runs = runs(100);
+    let runs = NULL_RUNS;
     let (mut with_any, mut stood_out) = (0, 0);
     for seed in 0..runs {
         let looked = looked(&made(&mut Rng::with_seed(seed), 600, |_, _| 0.12));
@@ -115,7 +113,7 @@ fn a_history_with_nothing_in_it_has_hardly_ever_anything_confirmed() {
 
 #[test]
 fn crashes_of_long_and_full_chats_are_found_and_confirmed() {
-    let runs = runs(20);
+    let runs = PLANTED_RUNS;
     let (mut hit, mut any, mut last) = (0, 0, None);
     for seed in 0..runs {
         let planted = |lived: &Lived, _: &mut Rng| {

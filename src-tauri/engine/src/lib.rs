@@ -23,6 +23,7 @@ pub mod install;
 mod journal;
 mod launch;
 mod memory;
+mod opportunities;
 mod paths;
 mod policy;
 mod prediction;

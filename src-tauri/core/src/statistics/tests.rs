@@ -234,13 +234,12 @@ proptest! {
         if let Ok(found) = fisher_exact([[x1, n1], [x2, n2]], tail) {
             prop_assert!(is_probability(found.p), "{found:?}");
         }
-        if let (Ok(a), Ok(b)) = (Beta::new(prior, 1.0), Beta::new(1.0, prior)) {
-            if let (Ok(a), Ok(b)) = (a.after(x1, n1), b.after(x2, n2)) {
-                prop_assert!((a.exceeds(b) + b.exceeds(a) - 1.0).abs() < 1e-9, "{a:?} {b:?}");
-                let interval = a.interval(0.9).unwrap();
-                prop_assert!(0.0 <= interval.low && interval.low <= interval.high && interval.high <= 1.0);
-                prop_assert!((a.at_most(interval.low) - 0.05).abs() < 1e-9, "{a:?} {interval:?}");
-            }
+        let after = |a, b, events, trials| Beta::new(a, b).and_then(|beta| beta.after(events, trials));
+        if let (Ok(a), Ok(b)) = (after(prior, 1.0, x1, n1), after(1.0, prior, x2, n2)) {
+            prop_assert!((a.exceeds(b) + b.exceeds(a) - 1.0).abs() < 1e-9, "{a:?} {b:?}");
+            let interval = a.interval(0.9).unwrap();
+            prop_assert!(0.0 <= interval.low && interval.low <= interval.high && interval.high <= 1.0);
+            prop_assert!((a.at_most(interval.low) - 0.05).abs() < 1e-9, "{a:?} {interval:?}");
         }
     }
 

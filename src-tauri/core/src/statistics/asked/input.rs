@@ -223,9 +223,8 @@ fn list<T>(
 }
 
 fn whole(value: &Value) -> Option<u64> {
-    let read = |number: f64| {
-        (number >= 0.0 && number <= WHOLE_MAX && number.fract() == 0.0).then_some(number as u64)
-    };
+    let read =
+        |number: f64| ((0.0..=WHOLE_MAX).contains(&number) && number.fract() == 0.0).then_some(number as u64);
     value.as_u64().or_else(|| read(value.as_f64()?))
 }
 
