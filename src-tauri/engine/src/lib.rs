@@ -24,6 +24,7 @@ mod journal;
 mod launch;
 mod memory;
 mod metrics;
+mod opportunities;
 mod paths;
 mod policy;
 mod prediction;

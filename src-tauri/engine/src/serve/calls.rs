@@ -46,7 +46,7 @@ use crate::{
     charts,
     checkpoints::earlier,
     clients::{self, ClientHome, ports},
-    clinic, demo, doctor, fleet, install, prediction, processes, restore, risky,
+    clinic, demo, doctor, fleet, install, opportunities, prediction, processes, restore, risky,
     run::Handle,
     search, settings, signals, stopping,
     sweep::shown,
@@ -84,6 +84,7 @@ pub fn router(context: Engine) -> Router {
         .route("/search", get(search_all))
         .route("/prediction", get(prediction_report))
         .route("/metrics", get(metrics::told))
+        .route("/opportunities", get(opportunities_found))
         .route("/doctor", get(examine))
         .route("/install", get(offers).post(install))
         .route("/settings", get(all_settings).post(change_settings))
@@ -480,6 +481,17 @@ async fn search_all(State(context): State<Engine>, Query(query): Query<SearchQue
 
 async fn prediction_report(State(context): State<Engine>) -> Response {
     blocking(context.handle, |handle| prediction::report(&handle.home.store)).await
+}
+
+#[derive(Deserialize)]
+struct Hours {
+    #[serde(default)]
+    offset_minutes: i32,
+}
+
+async fn opportunities_found(State(context): State<Engine>, Query(query): Query<Hours>) -> Response {
+    let offset = query.offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX);
+    blocking(context.handle, move |handle| opportunities::report(&handle.home.store, offset)).await
 }
 
 #[derive(Deserialize)]
