@@ -226,16 +226,18 @@ impl Trial {
 
     /// With which of several treatments is shipped, and which arms no session gets into any more.
     fn says(&self, verdict: Verdict) -> Value {
-        let mut says = json!({ "decision": verdict.word() });
-        if self.arms > 2 {
-            let closed = (0..self.arms).zip(self.contest.open());
-            let closed: Vec<_> = closed.filter_map(|(arm, open)| (!open).then_some(arm)).collect();
-            says["dropped"] = json!(closed);
-            if let Verdict::Ship(arm) = verdict {
-                says["arm"] = json!(arm);
+        let decision = verdict.word();
+        if self.arms <= 2 {
+            return json!({ "decision": decision });
+        }
+        let closed = (0..self.arms).zip(self.contest.open());
+        let dropped: Vec<_> = closed.filter_map(|(arm, open)| (!open).then_some(arm)).collect();
+        match verdict {
+            Verdict::Ship(arm) => json!({ "decision": decision, "dropped": dropped, "arm": arm }),
+            Verdict::Continue | Verdict::RollBack | Verdict::Stop | Verdict::None => {
+                json!({ "decision": decision, "dropped": dropped })
             }
         }
-        says
     }
 }
 

@@ -97,7 +97,7 @@ impl Reversal {
         let estimate = if self.weight > 0.0 { self.difference } else { least };
         let refuted = || against.iter().filter(|(_, e)| *e >= 1.0 / ALPHA).map(|(effect, _)| *effect);
         let ends = (effects.first().copied().unwrap_or(least), effects.last().copied().unwrap_or(least));
-        let low = refuted().filter(|effect| *effect < least).last().unwrap_or(ends.0);
+        let low = refuted().rfind(|effect| *effect < least).unwrap_or(ends.0);
         let high = refuted().find(|effect| *effect > least).unwrap_or(ends.1);
         let ends = [low, estimate.clamp(low, high), high];
         let [low, estimate, high] = match kind {
