@@ -24,6 +24,7 @@ mod snapshot;
 mod timeline;
 #[cfg(target_os = "linux")]
 mod tray;
+mod year;
 
 use std::path::PathBuf;
 
@@ -94,6 +95,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("busy", busy::measure),
     ("hook", hook::measure),
     ("mcp", mcp::measure),
+    ("experiments-year", year::measure),
     #[cfg(target_os = "linux")]
     ("tray", tray::measure),
     // Takes an hour.
