@@ -155,8 +155,7 @@ impl Year {
         self.chats += 1;
         let chat = ChatId::new(Client::Codex, &self.chats.to_string());
         self.tell(Event::Came { chat: chat.clone(), risk: None });
-        let keys: Vec<_> = KNOBS.iter().map(|knob| knob.key).collect();
-        for (experiment, arm) in self.live.improvement.unnoted(&chat, &keys) {
+        for (experiment, arm) in self.live.improvement.unnoted(&chat, "") {
             self.tell(Event::Used { experiment, chat: chat.clone(), arm });
         }
         let crashed = self.random.f64() < self.rate(&self.live, &chat);

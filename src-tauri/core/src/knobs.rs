@@ -30,7 +30,7 @@ pub struct Knob {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "KnobUnit")]
 pub enum Unit {
     Calls,
     Minutes,
@@ -55,7 +55,7 @@ pub enum Step {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "KnobChangedBy")]
 pub enum ChangedBy {
     /// What is done to a user's processes and money is that user's affair.
     UserOnly,
@@ -64,7 +64,7 @@ pub enum ChangedBy {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "KnobVaries")]
 pub enum Varies {
     /// Two chats may have two values at the same time.
     ByChat,

@@ -6,6 +6,7 @@ mod clients;
 mod clinic;
 pub mod desktop;
 mod edit;
+mod experiments;
 mod hangs;
 mod journal;
 mod keys;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub desktop: desktop::Desktop,
     pub notices: NoticeRules,
     pub privacy: privacy::Privacy,
+    /// Ideas found in this machine's history are tried without being asked.
+    pub experiments_auto: bool,
 }
 
 /// What is set for one client.
@@ -87,6 +90,11 @@ impl Settings {
             Client::Opencode => opencode,
             Client::ClaudeDesktop => claude_desktop,
         }
+    }
+
+    /// Sets one key. `false` where there is none of that name or it does not take the value: nothing is changed.
+    pub fn put(&mut self, name: &str, value: &Value) -> bool {
+        key(name).is_some_and(|key| key.apply(Some(value), self).is_ok())
     }
 
     pub fn of_mut(&mut self, client: Client) -> &mut ClientSettings {
@@ -130,6 +138,7 @@ impl Default for Settings {
             desktop: desktop::Desktop::default(),
             notices: NoticeRules::default(),
             privacy: privacy::Privacy::default(),
+            experiments_auto: true,
         }
     }
 }

@@ -44,8 +44,9 @@ pub enum Differs {
     Decided { number: u64, was: Vec<Effect>, is: Vec<Effect> },
 }
 
-/// Plays entries again from where `from` stands; those it holds already are passed over.
-pub fn replay(mut from: Audited, entries: impl IntoIterator<Item = Entry>) -> Result<Audited, Differs> {
+/// Plays entries again from where `from` stands; those it holds already are passed over. Where one does not follow, it
+/// stays at what came before.
+pub fn replay(from: &mut Audited, entries: impl IntoIterator<Item = Entry>) -> Result<(), Differs> {
     for entry in entries {
         if entry.number <= from.number {
             continue;
@@ -59,7 +60,7 @@ pub fn replay(mut from: Audited, entries: impl IntoIterator<Item = Entry>) -> Re
             return Err(Differs::Decided { number: entry.number, was: entry.decided, is });
         }
     }
-    Ok(from)
+    Ok(())
 }
 
 #[cfg(test)]

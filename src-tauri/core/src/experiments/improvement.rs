@@ -63,7 +63,7 @@ pub enum Event {
 
 /// A decision, and whose experiment it is of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "ExperimentDecision")]
 pub struct Effect {
     pub experiment: u64,
     pub knob: String,
@@ -72,7 +72,7 @@ pub struct Effect {
 
 /// A knob that is left alone for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "KnobRest")]
 pub struct Rest {
     #[ts(type = "string")]
     pub until: Timestamp,
@@ -81,7 +81,7 @@ pub struct Rest {
 
 /// How often what was decided, over all experiments there ever were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "ExperimentTotals")]
 pub struct Totals {
     pub begun: u64,
     /// Shipped on probation: tried on most chats, not proved.
@@ -356,12 +356,12 @@ impl Improvement {
         }
     }
 
-    /// Experiments on these knobs that this chat is in, with its arm in each: what is to be noted once a value was
-    /// used.
-    pub fn unnoted(&self, chat: &ChatId, keys: &[&str]) -> Vec<(u64, usize)> {
+    /// Experiments on knobs of this group, such as `hang.`, that this chat is in, with its arm in each: what is to be
+    /// noted once a value was used.
+    pub fn unnoted(&self, chat: &ChatId, group: &str) -> Vec<(u64, usize)> {
         let open = self.experiments.values().filter(|experiment| {
             experiment.state.is_open()
-                && keys.contains(&experiment.plan.knob.as_str())
+                && experiment.plan.knob.starts_with(group)
                 && experiment.has(chat)
                 && !experiment.is_used(chat)
         });

@@ -123,7 +123,7 @@ fn one_chat_may_have_a_value_of_its_own() {
     loop_.handle(Event::Start { experiment: 1 }, at(0));
     loop_.handle(Event::Override { experiment: 1, chat: chat(3), arm: 1 }, at(0));
     assert_eq!(loop_.changes_for(&chat(3)), BTreeMap::from([("checkpoints.calls", &Value::Whole(4))]));
-    assert_eq!(loop_.unnoted(&chat(3), &["checkpoints.calls"]), []);
+    assert_eq!(loop_.unnoted(&chat(3), "checkpoints."), []);
     let context = Context { targeting_key: Some(chat(3).as_str().to_owned()), ..Context::default() };
     let resolved = loop_.resolve("checkpoints.calls", &Value::Whole(8), &context);
     let expected = Resolution {

@@ -27,7 +27,7 @@ pub const TREATMENTS_MAX: usize = 5;
 
 /// What is to be tried, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "ExperimentPlan")]
 pub struct Plan {
     /// A key of `config.toml`.
     pub knob: String,
@@ -41,7 +41,7 @@ pub struct Plan {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "IdeaFrom")]
 pub enum From {
     User,
     /// Found in this machine's history.
@@ -50,7 +50,7 @@ pub enum From {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "is", rename_all = "snake_case")]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "ExperimentState")]
 pub enum State {
     /// Not begun.
     Draft,
@@ -144,7 +144,7 @@ pub enum Event {
 
 /// What was decided, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "Decision")]
 pub struct Decided {
     pub what: What,
     pub why: String,
@@ -152,7 +152,7 @@ pub struct Decided {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "is", rename_all = "snake_case")]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "DecisionWhat")]
 pub enum What {
     Began,
     /// Of 10000 chats so many.
@@ -198,7 +198,7 @@ struct Member {
 
 /// How often an arm was given out, used, and measured by what decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "ArmCounts")]
 pub struct Counts {
     pub assigned: u64,
     pub exposed: u64,

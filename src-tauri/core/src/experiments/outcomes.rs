@@ -9,7 +9,7 @@ use super::evidence::Scale;
 /// A number of a chat. Of all of them, lower is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "ExperimentMetric")]
 pub enum Metric {
     /// 1 where the chat's first process under the experiment crashed or hung, 0 where it ended cleanly.
     Crash,

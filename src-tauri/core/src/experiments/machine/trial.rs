@@ -19,7 +19,7 @@ const POINTS_MAX: usize = 200;
 
 /// Where the evidence stood after so many outcomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "core.ts")]
+#[ts(export, export_to = "core.ts", rename = "EvidencePoint")]
 pub struct Point {
     #[ts(type = "string")]
     pub at: Timestamp,
