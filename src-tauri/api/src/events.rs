@@ -40,6 +40,8 @@ pub enum Event {
     },
     /// Pause, warnings, counts.
     StatusChanged,
+    /// An experiment began, went on or ended.
+    ExperimentsChanged,
     /// `config.toml` was changed, by whomever.
     SettingsChanged,
     /// The listener fell behind and events were dropped: fetch everything again.

@@ -151,6 +151,16 @@ impl Improvement {
         self.automatic
     }
 
+    /// The number of the last idea.
+    pub fn newest(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Whether its user set the knob.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.set.contains_key(key)
+    }
+
     pub fn worth(&self, id: u64) -> Option<f64> {
         self.worth.get(&id).copied()
     }
