@@ -178,6 +178,7 @@ impl Listener for Desk {
             Event::ChatChanged { .. }
             | Event::CheckpointTaken { .. }
             | Event::RestoreStarted { .. }
+            | Event::ExperimentsChanged
             | Event::StatusChanged => {}
         }
     }

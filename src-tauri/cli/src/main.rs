@@ -16,6 +16,7 @@ mod crashes;
 mod demo;
 mod doctor;
 mod engine;
+mod experiments;
 mod hook;
 mod install;
 mod mcp;
@@ -227,6 +228,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// What SHIM tries on its own settings, on what evidence, and your word about it.
+    Experiments(experiments::Args),
     /// What was found on this machine, what is missing, what to do.
     Doctor {
         /// Also prove the checksum of everything kept.
@@ -298,6 +301,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             return Ok(if sent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Verb::Demo => return demo::run(cli.home),
+        Verb::Experiments(experiments::Args { action: Some(experiments::Action::Judge { mode, .. }) }) => {
+            return experiments::judge(mode);
+        }
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
@@ -345,6 +351,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         }
         Verb::Undelete { id, dry_run, json } => return clinic::undelete(engine, id, dry_run, json),
         Verb::Search { text, json } => chats::search(engine, &text, json),
+        Verb::Experiments(args) => return experiments::run(engine, args),
         Verb::Prediction { json } => prediction::prediction(engine, json),
         Verb::Settings(args) => settings::settings(engine, &args),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),

@@ -3,8 +3,10 @@
 
 pub mod assignment;
 pub mod audit;
+pub mod contest;
 pub mod evidence;
 pub mod improvement;
+pub mod judge;
 pub mod machine;
 pub mod outcomes;
 pub mod ratio;

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub use self::bound::{Bound, Limit};
 use self::{curve::Curve, expected::Expected, ranks::Ranks, reversal::Reversal};
 
+/// An e-value is held below e to this, so that it is always a number.
+const LOG_MAX: f64 = 700.0;
+
 /// What kind of number an outcome is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,7 +71,8 @@ pub struct Interval {
 pub enum EffectKind {
     /// Treatment minus control, -1..1.
     Difference,
-    /// Treatment over control: the factor that makes the two arms' values alike.
+    /// Treatment over control, the factor between the two arms' values: 1/20..20, the ends standing for all
+    /// beyond them.
     Ratio,
 }
 
@@ -121,9 +125,9 @@ impl Evidence {
         let (treated, share) = (outcome.treated, outcome.share);
         match self.scale {
             Scale::Binary => {
-                let expected = self.expected.log_odds(outcome.risk);
+                let expected = self.expected.rate(outcome.risk);
                 self.curve.add_binary(treated, share, value, expected);
-                self.reversal.add_difference(treated, share, value - logistic(expected));
+                self.reversal.add_difference(treated, share, value - expected);
                 self.expected.learn(value, outcome.risk);
             }
             Scale::Positive => {
@@ -137,12 +141,12 @@ impl Evidence {
     /// The e-value for "treatment is better": it reaches 1/α with a probability of at most α, over all looks
     /// together, where treatment is no better. The whole range of `f64` above 0, never infinite.
     pub fn better_e(&self) -> f64 {
-        self.curve.e(!self.lower_is_better)
+        self.curve.e(!self.lower_is_better, false)
     }
 
     /// The e-value for "treatment is worse".
     pub fn worse_e(&self) -> f64 {
-        self.curve.e(self.lower_is_better)
+        self.curve.e(self.lower_is_better, true)
     }
 
     /// The e-value for "treatment differs": for a verdict of either kind at one α.
@@ -186,11 +190,11 @@ impl Scale {
     }
 }
 
-fn logistic(log_odds: f64) -> f64 {
-    1.0 / (1.0 + (-log_odds).exp())
-}
-
 /// Exact: no experiment has 2⁵³ outcomes.
 fn count(n: u64) -> f64 {
     n as f64
 }
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod tests;

@@ -4,12 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LOG_MAX;
+
 /// Shares of the capital that are staked, with their weights: small ones tell a limit that is broken by
 /// little, large ones one that is broken by far.
 const STAKES: [(f64, f64); 6] =
-    [(0.01, 0.05), (0.03, 0.15), (0.07, 0.2), (0.15, 0.2), (0.3, 0.2), (0.6, 0.2)];
-
-const LOG_MAX: f64 = 700.0;
+    [(0.05, 0.05), (0.08, 0.3), (0.12, 0.05), (0.2, 0.2), (0.35, 0.05), (0.85, 0.35)];
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,8 +65,7 @@ impl Bound {
     /// The e-value for "the limit is broken": it reaches 1/α with a probability of at most α, over all looks
     /// together, where the limit is kept.
     pub fn e(&self) -> f64 {
-        let whole: f64 = STAKES.iter().map(|(_, weight)| weight).sum();
         let each = self.capitals.iter().zip(STAKES);
-        each.map(|(log, (_, weight))| weight / whole * log.min(LOG_MAX).exp()).sum()
+        each.map(|(log, (_, weight))| weight * log.min(LOG_MAX).exp()).sum()
     }
 }

@@ -4,9 +4,11 @@
 //! the outcome does not depend on the arm, whatever the outcomes are distributed like. So their product is an
 //! e-process at every θ (Grünwald, de Heide & Koolen 2024; Turner & Grünwald 2023), and so is a mixture.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
-use super::logistic;
+use super::LOG_MAX;
 
 /// Effects on each side of 0. They grow by a constant ratio, so that few of them tell small effects in many
 /// sessions as well as large ones in few.
@@ -14,16 +16,47 @@ const EFFECTS: usize = 24;
 const SMALLEST: f64 = 0.012;
 const RATIO: f64 = 1.28;
 
-/// The mixture's weights are those of a lognormal around this effect…
-const TYPICAL: f64 = 0.6;
-/// …with this spread of the log.
-const SPREAD: f64 = 0.8;
+/// What is expected of effects, as lognormals: their median, the spread of the log, their share.
+type Expectation = [(f64, f64, f64); 2];
+/// A setting makes no wonders…
+const GAIN: Expectation = [(0.75, 0.6, 1.0), (1.0, 1.0, 0.0)];
+/// …but may do great harm.
+const HARM: Expectation = [(0.8, 0.6, 0.9), (1.8, 0.4, 0.1)];
 
 /// Standard deviation of what is believed of an effect before any outcome.
 const BELIEVED: f64 = 0.35;
 
-/// An e-value is held below e to this, so that it is always a number.
-const LOG_MAX: f64 = 700.0;
+/// One possible effect, and the same below 0.
+struct Effect {
+    size: f64,
+    /// Its exponential: of a log odds ratio, the odds ratio.
+    ratio: f64,
+    /// Its share of the mixture where it is a gain, and where it is harm.
+    gain: f64,
+    harm: f64,
+}
+
+static TABLE: LazyLock<Vec<Effect>> = LazyLock::new(|| {
+    let sizes: Vec<_> =
+        std::iter::successors(Some(SMALLEST), |size| Some(size * RATIO)).take(EFFECTS).collect();
+    let shares = |expectation: &Expectation| shares(&sizes, expectation);
+    let (gains, harms) = (shares(&GAIN), shares(&HARM));
+    let each = sizes.iter().zip(gains).zip(harms);
+    each.map(|((size, gain), harm)| Effect { size: *size, ratio: size.exp(), gain, harm }).collect()
+});
+
+fn shares(sizes: &[f64], expectation: &Expectation) -> Vec<f64> {
+    let mut shares = vec![0.0; sizes.len()];
+    for (median, spread, part) in expectation {
+        let heights = sizes.iter().map(|size| (-0.5 * ((size / median).ln() / spread).powi(2)).exp());
+        let heights: Vec<_> = heights.collect();
+        let whole: f64 = heights.iter().sum();
+        for (share, height) in shares.iter_mut().zip(heights) {
+            *share += part * height / whole;
+        }
+    }
+    shares
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
@@ -39,52 +72,52 @@ impl Default for Curve {
 }
 
 impl Curve {
-    /// An outcome of 0..1 in a session from which `expected` log odds of a 1 were expected, over both arms.
-    /// The effect is a log odds ratio.
+    /// An outcome of 0..1 in a session from which a 1 was `expected` with this probability, above 0 and below
+    /// 1, over both arms. The effect is a log odds ratio.
     pub fn add_binary(&mut self, treated: bool, share: f64, value: f64, expected: f64) {
-        self.add(|effect| {
-            let control = logistic(expected - share * effect);
-            let treatment = logistic(expected + (1.0 - share) * effect);
-            let one = factor(treated, share, treatment, control);
-            let zero = factor(treated, share, 1.0 - treatment, 1.0 - control);
-            value * one + (1.0 - value) * zero
-        });
+        let factor = |odds_ratio: f64| {
+            let control = control_rate(expected, odds_ratio, share);
+            let rate = if treated { odds_ratio * control / (1.0 + (odds_ratio - 1.0) * control) } else { control };
+            value * rate / expected + (1.0 - value) * (1.0 - rate) / (1.0 - expected)
+        };
+        self.add(|effect| [factor(effect.ratio), factor(effect.ratio.recip())]);
     }
 
     /// A score that grows with the outcome and is distributed like a standard normal over both arms. The
     /// effect is a shift in standard deviations.
     pub fn add_score(&mut self, treated: bool, share: f64, score: f64) {
-        self.add(|effect| score_factor(treated, share, score, effect));
+        self.add(|effect| [effect.size, -effect.size].map(|shift| score_factor(treated, share, score, shift)));
     }
 
-    fn add(&mut self, factor: impl Fn(f64) -> f64) {
-        for (effect, (above, below)) in effects().zip(self.above.iter_mut().zip(&mut self.below)) {
-            *above += factor(effect).ln();
-            *below += factor(-effect).ln();
+    fn add(&mut self, factors: impl Fn(&Effect) -> [f64; 2]) {
+        for (effect, (above, below)) in TABLE.iter().zip(self.above.iter_mut().zip(&mut self.below)) {
+            let [more, less] = factors(effect);
+            *above += more.ln();
+            *below += less.ln();
         }
     }
 
-    /// The mixture over the effects above or below 0.
-    pub fn e(&self, above: bool) -> f64 {
-        let whole: f64 = effects().map(weight).sum();
-        let each = effects().zip(self.side(above));
-        let each: f64 = each.map(|(effect, log)| weight(effect) * log.min(LOG_MAX).exp()).sum();
-        each / whole
+    /// The mixture over the effects above or below 0, which are harm or gains.
+    pub fn e(&self, above: bool, harm: bool) -> f64 {
+        let each = TABLE.iter().zip(self.side(above));
+        each.map(|(effect, log)| {
+            let share = if harm { effect.harm } else { effect.gain };
+            share * log.min(LOG_MAX).exp()
+        })
+        .sum()
     }
 
     /// How likely the effect lies above (or below) 0, by the trapezoidal rule over the effects.
     pub fn posterior(&self, above: bool) -> f64 {
         let highest = self.above.iter().chain(&self.below).copied().fold(0.0, f64::max);
         let mass = |logs: &[f64]| {
-            let heights = effects().zip(logs).map(|(effect, log)| {
-                let away = effect / BELIEVED;
-                (effect, (log - highest - 0.5 * away * away).exp())
-            });
-            let mut last = (0.0, (-highest).exp());
-            heights.fold(0.0, |mass, next| {
-                let (from, to) = (std::mem::replace(&mut last, next), next);
-                mass + (to.0 - from.0) * f64::midpoint(from.1, to.1)
-            })
+            let (mut mass, mut last) = (0.0, (0.0, (-highest).exp()));
+            for (effect, log) in TABLE.iter().zip(logs) {
+                let height = (log - highest - 0.5 * (effect.size / BELIEVED).powi(2)).exp();
+                mass += (effect.size - last.0) * f64::midpoint(height, last.1);
+                last = (effect.size, height);
+            }
+            mass
         };
         let (this, other) = (mass(self.side(above)), mass(self.side(!above)));
         this / (this + other)
@@ -95,23 +128,18 @@ impl Curve {
     }
 }
 
-fn effects() -> impl Iterator<Item = f64> {
-    std::iter::successors(Some(SMALLEST), |effect| Some(effect * RATIO)).take(EFFECTS)
+/// The rate of the control where both arms together have the `whole` rate: the root in 0..1 of
+/// (1-p)·c + p·r·c/(1+(r-1)·c) = whole, in the form that loses no digits.
+fn control_rate(whole: f64, odds_ratio: f64, share: f64) -> f64 {
+    let more = odds_ratio - 1.0;
+    let bend = (1.0 - share) * more;
+    let slope = 1.0 + share * more - whole * more;
+    2.0 * whole / (slope + (slope * slope + 4.0 * bend * whole).sqrt())
 }
 
-fn weight(effect: f64) -> f64 {
-    let away = (effect / TYPICAL).ln() / SPREAD;
-    (-0.5 * away * away).exp()
-}
-
-/// The factor of one outcome whose density is `treatment` in one arm and `control` in the other.
-fn factor(treated: bool, share: f64, treatment: f64, control: f64) -> f64 {
-    let arm = if treated { treatment } else { control };
-    arm / (share * treatment + (1.0 - share) * control)
-}
-
-/// The same for two normal densities of variance 1 that lie `effect` apart, with their common mean at 0.
-pub fn score_factor(treated: bool, share: f64, score: f64, effect: f64) -> f64 {
-    let ratio = (effect * score + (share - 0.5) * effect * effect).exp();
-    factor(treated, share, ratio, 1.0)
+/// The factor of a score whose two normal densities of variance 1 lie `shift` apart, with their common mean at 0.
+pub fn score_factor(treated: bool, share: f64, score: f64, shift: f64) -> f64 {
+    let ratio = (shift * score + (share - 0.5) * shift * shift).exp();
+    let arm = if treated { ratio } else { 1.0 };
+    arm / (share * ratio + 1.0 - share)
 }

@@ -3,14 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::logistic;
-
 /// Sessions that count: older ones fade, so that a rate that drifts is followed.
 const SESSIONS_MAX: f64 = 600.0;
 /// Of a history before the experiment, at most so many: it may have been another time.
 const KNOWN_MAX: f64 = 60.0;
-/// A predicted risk closer to 0 or 1 is taken for this.
-const RISK_MIN: f64 = 0.001;
+/// A probability closer to 0 or 1 is taken for this.
+const RISK_MIN: f64 = 0.0005;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Expected {
@@ -34,12 +32,13 @@ impl Expected {
         }
     }
 
-    /// The log odds of a 1.
-    pub fn log_odds(&self, risk: Option<f64>) -> f64 {
-        match risk {
-            Some(risk) => self.calibration.log_odds(log_odds(risk)),
-            None => log_odds(self.events / self.n),
-        }
+    /// The probability of a 1, above 0 and below 1.
+    pub fn rate(&self, risk: Option<f64>) -> f64 {
+        let rate = match risk {
+            Some(risk) => logistic(self.calibration.log_odds(log_odds(risk))),
+            None => self.events / self.n,
+        };
+        rate.clamp(RISK_MIN, 1.0 - RISK_MIN)
     }
 
     pub fn learn(&mut self, value: f64, risk: Option<f64>) {
@@ -94,4 +93,8 @@ impl Calibration {
 fn log_odds(probability: f64) -> f64 {
     let probability = probability.clamp(RISK_MIN, 1.0 - RISK_MIN);
     (probability / (1.0 - probability)).ln()
+}
+
+fn logistic(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
 }
