@@ -25,7 +25,10 @@ impl Judge {
     fn start(mode: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_shim"));
-        command.args(["experiments", "judge", "--jsonl"]).args(mode).env("SHIM_HOME", home.path().join("shim"));
+        command
+            .args(["experiments", "judge", "--jsonl"])
+            .args(mode)
+            .env("SHIM_HOME", home.path().join("shim"));
         command.env("HOME", home.path()).env("USERPROFILE", home.path());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
@@ -52,7 +55,8 @@ impl Judge {
             let assigned = self.ask(&json!({ "type": "assign", "session": session.to_string() }));
             let arm = assigned["arm"].as_u64().unwrap();
             let value = u8::from(random.f64() < rates[usize::try_from(arm).unwrap()]);
-            let line = json!({ "type": "observe", "session": session.to_string(), "arm": arm, "value": value });
+            let line =
+                json!({ "type": "observe", "session": session.to_string(), "arm": arm, "value": value });
             let said = self.ask(&line);
             if said["decision"] != "continue" {
                 let last = self.ask(&json!({ "type": "end" }));

@@ -21,7 +21,7 @@ use shim_api::{
 use shim_core::fingerprints::Fingerprint;
 use tauri::{AppHandle, State, async_runtime::spawn_blocking};
 
-use crate::{engine::Link, export, notifications::Outbox};
+use crate::{engine::Link, export, window::Tray};
 
 type Answer<T> = Result<T, ApiError>;
 
@@ -120,12 +120,11 @@ pub async fn export_chat(
 #[tauri::command]
 pub async fn restore(
     link: State<'_, Link>,
-    outbox: State<'_, Outbox>,
+    tray: State<'_, Tray>,
     request: RestoreRequest,
 ) -> Answer<Receipt> {
     let receipt = ask(&link, move |engine| engine.restore(&request)).await?;
-    // The page shows it.
-    outbox.known(&receipt);
+    tray.restored(&receipt);
     Ok(receipt)
 }
 

@@ -18,7 +18,6 @@ use crate::{
     notifications::{self, Note, Outbox},
     tasks::Tasks,
     tray::Bell,
-    window,
     words::{self, Words},
 };
 
@@ -35,7 +34,7 @@ impl Set {
     }
 
     /// What was set before, `None` at first.
-    fn renew(&self, set: Desktop) -> Option<Desktop> {
+    pub fn renew(&self, set: Desktop) -> Option<Desktop> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(set)
     }
 }
@@ -57,9 +56,6 @@ pub fn look(app: &AppHandle) {
         if before.is_none_or(|before| before.language != set.language) {
             handle.state::<Bell>().ring();
         }
-        if before.is_none_or(|before| before.theme != set.theme) {
-            window::set_theme(&handle, set.theme);
-        }
         // A demo changes nothing of this machine.
         if before.is_none_or(|before| before.autostart != set.autostart)
             && !handle.state::<Link>().home().join(DEMO_FILE).exists()
@@ -78,7 +74,7 @@ pub fn is_first_run(home: &Path) -> bool {
 }
 
 /// `None` while something is wrong in the file: what was set before holds on, as in the engine.
-fn read(home: &Path) -> Option<Settings> {
+pub fn read(home: &Path) -> Option<Settings> {
     let mut text = String::new();
     match File::open(home.join(SETTINGS_FILE)) {
         Ok(file) => drop(file.take(SETTINGS_BYTES_MAX).read_to_string(&mut text).ok()?),

@@ -80,6 +80,17 @@ impl Link {
         }
     }
 
+    /// Takes over why none answers, from who starts it. Whether that is news.
+    pub fn hear_why_down(&self, said: String) -> bool {
+        match &mut self.state().reach {
+            Reach::Down { why } if *why != said => {
+                *why = said;
+                true
+            }
+            Reach::Down { .. } | Reach::Up(_) => false,
+        }
+    }
+
     pub fn is_closing(&self) -> bool {
         self.state().closing
     }
@@ -117,17 +128,34 @@ impl Link {
 /// Starts the thread that keeps an engine running. It ends when the link closes; where it waits for the
 /// next event of somebody else's engine, it ends with the process.
 pub fn keep(link: Link, listener: impl Listener) -> anyhow::Result<JoinHandle<()>> {
-    let program = Program::find();
+    let starts = Starts { program: Program::find(), restarts: Restarts::new(Instant::now()) };
+    spawn(Keeper { link, listener, starts: Some(starts) })
+}
+
+/// Like `keep`, but starts none. One that runs is reached when this returns.
+pub fn follow(link: Link, listener: impl Listener) -> anyhow::Result<JoinHandle<()>> {
+    if let Ok(engine) = Engine::connect(link.home()) {
+        link.state().reach = Reach::Up(engine);
+    }
+    spawn(Keeper { link, listener, starts: None })
+}
+
+fn spawn(keeper: Keeper<impl Listener>) -> anyhow::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || Keeper { link, program, listener, restarts: Restarts::new(Instant::now()) }.run())
+        .spawn(move || keeper.run())
         .context("no thread for the engine")
 }
 
 struct Keeper<L> {
     link: Link,
-    program: Program,
     listener: L,
+    /// `None`: another process starts it.
+    starts: Option<Starts>,
+}
+
+struct Starts {
+    program: Program,
     restarts: Restarts,
 }
 
@@ -154,7 +182,9 @@ impl<L: Listener> Keeper<L> {
         if let Err(error) = ended {
             tracing::info!("{error}");
         }
-        self.restarts.stood(since.elapsed());
+        if let Some(starts) = &mut self.starts {
+            starts.restarts.stood(since.elapsed());
+        }
         self.set_down("it ended; starting it again".to_owned());
     }
 
@@ -166,22 +196,26 @@ impl<L: Listener> Keeper<L> {
             // One runs and answers, but not as this version understands: a second one would not help.
             return self.set_down(error.message.clone());
         }
+        let Some(Starts { program, restarts }) = &mut self.starts else { return };
         let ended = self.link.state().own.take();
+        let mut down = None;
         if let Some(child) = ended {
             let how = child.last_words();
             tracing::warn!("the engine that was started here is gone: {how}");
-            self.restarts.died(Instant::now());
-            self.set_down(format!("{how}; starting it again"));
+            restarts.died(Instant::now());
+            down = Some(format!("{how}; starting it again"));
         }
-        if !self.restarts.is_due(Instant::now()) {
-            return;
-        }
-        match self.program.start(self.link.home()) {
-            Ok(child) => self.link.state().own = Some(child),
-            Err(error) => {
-                self.restarts.died(Instant::now());
-                self.set_down(format!("{error:#}"));
+        if restarts.is_due(Instant::now()) {
+            match program.start(self.link.home()) {
+                Ok(child) => self.link.state().own = Some(child),
+                Err(error) => {
+                    restarts.died(Instant::now());
+                    down = Some(format!("{error:#}"));
+                }
             }
+        }
+        if let Some(why) = down {
+            self.set_down(why);
         }
     }
 

@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod desktop;
 mod engine;
+pub mod environment;
 mod export;
 mod notifications;
 mod options;
@@ -31,56 +32,38 @@ use notifications::Outbox;
 pub use options::Options;
 use shim_api::{events::Event, home::data_folder};
 use tasks::Tasks;
-use tauri::{AppHandle, Emitter, Manager, RunEvent, generate_context, generate_handler};
+use tauri::{AppHandle, Manager, RunEvent, generate_context};
 use tray::Bell;
 
-/// Runs until the user quits. A second start hands its arguments to the first and ends here.
+/// Runs the tray until its user quits, or for a tray its window. A second start hands its arguments to the first and
+/// ends here.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let home = data_folder(options.home.clone())?;
+    if let Some(route) = options.window {
+        return window::run(home, route);
+    }
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| {
             window::open(app, options::asked_route(&arguments));
         }))
-        .invoke_handler(generate_handler![
-            commands::status,
-            commands::chats,
-            commands::chat,
-            commands::timeline,
-            commands::crash_chart,
-            commands::signals_chart,
-            commands::offers,
-            commands::install,
-            commands::crashes,
-            commands::signals,
-            commands::prediction,
-            commands::fingerprints,
-            commands::checkpoints,
-            commands::take_checkpoint,
-            commands::export_chat,
-            commands::restore,
-            commands::fleet,
-            commands::begin_fleet,
-            commands::cancel_fleet,
-            commands::doctor,
-            commands::settings,
-            commands::change_settings,
-            commands::search,
-            commands::pause,
-            commands::resume,
-        ])
         .setup(move |app| {
             start(app.handle(), Link::new(home)?, options)?;
             Ok(())
         })
-        .build(generate_context!())
+        .build(context())
         .context("the desktop could not be reached")?;
     app.run(|app, event| match event {
-        // Closing the window frees it; only Quit ends the tray.
+        // Only Quit ends the tray.
         RunEvent::ExitRequested { code: None, api, .. } => api.prevent_exit(),
         RunEvent::Exit => app.state::<Threads>().join(),
         _ => {}
     });
     Ok(())
+}
+
+/// Both processes', with the pages.
+fn context() -> tauri::Context {
+    generate_context!()
 }
 
 fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
@@ -93,11 +76,10 @@ fn start(app: &AppHandle, link: Link, options: Options) -> anyhow::Result<()> {
     app.manage(restore::UnderWay::default());
     app.manage(notifications::Offered::default());
     app.manage(desktop::Set::default());
-    app.manage(window::Last::default());
+    app.manage(window::Window::default());
     app.manage(bell.clone());
     #[cfg(feature = "updater")]
     updates::start(app)?;
-    // In turn before a window is opened, which takes its theme from it.
     desktop::look(app);
     let threads = vec![
         tray::start(app, link.clone(), rung)?,
@@ -140,43 +122,43 @@ impl Threads {
     }
 }
 
-/// Passes on what the engine says: to the pages, the tray and the notifications.
+/// Passes on what the engine says: to the tray, the notifications, and where it is down the window.
 struct Desk {
     app: AppHandle,
     bell: Bell,
     outbox: Outbox,
 }
 
-impl Desk {
-    fn tell_pages(&self, name: &str, payload: impl serde::Serialize + Clone) {
-        if let Err(error) = self.app.emit(name, payload) {
-            tracing::warn!("the pages did not hear {name}: {error}");
-        }
-    }
-}
-
 impl Listener for Desk {
     fn engine_is(&self, up: bool) {
-        self.tell_pages("engine", serde_json::json!({ "up": up }));
         self.bell.ring();
         if up {
             notifications::offer(&self.app);
+        } else {
+            window::engine_is_down(&self.app, self.app.state::<Link>().why_down());
         }
     }
 
     fn event(&self, event: Event) {
-        self.tell_pages("shim", &event);
         self.bell.ring();
         match event {
-            Event::CrashRecorded { crash } => self.outbox.crash(&crash, desktop::words(&self.app)),
+            Event::CrashRecorded { crash, .. } => self.outbox.crash(&crash, desktop::words(&self.app)),
             Event::Notice { chat, title, what, .. } => {
                 self.outbox.said(chat.as_ref(), &title, &what, desktop::words(&self.app));
             }
-            Event::RestoreFinished { receipt } => restore::heard(&self.app, receipt),
+            Event::RestoreFinished { receipt, .. } => restore::heard(&self.app, receipt),
             Event::FleetChanged => restore::fleet_changed(&self.app),
             Event::SettingsChanged | Event::Missed => desktop::look(&self.app),
             Event::ChatChanged { .. }
+            | Event::JournalKept { .. }
+            | Event::CrashesResolved { .. }
+            | Event::HangOver { .. }
+            | Event::PolicyDecided { .. }
             | Event::CheckpointTaken { .. }
+            | Event::WorkspaceKept { .. }
+            | Event::ChatStopped { .. }
+            | Event::PredictionsSettled { .. }
+            | Event::ModelTrained { .. }
             | Event::RestoreStarted { .. }
             | Event::ExperimentsChanged
             | Event::StatusChanged => {}
@@ -188,8 +170,8 @@ impl Listener for Desk {
 fn quit(app: &AppHandle) {
     let handle = app.clone();
     app.state::<Tasks>().run("quit", move || {
-        handle.state::<window::Last>().keep(handle.state::<Link>().home());
         handle.state::<Link>().close();
+        window::close(&handle);
         handle.state::<Bell>().ring();
         handle.exit(0);
     });

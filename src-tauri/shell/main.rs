@@ -1,14 +1,14 @@
-//! `shim-desktop`: reads the command line and starts the tray.
+//! `shim-desktop`: reads the command line and starts the tray, or the window for it.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use shim_desktop::Options;
+use shim_desktop::{Options, environment};
 
 fn main() -> ExitCode {
-    #[cfg(target_os = "linux")]
-    avoid_blank_windows();
+    let options = Options::parse();
+    environment::prepare(options.window.is_some());
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
@@ -16,27 +16,11 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    match shim_desktop::run(Options::parse()) {
+    match shim_desktop::run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("shim-desktop: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// WebKitGTK's DMA-BUF renderer leaves windows blank on several graphics drivers. A value that the user
-/// set stands. Under automation it stays on, because WebKit's screenshots hang without it.
-#[cfg(target_os = "linux")]
-fn avoid_blank_windows() {
-    const RENDERER: &str = "WEBKIT_DISABLE_DMABUF_RENDERER";
-    let stands = [RENDERER, "TAURI_AUTOMATION", "TAURI_WEBVIEW_AUTOMATION"];
-    if stands.iter().any(|name| std::env::var_os(name).is_some()) {
-        return;
-    }
-    #[allow(unsafe_code, reason = "WebKit takes this switch from the environment only")]
-    // SAFETY: this is the first thing the program does, so no other thread reads the environment.
-    unsafe {
-        std::env::set_var(RENDERER, "1");
     }
 }

@@ -16,6 +16,9 @@ pub struct Options {
     /// Open the window at start, at a page such as /crashes/12.
     #[arg(long, value_name = "ROUTE", num_args = 0..=1, default_missing_value = "/")]
     pub show: Option<Route>,
+    /// The window alone, at this page, as the tray starts it.
+    #[arg(long, value_name = "ROUTE", hide = true, conflicts_with = "show")]
+    pub window: Option<Route>,
 }
 
 /// The page a second start asks for. Its arguments come from outside, so what is not understood opens

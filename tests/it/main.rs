@@ -24,6 +24,7 @@ mod kill_matrix;
 mod lost_files;
 mod many;
 mod mcp;
+mod metrics;
 mod opencode;
 mod policy;
 mod receipts;

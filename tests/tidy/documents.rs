@@ -4,7 +4,8 @@
 use crate::rules::{File, Violation};
 
 /// How a path of the repository begins.
-const FOLDERS: [&str; 8] = ["src-tauri", "ui", "icons", "tests", "docs", ".github", ".ci", ".cargo"];
+const FOLDERS: [&str; 9] =
+    ["src-tauri", "ui", "icons", "tests", "docs", "deploy", ".github", ".ci", ".cargo"];
 /// Crates, which documents name without the folders that they lie in: `core/crashes.rs`.
 const CRATES: [&str; 7] = ["core", "store", "api", "engine", "cli", "shell", "xtask"];
 /// Made by runs, and known to no repository.
@@ -13,7 +14,9 @@ const MADE: [&str; 1] = ["tests/out"];
 const ENDS: [&str; 8] = ["db", "json", "log", "md", "rs", "toml", "ts", "txt"];
 
 pub fn is_document(path: &str) -> bool {
-    path == "README.md" || path.strip_prefix("docs/").is_some_and(|name| name.ends_with(".md"))
+    path == "README.md"
+        || path == "deploy/README.md"
+        || path.strip_prefix("docs/").is_some_and(|name| name.ends_with(".md"))
 }
 
 /// What the documents are held against.

@@ -95,7 +95,8 @@ fn is_code(path: &str) -> bool {
 }
 
 fn place(file: &File<'_>, found: &mut Found<'_>) {
-    const FOLDERS: [&str; 5] = ["src-tauri", "ui", "icons", "tests", "docs"];
+    // `deploy` is for Prometheus and Grafana: neither built nor installed, and named by who runs them.
+    const FOLDERS: [&str; 6] = ["src-tauri", "ui", "icons", "tests", "docs", "deploy"];
     const FILES: [&str; 8] = [
         "Cargo.toml",
         "Cargo.lock",
@@ -115,7 +116,7 @@ fn place(file: &File<'_>, found: &mut Found<'_>) {
     if !known {
         found.add(
             1,
-            "the top level holds only what design names: src-tauri, ui, icons, tests, docs and settings",
+            "the top level holds only what design names: src-tauri, ui, icons, tests, docs, deploy and settings",
         );
     }
 }

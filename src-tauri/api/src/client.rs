@@ -22,6 +22,7 @@ use crate::{
     fleet::{FleetReceipts, FleetView, Options},
     home::{EngineFile, read_engine_file},
     install::{InstallRequest, Installed, Offer},
+    metrics::Exposed,
     prediction::Prediction,
     restore::{Receipt, RestoreRequest},
     search::Hit,
@@ -113,6 +114,10 @@ impl Engine {
 
     pub fn signals(&self, target: &str, minutes: u64) -> Result<ChatSignals, ApiError> {
         self.get("/signals", &[("target", target.to_owned()), ("minutes", minutes.to_string())])
+    }
+
+    pub fn metrics(&self) -> Result<Vec<Exposed>, ApiError> {
+        self.get("/metrics", &[])
     }
 
     pub fn crashes(&self) -> Result<Vec<Crash>, ApiError> {

@@ -14,6 +14,7 @@ pub mod experiments;
 pub mod fleet;
 pub mod home;
 pub mod install;
+pub mod metrics;
 pub mod notices;
 pub mod prediction;
 pub mod restore;

@@ -64,7 +64,10 @@ pub fn judge(verdicts: Verdicts) -> anyhow::Result<ExitCode> {
     loop {
         line.clear();
         input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line).context("reading a line")?;
-        ensure!(line.last() == Some(&b'\n') || (line.len() as u64) < LINE_MAX, "a line is longer than {LINE_MAX} bytes");
+        ensure!(
+            line.last() == Some(&b'\n') || (line.len() as u64) < LINE_MAX,
+            "a line is longer than {LINE_MAX} bytes"
+        );
         if line.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }

@@ -20,6 +20,7 @@ mod experiments;
 mod hook;
 mod install;
 mod mcp;
+mod metrics;
 mod prediction;
 mod print;
 mod restore;
@@ -223,6 +224,11 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// What the engine measured of itself: the numbers that Prometheus gets at /metrics.
+    Metrics {
+        #[arg(long)]
+        json: bool,
+    },
     /// What foretells crashes (the zones, or a model learned here), and what it was worth.
     Prediction {
         #[arg(long)]
@@ -352,6 +358,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Undelete { id, dry_run, json } => return clinic::undelete(engine, id, dry_run, json),
         Verb::Search { text, json } => chats::search(engine, &text, json),
         Verb::Experiments(args) => return experiments::run(engine, args),
+        Verb::Metrics { json } => metrics::metrics(engine, json),
         Verb::Prediction { json } => prediction::prediction(engine, json),
         Verb::Settings(args) => settings::settings(engine, &args),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),

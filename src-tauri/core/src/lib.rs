@@ -21,6 +21,7 @@ pub mod knobs;
 pub mod limits;
 pub mod lines;
 pub mod memory;
+pub mod metrics;
 pub mod notices;
 pub mod observations;
 pub mod policy;

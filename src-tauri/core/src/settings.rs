@@ -10,6 +10,7 @@ mod experiments;
 mod hangs;
 mod journal;
 mod keys;
+mod metrics;
 mod notices;
 mod policy;
 pub mod privacy;
@@ -69,6 +70,8 @@ pub struct Settings {
     pub privacy: privacy::Privacy,
     /// Ideas found in this machine's history are tried without being asked.
     pub experiments_auto: bool,
+    /// `/metrics` is answered without the token.
+    pub metrics_serve: bool,
 }
 
 /// What is set for one client.
@@ -139,6 +142,7 @@ impl Default for Settings {
             notices: NoticeRules::default(),
             privacy: privacy::Privacy::default(),
             experiments_auto: true,
+            metrics_serve: true,
         }
     }
 }

@@ -4,7 +4,7 @@ pub mod earlier;
 
 use std::{collections::HashMap, path::Path, time::Instant};
 
-use shim_api::{ApiError, checkpoints::Checkpoint, error::ErrorCode};
+use shim_api::{ApiError, checkpoints::Checkpoint, error::ErrorCode, events::Event as Told};
 use shim_core::{
     chats::ChatId,
     checkpoints::{
@@ -165,7 +165,13 @@ impl Watch {
         self.took.push((id, took_us));
         self.experiment_measured(&chat, Measure::Checkpoint { micros: took_us });
         self.keep_workspace(&chat, id, trigger, point);
-        self.handle.tell(shim_api::events::Event::CheckpointTaken { chat, checkpoint: id });
+        self.tell_of_checkpoint(chat, id, trigger, took_us);
+    }
+
+    pub fn tell_of_checkpoint(&self, chat: ChatId, checkpoint: i64, trigger: Trigger, took_us: u64) {
+        let client_version = self.version_of(&chat);
+        let seconds = took_us as f64 / 1e6;
+        self.handle.tell(Told::CheckpointTaken { chat, checkpoint, trigger, seconds, client_version });
     }
 
     /// Takes a checkpoint for the user; it is durable when this returns. Its workspace is kept a moment later.
@@ -222,7 +228,7 @@ impl Watch {
         self.calls_are_safe(chat);
         row.took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.took.push((row.id, row.took_us));
-        self.handle.tell(shim_api::events::Event::CheckpointTaken { chat: chat.clone(), checkpoint: row.id });
+        self.tell_of_checkpoint(chat.clone(), row.id, row.checkpoint.trigger, row.took_us);
         Ok((views::checkpoint(row, &self.home.settings()), point))
     }
 

@@ -88,6 +88,7 @@ impl Watch {
     pub fn record_crash(&mut self, crash: NewCrash) {
         faults::boundary("crash.before");
         let (detected_at, recorded, noted) = (now(), crash.clone(), self.noted(&crash));
+        let client_version = noted.client_version.clone();
         let written = self.home.store.write(Urgency::AtOnce, move |store| {
             let Some(id) = store.record_crash(&recorded, detected_at)? else { return Ok(None) };
             fingerprints::note(store, id, &recorded, noted)?;
@@ -102,7 +103,7 @@ impl Watch {
                 self.open_crashes.insert(row.chat.clone(), row.id);
                 let crash =
                     views::crash(row.clone(), self.chats.get(&crash.chat), None, &self.home.settings());
-                self.handle.tell(Told::CrashRecorded { crash: Box::new(crash) });
+                self.handle.tell(Told::CrashRecorded { crash: Box::new(crash), client_version });
                 self.policy_hears(&row);
                 faults::boundary("crash.after");
             }
@@ -150,9 +151,11 @@ impl Watch {
         self.ailment_resolved(&chat);
         self.open_crashes.remove(&chat);
         self.decide_policy(policy::Event::Resolved { chat: chat.clone() });
-        let resolved = self.home.store.write(Urgency::AtOnce, move |store| store.resolve_crashes(&chat));
-        if let Err(error) = resolved {
-            self.warn(error.to_string());
+        let resolving = chat.clone();
+        let resolved = self.home.store.write(Urgency::AtOnce, move |store| store.resolve_crashes(&resolving));
+        match resolved {
+            Ok(()) => self.handle.tell(Told::CrashesResolved { chat }),
+            Err(error) => self.warn(error.to_string()),
         }
         self.handle.tell(Told::StatusChanged);
     }

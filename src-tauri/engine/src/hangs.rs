@@ -157,6 +157,7 @@ impl Watch {
                 Effect::Unhung => {
                     tracing::info!(%chat, pid = process.pid, "the chat's process moves again");
                     self.decide(Event::Unhung { chat, process });
+                    self.handle.tell(Told::HangOver { chat: chat.clone() });
                 }
             }
         }

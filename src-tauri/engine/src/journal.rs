@@ -158,6 +158,11 @@ impl Watch {
         }
         tracked.durable = tracked.durable.max(kept.upto);
         self.watched_bytes += kept.bytes;
+        self.handle.tell(Told::JournalKept {
+            chat: tracked.stream.chat.clone(),
+            bytes: kept.bytes,
+            seconds: kept.since.elapsed().as_secs_f64(),
+        });
         if tracked.reader.is_some() {
             let chat = self.chats.entry(tracked.stream.chat.clone()).or_default();
             chat.durable = tracked.durable;

@@ -24,6 +24,7 @@ pub mod install;
 mod journal;
 mod launch;
 mod memory;
+mod metrics;
 mod paths;
 mod policy;
 mod prediction;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shim_api::{
     ApiError,
+    events::{Decision, Event as Told},
     notices::Said,
     restore::{Receipt, RestoreRequest, Step},
 };
@@ -66,15 +67,24 @@ impl Watch {
                 Effect::Restore { chat, .. } if !kept => {
                     self.policy_ended(&chat, Came::TurnedAway(None), String::new())
                 }
-                Effect::Restore { chat, crash, kind, why } => self.restore_by_itself(chat, crash, kind, why),
+                Effect::Restore { chat, crash, kind, why } => {
+                    self.tell_decision(&chat, Decision::Restore);
+                    self.restore_by_itself(chat, crash, kind, why);
+                }
                 Effect::WouldRestore { chat, why, .. } => {
+                    self.tell_decision(&chat, Decision::WouldRestore);
                     self.notice(Some(&chat), Said::WouldRestore { why });
                 }
                 Effect::Ask { chat, why, .. } => {
+                    self.tell_decision(&chat, Decision::Ask);
                     self.notice(Some(&chat), Said::AsksBeforeRestore { why });
                 }
             }
         }
+    }
+
+    fn tell_decision(&self, chat: &ChatId, decision: Decision) {
+        self.handle.tell(Told::PolicyDecided { chat: chat.clone(), decision });
     }
 
     /// What is acted upon is on disk first; all else follows with what is written next.

@@ -156,10 +156,12 @@ impl Watch {
             store.put_predictions(&rows, PREDICTIONS_MAX)?;
             settle::settle(store, &living, since, at)
         };
-        let kept = |result: Result<(), StoreError>| {
-            if let Err(error) = result {
-                tracing::warn!("predictions could not be kept: {error}");
-            }
+        let handle = self.handle.clone();
+        let kept = move |result: Result<settle::Settled, StoreError>| match result {
+            Ok(settled) => settled.into_iter().for_each(|((client, foretold), count)| {
+                handle.tell(Told::PredictionsSettled { client, foretold, count });
+            }),
+            Err(error) => tracing::warn!("predictions could not be kept: {error}"),
         };
         self.home.store.submit(Urgency::Gathered, job, kept);
     }
@@ -180,7 +182,10 @@ impl Watch {
     }
 
     /// A training has ended: what is in use may be another.
-    fn take_up_models(&mut self) {
+    fn take_up_models(&mut self, trained: Client) {
+        let last = self.home.store.read(|store| store.trainings(trained)).unwrap_or_default();
+        let taken = last.first().is_some_and(|row| row.standing == Standing::InUse);
+        self.handle.tell(Told::ModelTrained { client: trained, taken });
         match models(&self.home.store) {
             Ok(models) => self.foresight.models = models,
             Err(error) => tracing::warn!("the models could not be read: {error}"),

@@ -37,14 +37,14 @@ use shim_core::{
 };
 use shim_store::{CheckpointRow, Urgency, faults};
 
-pub use self::{
-    receipts::{close_unfinished, empty_receipt, keep_receipt},
-    target::find_chat,
-};
 use self::{
-    receipts::{note_unfinished, unfinished},
+    receipts::unfinished,
     subject::{Subject, look_up, where_cut},
     target::{Target, find_target, refuse_ambiguous},
+};
+pub use self::{
+    receipts::{close_unfinished, empty_receipt, keep_receipt, note_unfinished},
+    target::find_chat,
 };
 use crate::{
     clients::{self, Look, port},

@@ -37,6 +37,7 @@ use crate::{
     home::Home,
     hooks::HeardChats,
     journal::{Kept, Tracked},
+    metrics::Metrics,
     policy::Head,
     prediction::Foresight,
     processes::{Exit, Started, exited},
@@ -192,6 +193,7 @@ pub struct Handle {
     pub home: Arc<Home>,
     pub events: broadcast::Sender<Event>,
     pub timelines: Arc<Timelines>,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Handle {
@@ -208,7 +210,13 @@ impl Handle {
         answered.recv().map_err(|_| ended())
     }
 
+    /// Tells what was decided or done. The metrics hear all of it, here and now: none is lost to a slow listener.
     pub fn tell(&self, event: Event) {
+        self.metrics.hear(&event);
+        tracing::debug!(event = event.name(), chat = event.chat().map(tracing::field::display));
+        if !event.makes_stale() {
+            return;
+        }
         // Nobody listening is not an error.
         let _ = self.events.send(event);
     }
@@ -537,6 +545,13 @@ impl Watch {
                 self.chats.entry(id).or_default().dirty = true;
             }
         }
+    }
+}
+
+impl Watch {
+    /// The client's version that wrote the chat last.
+    pub fn version_of(&self, chat: &ChatId) -> Option<String> {
+        self.chats.get(chat)?.digest.version.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod guard;
+mod metrics;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -23,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     changes,
     home::Home,
+    metrics::Metrics,
     paths::write_whole,
     restore::{self, RESTORES_MAX},
     run::{Changes, Handle, Input, Tasks, Watch, now},
@@ -74,6 +76,7 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
         home: Arc::clone(&home),
         events,
         timelines: Arc::default(),
+        metrics: Arc::new(Metrics::recalled(&home.store).context("the store could not be read")?),
     };
     let tasks =
         Tasks { runtime: tokio::runtime::Handle::current(), tracker: tracker.clone(), stop: stop.clone() };

@@ -205,7 +205,8 @@ impl Snapshots {
     fn work(&self, handle: &Handle, job: Job) {
         let (at, since) = (now(), Instant::now());
         let kept = keep(&handle.home, &job, &self.stop);
-        let pause = since.elapsed().saturating_mul(SHARE).min(PAUSE_MAX);
+        let took = since.elapsed();
+        let pause = took.saturating_mul(SHARE).min(PAUSE_MAX);
         self.lock().pause_until = Some(Instant::now() + pause);
         let outcome = kept.as_ref().map(|row| &row.outcome);
         self.remember(
@@ -221,9 +222,13 @@ impl Snapshots {
             }
             Err(error) => tracing::warn!(chat = %job.chat, "a workspace could not be kept: {error}"),
         }
-        for checkpoint in job.checkpoints {
-            handle.tell(Event::CheckpointTaken { chat: job.chat.clone(), checkpoint });
-        }
+        let ok = outcome.is_ok_and(|outcome| outcome.error.is_none());
+        handle.tell(Event::WorkspaceKept {
+            chat: job.chat.clone(),
+            checkpoints: job.checkpoints,
+            ok,
+            seconds: took.as_secs_f64(),
+        });
         if let Some(answer) = job.answer {
             // Whoever asked may have given up.
             let _ = answer.send(kept);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use shim_api::{
     ApiError,
     error::ErrorCode,
+    events::Event as Told,
     restore::Step,
     stopping::{StopRequest, Stopped as Receipt},
 };
@@ -177,6 +178,7 @@ pub fn stop(handle: &Handle, request: &StopRequest) -> Result<Receipt, ApiError>
     }
     if !dry_run {
         put(handle, receipt.id, to_json(&receipt)?)?;
+        handle.tell(Told::ChatStopped { chat: receipt.chat.clone(), ok: receipt.ok });
         faults::boundary("stop.recorded");
     }
     Ok(receipt)

@@ -10,6 +10,8 @@ use std::{
 use anyhow::Context;
 use shim_api::home::ENGINE_LOG_FILE;
 
+use crate::environment;
+
 /// How much of its end is read to say why the engine ended.
 const LAST_WORDS_BYTES: u64 = 4096;
 
@@ -32,7 +34,7 @@ impl Program {
         let log_path = home.join(ENGINE_LOG_FILE);
         let log =
             create_log(&log_path).with_context(|| format!("{} cannot be written", log_path.display()))?;
-        let mut command = Command::new(&self.0);
+        let mut command = environment::restored(Command::new(&self.0));
         command.arg("run").env("SHIM_HOME", home);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         #[cfg(unix)]

@@ -213,10 +213,14 @@ impl Batch<'_> {
     ) -> Result<u64, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT offset, bytes, crc32, compressed FROM chunk
-             WHERE stream_id = ?1 AND generation = ?2 AND offset < ?4 AND offset + bytes > ?3 ORDER BY offset",
+             WHERE stream_id = ?1 AND generation = ?2 AND offset > ?5 AND offset < ?4 AND offset + bytes > ?3
+             ORDER BY offset",
         )?;
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![stream.0, generation, signed(from), signed(until)])?;
+        // No chunk that begins before can reach so far; to look at each would read them all.
+        let earliest = signed(from) - CHUNK_BYTES_MAX as i64;
+        let mut rows =
+            statement.query(params![stream.0, generation, signed(from), signed(until), earliest])?;
         let mut at = from;
         while let Some(row) = rows.next()? {
             let (offset, bytes) = unpack(row)?;

@@ -43,6 +43,7 @@ pub struct Unsettled {
     pub process: ProcessKey,
     /// When its process was predicted last.
     pub seen: Timestamp,
+    pub probability: f64,
 }
 
 /// A prediction as it is scored.
@@ -132,7 +133,7 @@ impl Batch<'_> {
     /// Predictions made until `until` of which it is not said what came of them, oldest first.
     pub fn unsettled_predictions(&self, until: Timestamp, limit: u32) -> Result<Vec<Unsettled>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT p.id, p.at, k.chat_id, k.pid, k.start, (SELECT max(at) FROM prediction WHERE process = k.id)
+            "SELECT p.id, p.at, k.chat_id, k.pid, k.start, (SELECT max(at) FROM prediction WHERE process = k.id), p.probability
              FROM prediction p JOIN prediction_process k ON k.id = p.process
              WHERE p.outcome IS NULL AND p.at <= ?1 ORDER BY p.at LIMIT ?2",
         )?;
@@ -143,6 +144,7 @@ impl Batch<'_> {
                 chat: read_chat_id(row, 2)?,
                 process: ProcessKey { pid: row.get(3)?, start: row.get(4)? },
                 seen: Timestamp::from_ms(row.get(5)?),
+                probability: row.get(6)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 use shim_api::settings::SettingsChange;
 use shim_core::settings::Value;
-use shim_standin::client::wait;
+use shim_standin::client::{Signal, send, wait};
 
 use crate::{
     screen::is_painted,
@@ -106,6 +106,28 @@ fn the_window_comes_back_where_it_stood() {
     let window = world.screen.wait_for_window("SHIM");
     let back = || (world.screen.place(window) == ((220, 95), (840, 610))).then_some(());
     assert!(wait(Duration::from_secs(10), "its place", back).is_ok(), "{:?}", world.screen.place(window));
+}
+
+#[test]
+fn a_window_that_breaks_leaves_the_tray_and_one_whose_tray_dies_goes_with_it() {
+    let world = World::new();
+    let mut desktop = world.desktop(&[]);
+    world.host.wait_for_line("All well");
+    world.host.click("Open dashboard");
+    let window = world.screen.wait_for_window("SHIM");
+    world.screen.wait_until_painted(window, "before-it-breaks");
+    assert!(send(world.window_process().unwrap(), Signal::KILL));
+    wait(LONG, "the web view to go", || (world.web_views() == 0).then_some(())).unwrap();
+    assert!(desktop.is_running());
+
+    world.host.click("Open dashboard");
+    let window = world.screen.wait_for_window("SHIM");
+    world.screen.wait_until_painted(window, "after-it-broke");
+    assert!(send(desktop.pid(), Signal::KILL));
+    desktop.wait_for_exit();
+    wait(LONG, "the window to go", || world.window_process().is_none().then_some(())).unwrap();
+    wait(LONG, "the web view to go", || (world.web_views() == 0).then_some(())).unwrap();
+    world.engine().stop().unwrap();
 }
 
 #[test]

@@ -188,9 +188,11 @@ impl World {
 
     /// The crash has a receipt that proves the restore, and one process is on the chat.
     pub fn assert_restored(&self, chat: &Killed, pid: u32) {
+        // The chat may be seen alive before the receipt is written, which waits for what it proves.
+        let restored = wait(LONG, "a receipt", || self.wait_for_crash(chat).restore);
+        let receipt = restored.expect("the crash has a receipt");
         let crash = self.wait_for_crash(chat);
         assert!(crash.resolved, "{crash:#?}");
-        let receipt = crash.restore.expect("the crash has a receipt");
         assert!(receipt.ok, "{receipt:#?}");
         assert_eq!((receipt.turns_lost, receipt.processes, receipt.pid), (Some(0), Some(1), Some(pid)));
         assert_eq!(self.home.clients_on(&chat.session_id), [pid]);
@@ -201,6 +203,12 @@ impl World {
         let is_web_view =
             |args: &[String]| args.first().is_some_and(|program| program.ends_with("WebKitWebProcess"));
         self.home.processes().iter().filter(|process| is_web_view(&process.args)).count()
+    }
+
+    /// The window's process, while one is open.
+    pub fn window_process(&self) -> Option<u32> {
+        let is_window = |args: &[String]| args.iter().any(|arg| arg == "--window");
+        self.home.processes().iter().find(|process| is_window(&process.args)).map(|process| process.pid)
     }
 
     /// A command in this world: nothing of the caller's environment reaches it.

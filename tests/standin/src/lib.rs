@@ -8,6 +8,7 @@ mod gemini;
 pub mod install;
 mod limits;
 pub mod mcp_clients;
+pub mod observers;
 pub mod requests;
 mod responses;
 pub mod rules;

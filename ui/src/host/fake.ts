@@ -87,7 +87,7 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
     async take_checkpoint(args) {
       const taken = await answer('take_checkpoint', args, () => checkpointFor(played, args.target, args.note, now));
       played.checkpoints.set(args.target, [...(played.checkpoints.get(args.target) ?? []), taken]);
-      events.tell({ event: 'checkpoint_taken', chat: args.target, checkpoint: taken.id });
+      events.tell({ event: 'checkpoint_taken', chat: args.target, checkpoint: taken.id, trigger: taken.trigger, seconds: taken.took_ms / 1000 });
       return taken;
     },
     export_chat: (args) => answer('export_chat', args, () => exportedTo(played, args.target, args.checkpoint)),

@@ -31,7 +31,7 @@ export function liveChat(target: string): Live<Chat> {
 export function liveCheckpoints(target: string): Live<Checkpoint[]> {
   return live(
     (host) => host.checkpoints({ target }),
-    (event) => (event.event === 'checkpoint_taken' || event.event === 'crash_recorded') && concerns(event, target),
+    (event) => (event.event === 'checkpoint_taken' || event.event === 'workspace_kept' || event.event === 'crash_recorded') && concerns(event, target),
   );
 }
 
@@ -41,6 +41,7 @@ export function liveCrashes(): Live<Crash[]> {
     (event, crashes) => {
       switch (event.event) {
         case 'crash_recorded':
+        case 'crashes_resolved':
         case 'restore_finished':
           return true;
         case 'chat_changed':
@@ -134,8 +135,14 @@ function minutesEast(): number {
 export function concerns(event: Event, chat: string): boolean {
   switch (event.event) {
     case 'chat_changed':
+    case 'crashes_resolved':
     case 'checkpoint_taken':
+    case 'workspace_kept':
     case 'restore_started':
+    case 'chat_stopped':
+    case 'journal_kept':
+    case 'hang_over':
+    case 'policy_decided':
       return event.chat === chat;
     case 'crash_recorded':
       return event.crash.chat === chat;
@@ -146,6 +153,8 @@ export function concerns(event: Event, chat: string): boolean {
     case 'experiments_changed':
     case 'fleet_changed':
     case 'notice':
+    case 'predictions_settled':
+    case 'model_trained':
     case 'missed':
       return false;
   }

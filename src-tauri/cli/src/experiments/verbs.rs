@@ -216,7 +216,7 @@ fn told(one: &Experiment, json: bool) -> anyhow::Result<ExitCode> {
     }
     say!("experiment {} on {}: {}", one.id, one.plan.knob, one.standing);
     say!("  {}", reason(one));
-    let rows: Vec<_> = one.arms.iter().enumerate().map(|(arm, of)| {
+    let rows = one.arms.iter().enumerate().map(|(arm, of)| {
         vec![
             arm.to_string(),
             shown(&of.value),

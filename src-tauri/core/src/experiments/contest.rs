@@ -155,14 +155,14 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         let rates = [0.3, 0.8, 0.05];
         let mut contest = Contest::new(Levels::lenient(0.05), 2, &Evidence::new(Scale::Binary, true));
-        let mut shares = vec![1.0 / 3.0; 3];
+        let mut shares = [0.0; 3];
         let mut last = Decision::Continue;
         for _ in 0..2000 {
-            let open: Vec<_> = (0..3).filter(|arm| contest.open()[*arm]).collect();
+            let open_arms: Vec<_> = (0..3).filter(|arm| contest.open()[*arm]).collect();
             for (share, open) in shares.iter_mut().zip(contest.open()) {
-                *share = if open { 1.0 / f64::from(u32::try_from(open as usize).unwrap()) } else { 0.0 };
+                *share = if open { 1.0 / f64::from(u32::try_from(open_arms.len()).unwrap()) } else { 0.0 };
             }
-            let arm = open[random.usize(0..open.len())];
+            let arm = open_arms[random.usize(0..open_arms.len())];
             let value = f64::from(u8::from(random.f64() < rates[arm]));
             last = contest.observe(arm, &shares, value, None);
             if last != Decision::Continue {

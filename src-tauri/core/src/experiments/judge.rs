@@ -164,14 +164,23 @@ impl Trial {
         };
         let open: Vec<_> = match decided {
             Some(arm) => vec![arm],
-            None => (0..self.arms).zip(self.contest.open()).filter_map(|(arm, open)| open.then_some(arm)).collect(),
+            None => (0..self.arms)
+                .zip(self.contest.open())
+                .filter_map(|(arm, open)| open.then_some(arm))
+                .collect(),
         };
         let (arm, shares) = deal(bucket(&self.id.to_string(), &name.to_string()), &open, self.arms);
         self.sessions.insert(name, Session { arm, shares, risk, observed: false });
         Ok(arm)
     }
 
-    fn observe(&mut self, name: Name, arm: Option<usize>, value: f64, risk: Option<f64>) -> Result<(), Refusal> {
+    fn observe(
+        &mut self,
+        name: Name,
+        arm: Option<usize>,
+        value: f64,
+        risk: Option<f64>,
+    ) -> Result<(), Refusal> {
         let risk = probability(risk)?;
         let value = self.value(value)?;
         let Some(session) = self.sessions.get_mut(&name) else { return Err(Refusal::NotAssigned(name)) };
@@ -200,7 +209,9 @@ impl Trial {
         match self.contest.decision() {
             Decision::Ship(arm) => Verdict::Ship(arm),
             Decision::RollBack => Verdict::RollBack,
-            Decision::Continue if self.horizon.is_some_and(|horizon| self.observed >= horizon) => Verdict::Stop,
+            Decision::Continue if self.horizon.is_some_and(|horizon| self.observed >= horizon) => {
+                Verdict::Stop
+            }
             Decision::Continue => Verdict::Continue,
         }
     }

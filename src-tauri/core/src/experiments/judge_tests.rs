@@ -41,7 +41,8 @@ fn what_helps_is_shipped_and_what_harms_rolled_back() {
         let mut start = start();
         start["lower_is_better"] = json!(lower_is_better);
         let mut judge = started(&start);
-        let value = |arm, session| if arm == 1 { value_of_treatment } else { f64::from(u8::from(session % 2 == 0)) };
+        let value =
+            |arm, session| if arm == 1 { value_of_treatment } else { f64::from(u8::from(session % 2 == 0)) };
         let (said, sessions) = run(&mut judge, 900, value);
         assert_eq!(said, json!({ "decision": decision }), "{start}");
         assert!(sessions < 120, "{start} took {sessions}");
@@ -90,16 +91,15 @@ fn of_several_arms_the_harmful_are_dropped_and_the_best_is_named() {
 #[test]
 fn what_cannot_be_answered_says_why() {
     let mut judge = Judge::new(Mode::Strict);
-    let mut check = |line: &Value, answer: Value| assert_eq!(judge.answer(&line.to_string()), answer, "{line}");
+    let mut check =
+        |line: &Value, answer: Value| assert_eq!(judge.answer(&line.to_string()), answer, "{line}");
     let error = |words: &str| json!({ "error": words });
     check(&json!({ "type": "end" }), error("no experiment was started"));
     let mut wrong = start();
     wrong["alpha"] = json!(1.5);
     check(&wrong, error("alpha lies between 0 and 1, and is not 1.5"));
     check(&start(), json!({ "ok": true }));
-    let observe = |session: &str, arm: u8, value: f64| {
-        json!({ "type": "observe", "session": session, "arm": arm, "value": value })
-    };
+    let observe = |session: &str, arm: u8, value: f64| json!({ "type": "observe", "session": session, "arm": arm, "value": value });
     check(&observe("a", 0, 1.0), error("session `a` was not assigned"));
     let (arm, _) = deal(bucket("e1", "a"), &[0, 1], 2);
     let arm = u8::try_from(arm).unwrap();
@@ -114,7 +114,10 @@ fn what_cannot_be_answered_says_why() {
     check(&observe("a", arm, 0.5), error("a value of this metric is 0 or 1, and not 0.5"));
     check(&observe("a", arm, 1.0), json!({ "decision": "continue" }));
     check(&observe("a", arm, 1.0), error("session `a` was observed before"));
-    check(&json!({ "type": "assign", "session": "b", "risk": 7 }), error("a risk is a probability, and not 7"));
+    check(
+        &json!({ "type": "assign", "session": "b", "risk": 7 }),
+        error("a risk is a probability, and not 7"),
+    );
     assert!(judge.answer("{")["error"].as_str().unwrap().starts_with("not a line of the protocol: "));
 }
 

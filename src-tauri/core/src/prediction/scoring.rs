@@ -51,6 +51,43 @@ impl Outcome {
     }
 }
 
+/// A prediction beside what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export, export_to = "core.ts")]
+pub enum Foretold {
+    /// Danger was said, and a crash came.
+    TruePositive,
+    FalsePositive,
+    FalseNegative,
+    TrueNegative,
+    /// Nobody can tell.
+    Unverifiable,
+}
+
+impl Foretold {
+    pub fn of(probability: f64, outcome: Outcome) -> Self {
+        match (probability >= DANGER_AT, outcome) {
+            (_, Outcome::Censored) => Self::Unverifiable,
+            (true, Outcome::Crashed) => Self::TruePositive,
+            (true, Outcome::Survived) => Self::FalsePositive,
+            (false, Outcome::Crashed) => Self::FalseNegative,
+            (false, Outcome::Survived) => Self::TrueNegative,
+        }
+    }
+
+    /// In short, as it is counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TruePositive => "tp",
+            Self::FalsePositive => "fp",
+            Self::FalseNegative => "fn",
+            Self::TrueNegative => "tn",
+            Self::Unverifiable => "unverifiable",
+        }
+    }
+}
+
 /// What came of a prediction made at `at`, once its horizon is over. `crashed` is when its process crashed; it was
 /// `watched` when it lived to the horizon's end, or came to its end before, under the eyes of the engine.
 pub fn outcome(at: Timestamp, crashed: Option<Timestamp>, watched: bool) -> Outcome {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Settings, checkpoints, clients, clinic, desktop, experiments, hangs, journal, notices, policy, privacy, restore,
-    signals, watch,
+    Settings, checkpoints, clients, clinic, desktop, experiments, hangs, journal, metrics, notices, policy, privacy,
+    restore, signals, watch,
 };
 use crate::notices::TimeOfDay;
 
@@ -164,6 +164,7 @@ const GROUPS: &[&[Key]] = &[
     notices::KEYS,
     privacy::KEYS,
     experiments::KEYS,
+    metrics::KEYS,
 ];
 
 /// Every key there is.

@@ -62,9 +62,11 @@ pub fn take(
         ApiError::new(ErrorCode::Store, message)
     })?;
     row.took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let took = (row.id, row.took_us);
-    handle.call(move |watch| watch.took.push(took))?;
-    handle.tell(shim_api::events::Event::CheckpointTaken { chat: chat.clone(), checkpoint: row.id });
+    let (id, took_us, trigger, of) = (row.id, row.took_us, row.checkpoint.trigger, chat.clone());
+    handle.call(move |watch| {
+        watch.took.push((id, took_us));
+        watch.tell_of_checkpoint(of, id, trigger, took_us);
+    })?;
     let mut taken = views::checkpoint(row, &handle.home.settings());
     taken.workspace.error = Some(NO_WORKSPACE.to_owned());
     Ok(taken)

@@ -26,7 +26,7 @@ use crate::{
         claude_desktop::{PACKAGE_FAMILY, processes_of},
     },
     processes::{self, start_mark},
-    restore::{empty_receipt, keep_receipt},
+    restore::{empty_receipt, keep_receipt, note_unfinished},
     run::{Handle, now},
     views,
 };
@@ -200,7 +200,7 @@ fn end(handle: &Handle, found: &Found, receipt: &mut Receipt) -> Result<(), Opti
     let all: Vec<_> = found.processes.iter().map(|(_, orphan)| orphan.clone()).collect();
     let pids: Vec<_> = all.iter().map(|orphan| orphan.process.pid).collect();
     say(receipt, "end", false, format!("about to end {pids:?}"));
-    keep_receipt(handle, receipt).map_err(|_| None)?;
+    note_unfinished(handle, receipt).map_err(|_| None)?;
     receipt.steps.pop();
     // The main process alone is asked first: it ends the others as it would at a quit.
     let mains: Vec<_> = found.processes.iter().filter(|(role, _)| *role == Role::Main).collect();

@@ -47,6 +47,7 @@ fn watch(runtime: &tokio::runtime::Runtime, folder: &Path, held_out: bool, at: T
         home: Arc::clone(&home),
         events,
         timelines: Arc::default(),
+        metrics: Arc::default(),
     };
     let tasks = Tasks {
         runtime: runtime.handle().clone(),

@@ -1,12 +1,15 @@
 //! What came of predictions whose horizon is over.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use shim_core::{
-    chats::{ChatId, ProcessKey},
+    chats::{ChatId, Client, ProcessKey},
     prediction::{
         model::{HORIZON, is_foretold},
-        scoring::{Outcome, outcome},
+        scoring::{Foretold, Outcome, outcome},
     },
     time::Timestamp,
 };
@@ -19,13 +22,17 @@ const LOOK: Duration = Duration::from_secs(90);
 /// Predictions settled at once; the rest waits a minute.
 const SETTLED_MAX: u32 = 2000;
 
+/// What came of predictions, and of how many.
+pub type Settled = BTreeMap<(Client, Foretold), u64>;
+
 /// Says what came of each prediction that is old enough. `since` is when this engine began to watch.
 pub fn settle(
     store: &Batch<'_>,
     living: &[(ChatId, ProcessKey)],
     since: Timestamp,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Settled, StoreError> {
+    let mut settled = Settled::new();
     let over = Timestamp::from_ms(now.ms().saturating_sub(ms(HORIZON + GRACE)));
     let mut known: HashMap<(ChatId, ProcessKey), Vec<CrashMoment>> = HashMap::new();
     for row in store.unsettled_predictions(over, SETTLED_MAX)? {
@@ -35,9 +42,11 @@ pub fn settle(
         }
         let crashes = known.get(&key).map(Vec::as_slice).unwrap_or_default();
         let watched = living.contains(&key) || was_watched(&row, crashes, since);
-        store.settle_prediction(row.id, came_of(&row, crashes, watched))?;
+        let outcome = came_of(&row, crashes, watched);
+        store.settle_prediction(row.id, outcome)?;
+        *settled.entry((row.chat.client(), Foretold::of(row.probability, outcome))).or_default() += 1;
     }
-    Ok(())
+    Ok(settled)
 }
 
 /// A process may hang, go on, and crash again: what counts is the first crash that was still to come.

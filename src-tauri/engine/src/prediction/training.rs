@@ -66,7 +66,7 @@ impl Trainer {
                 {
                     Ok(false) => {}
                     Ok(true) => {
-                        let taken_up = Input::Call(Box::new(|watch| watch.take_up_models()));
+                        let taken_up = Input::Call(Box::new(move |watch| watch.take_up_models(client)));
                         let _ = handle.inputs.send(taken_up);
                     }
                     Err(error) => tracing::warn!(client = client.name(), "learning was given up: {error}"),

@@ -43,7 +43,9 @@ pub fn empty_receipt(chat: ChatId, dry_run: bool) -> Receipt {
 
 pub fn keep_receipt(handle: &Handle, receipt: &Receipt) -> Result<(), ApiError> {
     let kept = store_receipt(handle, receipt);
-    handle.tell(Told::RestoreFinished { receipt: Box::new(receipt.clone()) });
+    let asked = receipt.fork_of.clone().unwrap_or_else(|| receipt.chat.clone());
+    let client_version = handle.call(move |watch| watch.version_of(&asked)).ok().flatten();
+    handle.tell(Told::RestoreFinished { receipt: Box::new(receipt.clone()), client_version });
     kept
 }
 

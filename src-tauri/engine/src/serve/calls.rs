@@ -23,6 +23,7 @@ use shim_api::{
     experiments::ExperimentRequest,
     fleet::Options,
     install::InstallRequest,
+    metrics::METRICS_PATH,
     restore::RestoreRequest,
     settings::SettingsChange,
     signals::{MINUTES, MINUTES_MAX},
@@ -39,8 +40,8 @@ use tokio::sync::{broadcast::error::RecvError, mpsc};
 
 use super::{
     Engine,
-    guard::{answer, guard},
-    pause_until,
+    guard::{answer, guard, guard_host},
+    metrics, pause_until,
 };
 use crate::{
     charts,
@@ -87,6 +88,7 @@ pub fn router(context: Engine) -> Router {
         .route("/experiments", get(all_experiments).post(about_experiment))
         .route("/experiments/audit", get(audit_log))
         .route("/prediction", get(prediction_report))
+        .route("/metrics", get(metrics::told))
         .route("/doctor", get(examine))
         .route("/install", get(offers).post(install))
         .route("/settings", get(all_settings).post(change_settings))
@@ -95,7 +97,8 @@ pub fn router(context: Engine) -> Router {
         .route("/stop", post(stop))
         .route("/events", get(events))
         .layer(middleware::from_fn_with_state(context.clone(), guard));
-    Router::new().nest("/api", api).with_state(context)
+    let told = get(metrics::exposed).layer(middleware::from_fn_with_state(context.clone(), guard_host));
+    Router::new().nest("/api", api).route(METRICS_PATH, told).with_state(context)
 }
 
 #[derive(Deserialize)]
@@ -119,7 +122,7 @@ struct Reader {
 const OFFSET_MAX: i32 = 14 * 60;
 
 /// Runs what blocks off the listener's threads.
-async fn blocking<T: Serialize + Send + 'static>(
+pub async fn blocking<T: Serialize + Send + 'static>(
     handle: Handle,
     call: impl FnOnce(&Handle) -> Result<T, ApiError> + Send + 'static,
 ) -> Response {

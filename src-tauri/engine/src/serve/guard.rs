@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -26,22 +26,45 @@ pub async fn guard(State(context): State<Engine>, request: Request, next: Next) 
     next.run(request).await
 }
 
+/// For what is told without the token: to this machine's programs, and to no page.
+pub async fn guard_host(State(context): State<Engine>, request: Request, next: Next) -> Response {
+    if let Err(error) = check_host(request.headers(), context.file.port) {
+        return answer(error);
+    }
+    let Ok(_permit) = context.requests.acquire().await else {
+        return answer(ApiError::new(ErrorCode::EngineDown, "the engine is ending"));
+    };
+    next.run(request).await
+}
+
 fn check(headers: &HeaderMap, port: u16, token: &str) -> Result<(), ApiError> {
-    let forbidden = |why: &str| Err(ApiError::new(ErrorCode::Forbidden, why));
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    check_host(headers, port)?;
+    let given = text(headers, header::AUTHORIZATION)
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    if !same(given.as_bytes(), token.as_bytes()) {
+        return forbidden("the token is missing or wrong; it stands in engine.json in SHIM's data folder");
+    }
+    Ok(())
+}
+
+fn check_host(headers: &HeaderMap, port: u16) -> Result<(), ApiError> {
     let ours = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
-    if !text(header::HOST).is_some_and(|host| ours.iter().any(|own| own == host)) {
+    if !text(headers, header::HOST).is_some_and(|host| ours.iter().any(|own| own == host)) {
         return forbidden("this listener answers 127.0.0.1 only");
     }
     if headers.contains_key(header::ORIGIN) {
         return forbidden("web pages may not call this listener");
     }
-    let given =
-        text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if !same(given.as_bytes(), token.as_bytes()) {
-        return forbidden("the token is missing or wrong; it stands in engine.json in SHIM's data folder");
-    }
     Ok(())
+}
+
+fn forbidden(why: &str) -> Result<(), ApiError> {
+    Err(ApiError::new(ErrorCode::Forbidden, why))
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// Takes as long for a nearly right token as for a wrong one.
@@ -65,7 +88,7 @@ pub fn answer(error: ApiError) -> Response {
 mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};
 
-    use super::check;
+    use super::{check, check_host};
 
     #[test]
     fn only_the_holder_of_the_token_on_this_machine_may_call() {
@@ -85,6 +108,8 @@ mod tests {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
             assert_eq!(check(&headers, 7, "t0ken").is_ok(), allowed, "{host} {origin:?} {authorization}");
+            let from_here = host != "evil.example:7" && host != "127.0.0.1:8" && origin.is_none();
+            assert_eq!(check_host(&headers, 7).is_ok(), from_here, "{host} {origin:?}");
         }
     }
 }

@@ -20,6 +20,7 @@ fn handle(folder: &Path) -> Handle {
         home: Arc::new(Home::open(folder).unwrap()),
         events,
         timelines: Arc::default(),
+        metrics: Arc::default(),
     }
 }
 

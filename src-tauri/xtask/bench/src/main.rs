@@ -8,6 +8,7 @@ mod checkpoints;
 #[cfg(target_os = "linux")]
 mod desktop;
 mod engine;
+mod experiments;
 mod figures;
 mod hook;
 mod idle;
@@ -47,6 +48,9 @@ struct Args {
     /// Only these.
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(MEASURES.iter().map(|(name, _)| *name)))]
     only: Vec<String>,
+    /// The same, without `--only`.
+    #[arg(value_parser = PossibleValuesParser::new(MEASURES.iter().map(|(name, _)| *name)))]
+    names: Vec<String>,
     #[command(subcommand)]
     other: Option<Other>,
 }
@@ -94,6 +98,7 @@ const MEASURES: &[(&str, Measure)] = &[
     #[cfg(target_os = "linux")]
     ("busy", busy::measure),
     ("hook", hook::measure),
+    ("experiments", experiments::measure),
     ("mcp", mcp::measure),
     ("experiments-year", year::measure),
     #[cfg(target_os = "linux")]
@@ -112,16 +117,21 @@ fn main() -> Result<()> {
                 println!("{}", shim_standin::install::program(package)?.display());
             }
             println!("{}", shim_standin::mcp_clients::folder()?.display());
+            println!("{}", shim_standin::observers::grafana_types()?.display());
+            if cfg!(target_os = "linux") {
+                println!("{}", shim_standin::observers::prometheus()?.display());
+            }
             return Ok(());
         }
         None => {}
     }
+    let only = [args.only, args.names].concat();
     let desktop = args.desktop.map(std::path::absolute).transpose()?;
     let bench = Bench { shim: std::path::absolute(args.shim)?, desktop, quick: args.quick };
     println!("{}", machine::describe());
     let mut figures = Vec::new();
     for (name, measure) in MEASURES.iter().copied() {
-        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+        if !only.is_empty() && !only.iter().any(|only| only == name) {
             continue;
         }
         eprintln!("measuring {name}");

@@ -72,7 +72,7 @@ impl Told {
         // It ends when the engine ends, which is when its stream of events breaks.
         let _listener = thread::spawn(move || {
             let heard = |event| match event {
-                Event::CrashRecorded { crash } => tell.send((crash.chat, Instant::now())).is_ok(),
+                Event::CrashRecorded { crash, .. } => tell.send((crash.chat, Instant::now())).is_ok(),
                 _ => true,
             };
             if let Err(error) = api.events(heard) {

@@ -47,7 +47,7 @@ test('a burst of events is one fetch', async () => {
   await waitFor(() => expect(host.called('chats')).toHaveLength(2));
   await sleep(300);
   expect(host.called('chats')).toHaveLength(2);
-  host.emit({ event: 'checkpoint_taken', chat: idOf(4), checkpoint: 1 });
+  host.emit({ event: 'checkpoint_taken', chat: idOf(4), checkpoint: 1, trigger: 'turn', seconds: 0.004 });
   await sleep(200);
   expect(host.called('chats')).toHaveLength(2);
 });

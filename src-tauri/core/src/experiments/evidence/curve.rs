@@ -77,7 +77,8 @@ impl Curve {
     pub fn add_binary(&mut self, treated: bool, share: f64, value: f64, expected: f64) {
         let factor = |odds_ratio: f64| {
             let control = control_rate(expected, odds_ratio, share);
-            let rate = if treated { odds_ratio * control / (1.0 + (odds_ratio - 1.0) * control) } else { control };
+            let rate =
+                if treated { odds_ratio * control / (1.0 + (odds_ratio - 1.0) * control) } else { control };
             value * rate / expected + (1.0 - value) * (1.0 - rate) / (1.0 - expected)
         };
         self.add(|effect| [factor(effect.ratio), factor(effect.ratio.recip())]);
@@ -86,7 +87,9 @@ impl Curve {
     /// A score that grows with the outcome and is distributed like a standard normal over both arms. The
     /// effect is a shift in standard deviations.
     pub fn add_score(&mut self, treated: bool, share: f64, score: f64) {
-        self.add(|effect| [effect.size, -effect.size].map(|shift| score_factor(treated, share, score, shift)));
+        self.add(|effect| {
+            [effect.size, -effect.size].map(|shift| score_factor(treated, share, score, shift))
+        });
     }
 
     fn add(&mut self, factors: impl Fn(&Effect) -> [f64; 2]) {

@@ -10,16 +10,8 @@ use crate::experiments::evidence::Scale;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {
     Start(Start),
-    Assign {
-        session: Name,
-        risk: Option<f64>,
-    },
-    Observe {
-        session: Name,
-        arm: Option<usize>,
-        value: Number,
-        risk: Option<f64>,
-    },
+    Assign { session: Name, risk: Option<f64> },
+    Observe { session: Name, arm: Option<usize>, value: Number, risk: Option<f64> },
     End,
 }
 
@@ -107,7 +99,9 @@ impl Kind {
     pub fn scale(&self) -> Option<Scale> {
         match self.0.to_lowercase().as_str() {
             "bernoulli" | "binary" | "rate" | "proportion" => Some(Scale::Binary),
-            "positive" | "seconds" | "count" | "mean" | "continuous" | "duration" | "cost" => Some(Scale::Positive),
+            "positive" | "seconds" | "count" | "mean" | "continuous" | "duration" | "cost" => {
+                Some(Scale::Positive)
+            }
             _ => None,
         }
     }
