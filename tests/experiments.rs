@@ -211,14 +211,24 @@ fn two_chats_have_two_paces_at_the_same_time_and_the_users_word_wins() {
     let world = World::new();
     let (mut running, engine) = world.run();
     let begun = world.json(&[
-        "experiments", "start", "--knob", "checkpoints.calls", "--value", "4", "--metric", "unsaved_calls", "--json",
+        "experiments",
+        "start",
+        "--knob",
+        "checkpoints.calls",
+        "--value",
+        "4",
+        "--metric",
+        "unsaved_calls",
+        "--json",
     ]);
     assert_eq!((&begun["id"], &begun["standing"]), (&json!(1), &json!("running")), "{begun}");
     assert_eq!(begun["arms"][1]["share"], 1000);
     let salt = begun["salt"].as_str().unwrap();
     let (mut old, mut new) = (world.chat(&session(salt, false)), world.chat(&session(salt, true)));
     for chat in [&old, &new] {
-        wait("the start's checkpoint", || chat.triggers(&engine).contains(&Trigger::SessionStart).then_some(()));
+        wait("the start's checkpoint", || {
+            chat.triggers(&engine).contains(&Trigger::SessionStart).then_some(())
+        });
     }
     // Five calls: more than the four that are tried, fewer than the eight that are set.
     for chat in [&mut old, &mut new] {
@@ -248,16 +258,18 @@ fn two_chats_have_two_paces_at_the_same_time_and_the_users_word_wins() {
     assert_eq!(world.json(&["experiments", "list", "--json"]), before);
     let replayed = world.json(&["experiments", "audit", "--all", "--replay", "--json"]);
     assert_eq!(replayed["replay"]["same"], true, "{}", replayed["replay"]);
-    let kinds = replayed["entries"].as_array().unwrap().iter().map(|entry| entry["event"]["is"].as_str().unwrap());
+    let kinds =
+        replayed["entries"].as_array().unwrap().iter().map(|entry| entry["event"]["is"].as_str().unwrap());
     let kinds: Vec<_> = kinds.collect();
     assert!(["came", "used", "measured"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
 
     // What its user sets ends it, and holds.
     world.settings("checkpoints.calls = 6\n");
-    let why = wait("the experiment's end", || match engine.experiments().unwrap().experiments.remove(0).state {
-        State::Stopped { why, holds: 0, .. } => Some(why),
-        _ => None,
-    });
+    let why =
+        wait("the experiment's end", || match engine.experiments().unwrap().experiments.remove(0).state {
+            State::Stopped { why, holds: 0, .. } => Some(why),
+            _ => None,
+        });
     assert_eq!(why, "its user set `checkpoints.calls` in config.toml");
     let refused = world.refused(&["experiments", "start", "--knob", "checkpoints.calls", "--value", "5"]);
     assert!(refused.contains("is set in config.toml"), "{refused}");
@@ -276,7 +288,9 @@ fn a_value_is_pinned_taken_back_and_refused_from_the_command_line() {
     let mut chat = world.chat("11111111-1111-4111-8111-111111111111");
     wait("the start's checkpoint", || chat.triggers(&engine).contains(&Trigger::SessionStart).then_some(()));
     (0..5).for_each(|_| chat.call());
-    wait("a checkpoint after four calls", || chat.triggers(&engine).contains(&Trigger::ToolCalls).then_some(()));
+    wait("a checkpoint after four calls", || {
+        chat.triggers(&engine).contains(&Trigger::ToolCalls).then_some(())
+    });
     let undone = world.json(&["experiments", "undo", "1", "--json"]);
     assert_eq!(undone["state"]["holds"], 0);
     for (arguments, said) in [

@@ -171,7 +171,8 @@ impl Year {
 
     fn have_ideas(&mut self) {
         for _ in 0..4 * WAITING {
-            let waiting = self.live.improvement.experiments().filter(|one| one.state.name() == "draft").count();
+            let waiting =
+                self.live.improvement.experiments().filter(|one| one.state.name() == "draft").count();
             if waiting >= WAITING {
                 return;
             }

@@ -233,13 +233,7 @@ impl Engine {
 
     /// The newest entries of the audit log, decisions alone or all, before the one of a number; the whole log is
     /// played again where `replay` says so.
-    pub fn audit(
-        &self,
-        all: bool,
-        before: Option<u64>,
-        limit: u32,
-        replay: bool,
-    ) -> Result<Audit, ApiError> {
+    pub fn audit(&self, all: bool, before: Option<u64>, limit: u32, replay: bool) -> Result<Audit, ApiError> {
         let mut query =
             vec![("all", all.to_string()), ("limit", limit.to_string()), ("replay", replay.to_string())];
         query.extend(before.map(|before| ("before", before.to_string())));

@@ -133,15 +133,31 @@ pub struct Knob {
 #[ts(export, export_to = "api.ts")]
 pub enum ExperimentRequest {
     /// Keeps an idea, and begins it at once where `start` says so.
-    Propose { idea: Idea, start: bool },
-    Start { experiment: u64 },
-    Stop { experiment: u64 },
+    Propose {
+        idea: Idea,
+        start: bool,
+    },
+    Start {
+        experiment: u64,
+    },
+    Stop {
+        experiment: u64,
+    },
     /// This arm for all chats.
-    Pin { experiment: u64, arm: usize },
+    Pin {
+        experiment: u64,
+        arm: usize,
+    },
     /// This arm for this chat.
-    Override { experiment: u64, chat: ChatId, arm: usize },
+    Override {
+        experiment: u64,
+        chat: ChatId,
+        arm: usize,
+    },
     /// Takes back what it shipped.
-    Undo { experiment: u64 },
+    Undo {
+        experiment: u64,
+    },
 }
 
 /// `GET /api/experiments/audit`.

@@ -184,10 +184,14 @@ mod tests {
     #[test]
     fn a_value_is_tried_within_bounds_and_in_steps() {
         let calls = knob("checkpoints.calls").unwrap();
-        let tried = |from, to| calls.may_try(&Value::Whole(from), &Value::Whole(to)).map_err(|r| r.to_string());
+        let tried =
+            |from, to| calls.may_try(&Value::Whole(from), &Value::Whole(to)).map_err(|r| r.to_string());
         assert_eq!(tried(8, 4), Ok(()));
         assert_eq!(tried(8, 16), Ok(()));
-        assert_eq!(tried(8, 17).unwrap_err(), "that is too far from 8 at once: `checkpoints.calls` moves at most 2 times up or down");
+        assert_eq!(
+            tried(8, 17).unwrap_err(),
+            "that is too far from 8 at once: `checkpoints.calls` moves at most 2 times up or down"
+        );
         assert_eq!(tried(8, 8).unwrap_err(), "`checkpoints.calls` has that value already");
         assert_eq!(tried(64, 100).unwrap_err(), "`checkpoints.calls` is tried from 2 to 64 only");
         let text = calls.may_try(&Value::Whole(8), &Value::Text("often".to_owned())).unwrap_err();

@@ -11,13 +11,14 @@ use std::{
     },
 };
 
-use shim_api::events::Event as Told;
+use shim_api::{events::Event as Told, notices::Said};
 use shim_core::{
     chats::ChatId,
     crashes::CrashKind,
     experiments::{
         audit::{Audited, Entry, replay},
         improvement::{Event, Improvement},
+        machine::What,
         outcomes::Measure,
     },
     knobs::knob,
@@ -196,10 +197,24 @@ impl Watch {
         let Some(entry) = self.experiments.audited.handle(event, now()) else { return };
         for effect in &entry.decided {
             let (what, why) = (effect.decided.what, effect.decided.why.as_str());
-            tracing::info!(experiment = effect.experiment, knob = effect.knob, ?what, why, "experiment decided");
+            tracing::info!(
+                experiment = effect.experiment,
+                knob = effect.knob,
+                ?what,
+                why,
+                "experiment decided"
+            );
         }
+        let taken_back =
+            entry.decided.iter().filter(|effect| matches!(effect.decided.what, What::RolledBack { .. }));
+        let news: Vec<_> = taken_back
+            .map(|effect| Said::RolledBack { knob: effect.knob.clone(), why: effect.decided.why.clone() })
+            .collect();
         let changed = !entry.decided.is_empty();
         self.write_down(entry);
+        for said in news {
+            self.notice(None, said);
+        }
         if self.experiments.audited.number >= self.experiments.kept + KEEP_EVERY {
             self.keep_experiments();
         }
@@ -222,10 +237,8 @@ impl Watch {
             let put = move |store: &shim_store::Batch<'_>| store.put_experiment_entry(&entry, kind);
             return self.home.store.submit(Urgency::Gathered, put, written);
         }
-        let written = self
-            .home
-            .store
-            .write(Urgency::AtOnce, move |store| store.put_experiment_entry(&entry, kind));
+        let written =
+            self.home.store.write(Urgency::AtOnce, move |store| store.put_experiment_entry(&entry, kind));
         if let Err(error) = written {
             self.warn(error.to_string());
             self.experiments.lost.store(true, Ordering::Relaxed);

@@ -91,14 +91,16 @@ impl Batch<'_> {
              ORDER BY number DESC LIMIT ?3",
         )?;
         let before = page.before.map_or(i64::MAX, count);
-        let rows = statement.query_map(params![before, i64::from(page.only_decided), page.limit], read_row)?;
+        let rows =
+            statement.query_map(params![before, i64::from(page.only_decided), page.limit], read_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Numbers of the first and the last entry.
     pub fn experiment_log_ends(&self) -> Result<Option<(u64, u64)>, StoreError> {
         let mut statement = self.connection.prepare("SELECT min(number), max(number) FROM experiment_log")?;
-        let ends = statement.query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+        let ends = statement
+            .query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
         Ok(ends.0.zip(ends.1).map(|(first, last)| (first.unsigned_abs(), last.unsigned_abs())))
     }
 }

@@ -135,18 +135,23 @@ pub fn run(engine: &Engine, verb: Verb) -> anyhow::Result<ExitCode> {
         }
         Verb::Stop { id, json } => (ExperimentRequest::Stop { experiment: id }, json),
         Verb::Pin { id, arm, json } => (ExperimentRequest::Pin { experiment: id, arm }, json),
-        Verb::Override { id, chat, arm, json } => (ExperimentRequest::Override { experiment: id, chat, arm }, json),
+        Verb::Override { id, chat, arm, json } => {
+            (ExperimentRequest::Override { experiment: id, chat, arm }, json)
+        }
         Verb::Undo { id, json } => (ExperimentRequest::Undo { experiment: id }, json),
     };
     told(&engine.about_experiment(&request)?, json)
 }
 
 fn read(knob: &str, text: &str) -> anyhow::Result<Value> {
-    let known = key(knob).with_context(|| format!("there is no key `{knob}`: `shim experiments knobs` lists all"))?;
+    let known =
+        key(knob).with_context(|| format!("there is no key `{knob}`: `shim experiments knobs` lists all"))?;
     Ok(match known.takes() {
         Takes::Whole { min, max } => {
             let number = text.replace('_', "").parse();
-            Value::Whole(number.with_context(|| format!("`{knob}` takes a whole number from {min} to {max}"))?)
+            Value::Whole(
+                number.with_context(|| format!("`{knob}` takes a whole number from {min} to {max}"))?,
+            )
         }
         Takes::Switch => Value::Switch(text.parse().context("must be true or false")?),
         Takes::Text | Takes::Texts | Takes::OneOf { .. } => Value::Text(text.to_owned()),
@@ -257,7 +262,12 @@ fn evidence(one: &Experiment, trial: &Trial) {
     }
     for bound in &trial.bounds {
         let waived = if bound.waived { "; the old value breaks it too" } else { "" };
-        say!("    bound {}: e {:.2} by itself{waived}, {:.2} against the old value", bound.name, bound.absolute_e, bound.relative_e);
+        say!(
+            "    bound {}: e {:.2} by itself{waived}, {:.2} against the old value",
+            bound.name,
+            bound.absolute_e,
+            bound.relative_e
+        );
     }
 }
 
@@ -275,7 +285,14 @@ fn knobs(all: &[Knob], json: bool) -> anyhow::Result<ExitCode> {
         };
         let affects: Vec<_> = knob.affects.iter().map(|metric| metric.name()).collect();
         let bounds = if knob.max > 0 { format!("{}..{}", knob.min, knob.max) } else { String::new() };
-        vec![knob.key.clone(), shown(&knob.value), bounds, knob.step.clone(), may.to_owned(), affects.join(" ")]
+        vec![
+            knob.key.clone(),
+            shown(&knob.value),
+            bounds,
+            knob.step.clone(),
+            may.to_owned(),
+            affects.join(" "),
+        ]
     };
     let rows: Vec<_> = all.iter().map(row).collect();
     print::table(&["knob", "value", "bounds", "moves", "tried", "may affect"], &rows);

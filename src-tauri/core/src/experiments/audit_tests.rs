@@ -21,9 +21,11 @@ fn measure() -> impl Strategy<Value = Measure> {
     prop_oneof![
         (0_u64..300_000).prop_map(|micros| Measure::Checkpoint { micros }),
         any::<bool>().prop_map(|ok| Measure::Restored { ok }),
-        (any::<bool>(), 0_u64..9999, 0_u64..9, 0_u64..30).prop_map(|(crashed, tokens, turns, unsaved_calls)| {
-            Measure::Ended { crashed, tokens, turns, unsaved_calls }
-        }),
+        (any::<bool>(), 0_u64..9999, 0_u64..9, 0_u64..30).prop_map(
+            |(crashed, tokens, turns, unsaved_calls)| {
+                Measure::Ended { crashed, tokens, turns, unsaved_calls }
+            }
+        ),
     ]
 }
 
@@ -109,10 +111,11 @@ fn a_log_with_a_gap_or_another_decision_is_told() {
         from: From::User,
         worth: 0.0,
     };
-    let mut log: Vec<_> = [Event::Idea { idea }, Event::Start { experiment: 1 }, Event::Stop { experiment: 1 }]
-        .into_iter()
-        .map(|event| live.handle(event, at).unwrap())
-        .collect();
+    let mut log: Vec<_> =
+        [Event::Idea { idea }, Event::Start { experiment: 1 }, Event::Stop { experiment: 1 }]
+            .into_iter()
+            .map(|event| live.handle(event, at).unwrap())
+            .collect();
     let without = [log[0].clone(), log[2].clone()];
     assert_eq!(played(Audited::default(), without.into()), Err(Differs::Gap { after: 1, found: 3 }));
     log[1].decided.clear();

@@ -44,21 +44,49 @@ pub struct Idea {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Event {
     /// What `config.toml` says: whether ideas are tried without being asked, and the knobs that its user set.
-    Settings { automatic: bool, set: BTreeMap<String, Value> },
-    Idea { idea: Idea },
+    Settings {
+        automatic: bool,
+        set: BTreeMap<String, Value>,
+    },
+    Idea {
+        idea: Idea,
+    },
     /// A chat came up, with the crash that was foretold for it, of a thousand.
-    Came { chat: ChatId, risk: Option<u16> },
+    Came {
+        chat: ChatId,
+        risk: Option<u16>,
+    },
     /// The value of the experiment's knob was really used for the chat.
-    Used { experiment: u64, chat: ChatId, arm: usize },
-    Measured { chat: ChatId, measure: Measure },
+    Used {
+        experiment: u64,
+        chat: ChatId,
+        arm: usize,
+    },
+    Measured {
+        chat: ChatId,
+        measure: Measure,
+    },
     Tick,
     /// From here on the user's word.
-    Start { experiment: u64 },
-    Stop { experiment: u64 },
-    Pin { experiment: u64, arm: usize },
-    Override { experiment: u64, chat: ChatId, arm: usize },
+    Start {
+        experiment: u64,
+    },
+    Stop {
+        experiment: u64,
+    },
+    Pin {
+        experiment: u64,
+        arm: usize,
+    },
+    Override {
+        experiment: u64,
+        chat: ChatId,
+        arm: usize,
+    },
     /// What it shipped is taken back.
-    Undo { experiment: u64 },
+    Undo {
+        experiment: u64,
+    },
 }
 
 /// A decision, and whose experiment it is of.
@@ -268,9 +296,7 @@ impl Improvement {
                 self.experiments.insert(self.last_id, Experiment::new(self.last_id, plan));
                 Vec::new()
             }
-            Event::Came { chat, risk } => {
-                self.tell_all(&machine::Event::Came { chat, risk }, now)
-            }
+            Event::Came { chat, risk } => self.tell_all(&machine::Event::Came { chat, risk }, now),
             Event::Used { experiment, chat, arm } => {
                 self.tell(experiment, machine::Event::Used { chat, arm }, now)
             }
@@ -305,12 +331,12 @@ impl Improvement {
             }
             let (current, values) = plan.arms.split_first()?;
             let knob = knob(&plan.knob);
-            let still = knob.is_some_and(|knob| values.iter().all(|value| knob.may_try(current, value).is_ok()));
+            let still =
+                knob.is_some_and(|knob| values.iter().all(|value| knob.may_try(current, value).is_ok()));
             (!still).then(|| format!("the bounds of `{}` no longer hold what is tried", plan.knob))
         };
         let open = self.experiments.values().filter(|experiment| experiment.state.is_open());
-        let ends: Vec<_> =
-            open.filter_map(|experiment| Some((experiment.id, ended(experiment)?))).collect();
+        let ends: Vec<_> = open.filter_map(|experiment| Some((experiment.id, ended(experiment)?))).collect();
         let stop = |(id, why)| self.tell(id, machine::Event::Stop { why }, now);
         ends.into_iter().flat_map(stop).collect()
     }
@@ -356,8 +382,7 @@ impl Improvement {
 
     fn changed_for(&self, chat: &ChatId, key: &str) -> Option<&Value> {
         let mut of_knob = self.experiments.values().rev().filter(|experiment| experiment.plan.knob == key);
-        let speaks =
-            of_knob.find(|experiment| experiment.is_overridden(chat) || experiment.state.is_open());
+        let speaks = of_knob.find(|experiment| experiment.is_overridden(chat) || experiment.state.is_open());
         match speaks {
             Some(experiment) if experiment.arm(chat) > 0 => experiment.value(chat),
             // The old value: what an experiment before it left, or what is set.

@@ -11,7 +11,14 @@ fn chat(n: usize) -> ChatId {
 
 fn idea(knob: &str, value: u64, from: From, worth: f64) -> Idea {
     let metric = Metric::Crash;
-    Idea { knob: knob.to_owned(), values: vec![Value::Whole(value)], metric, why: "hope".to_owned(), from, worth }
+    Idea {
+        knob: knob.to_owned(),
+        values: vec![Value::Whole(value)],
+        metric,
+        why: "hope".to_owned(),
+        from,
+        worth,
+    }
 }
 
 fn settings(automatic: bool, set: &[(&str, u64)]) -> Event {
@@ -77,7 +84,10 @@ fn a_users_own_value_ends_the_experiment_and_holds() {
     assert_eq!(loop_.changes_for(&chat(1)), BTreeMap::new());
     let again = Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) };
     loop_.handle(again, at(9));
-    assert_eq!(loop_.check(&Event::Start { experiment: 2 }), Err(Unheard::Set("checkpoints.calls".to_owned())));
+    assert_eq!(
+        loop_.check(&Event::Start { experiment: 2 }),
+        Err(Unheard::Set("checkpoints.calls".to_owned()))
+    );
 }
 
 #[test]
@@ -149,7 +159,13 @@ fn a_provider_answers_as_openfeature_has_it() {
         ("checkpoints.calls", &default, Some("codex:other"), Reason::Default, None),
         ("checkpoints.calls", &default, None, Reason::Error, Some(ErrorCode::TargetingKeyMissing)),
         ("moon.phase", &default, Some(one.as_str()), Reason::Error, Some(ErrorCode::FlagNotFound)),
-        ("checkpoints.calls", &Value::Switch(true), Some(one.as_str()), Reason::Error, Some(ErrorCode::TypeMismatch)),
+        (
+            "checkpoints.calls",
+            &Value::Switch(true),
+            Some(one.as_str()),
+            Reason::Error,
+            Some(ErrorCode::TypeMismatch),
+        ),
     ] {
         let resolved = loop_.resolve(flag, default, &context(key));
         assert_eq!((resolved.reason, resolved.error), (reason, error), "{flag} {key:?}");

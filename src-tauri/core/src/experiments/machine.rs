@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{chats::ChatId, settings::Value, time::Timestamp};
 
-pub use rules::{CAP, CONFIRM_E, DROP_P, ROLLBACK_E, SHARES, SHARE_SHIPPED, SHIP_P};
+pub use rules::{CAP, CONFIRM_E, DROP_P, ROLLBACK_E, SHARE_SHIPPED, SHARES, SHIP_P};
 pub use trial::{Point, Trial};
 
 /// Chats whose arm is remembered; beyond that the ones that came longest ago are forgotten.
@@ -128,18 +128,36 @@ impl State {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// `before` is what was measured of each metric until then.
-    Start { before: BTreeMap<Metric, Tally> },
+    Start {
+        before: BTreeMap<Metric, Tally>,
+    },
     /// A chat came up, with the crash that was foretold for it, of a thousand.
-    Came { chat: ChatId, risk: Option<u16> },
+    Came {
+        chat: ChatId,
+        risk: Option<u16>,
+    },
     /// The knob's value was really used for the chat.
-    Used { chat: ChatId, arm: usize },
-    Measured { chat: ChatId, measure: Measure },
+    Used {
+        chat: ChatId,
+        arm: usize,
+    },
+    Measured {
+        chat: ChatId,
+        measure: Measure,
+    },
     /// From here on the user's word.
-    Stop { why: String },
+    Stop {
+        why: String,
+    },
     /// This arm for all, and no experiment any more.
-    Pin { arm: usize },
+    Pin {
+        arm: usize,
+    },
     /// This arm for this chat, which no longer counts.
-    Override { chat: ChatId, arm: usize },
+    Override {
+        chat: ChatId,
+        arm: usize,
+    },
 }
 
 /// What was decided, and why.
@@ -246,7 +264,8 @@ impl Experiment {
     pub fn split(&self) -> Option<Split> {
         match &self.state {
             State::Running { share, .. } => {
-                let slice = |(place, trial): (usize, &Trial)| if trial.dropped.is_some() { 0 } else { place + 1 };
+                let slice =
+                    |(place, trial): (usize, &Trial)| if trial.dropped.is_some() { 0 } else { place + 1 };
                 let slices: Vec<_> = self.trials.iter().enumerate().map(slice).collect();
                 Some(Split::new(&slices, *share))
             }

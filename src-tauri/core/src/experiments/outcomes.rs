@@ -118,7 +118,10 @@ impl Folded {
                 if self.checkpoints > 0 {
                     let slow = self.slow.saturating_mul(100) > self.checkpoints.saturating_mul(SLOW_PERCENT);
                     let seconds = number(self.micros) / 1e6 / number(self.checkpoints);
-                    told.extend([(Metric::SlowCheckpoints, truth(slow)), (Metric::CheckpointSeconds, seconds)]);
+                    told.extend([
+                        (Metric::SlowCheckpoints, truth(slow)),
+                        (Metric::CheckpointSeconds, seconds),
+                    ]);
                 }
                 told
             }

@@ -142,9 +142,8 @@ impl Guard {
                 limit.name, stand.relative_e, limit.about
             ));
         }
-        (stand.absolute_e >= BROKEN_E && !stand.waived).then(|| {
-            format!("{}: over its limit (e = {:.0}); {}", limit.name, stand.absolute_e, limit.about)
-        })
+        (stand.absolute_e >= BROKEN_E && !stand.waived)
+            .then(|| format!("{}: over its limit (e = {:.0}); {}", limit.name, stand.absolute_e, limit.about))
     }
 
     /// Whether it is calm enough to ship.
@@ -182,9 +181,8 @@ mod tests {
     #[test]
     fn a_safe_arm_is_left_alone_and_a_harmful_one_found() {
         let mut random = fastrand::Rng::with_seed(3);
-        let mut share = |control, rate| {
-            (0..300).filter(|_| calls_out(&mut random, control, rate).is_some()).count()
-        };
+        let mut share =
+            |control, rate| (0..300).filter(|_| calls_out(&mut random, control, rate).is_some()).count();
         assert!(share(0.08, 0.08) <= 15, "a safe arm");
         assert!(share(0.08, 0.30) >= 290, "a harmful arm");
         // Every chat crashes more than the limit allows, with or without the change: it is not blamed for it.

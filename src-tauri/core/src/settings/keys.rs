@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Settings, checkpoints, clients, clinic, desktop, experiments, hangs, journal, metrics, notices, policy, privacy,
-    restore, signals, watch,
+    Settings, checkpoints, clients, clinic, desktop, experiments, hangs, journal, metrics, notices, policy,
+    privacy, restore, signals, watch,
 };
 use crate::notices::TimeOfDay;
 

@@ -50,7 +50,13 @@ fn experiment(improvement: &Improvement, of: &Experiment) -> View {
         value: value.clone(),
         share: match &split {
             Some(split) => split.buckets(arm),
-            None => if arm == holds { BUCKETS } else { 0 },
+            None => {
+                if arm == holds {
+                    BUCKETS
+                } else {
+                    0
+                }
+            }
         },
         counts: counts.clone(),
     });
@@ -134,9 +140,15 @@ pub fn follow(handle: &Handle, request: ExperimentRequest) -> Result<View, ApiEr
                 }
                 newest
             }
-            ExperimentRequest::Start { experiment } => watch.hear_about(experiment, Event::Start { experiment })?,
-            ExperimentRequest::Stop { experiment } => watch.hear_about(experiment, Event::Stop { experiment })?,
-            ExperimentRequest::Undo { experiment } => watch.hear_about(experiment, Event::Undo { experiment })?,
+            ExperimentRequest::Start { experiment } => {
+                watch.hear_about(experiment, Event::Start { experiment })?
+            }
+            ExperimentRequest::Stop { experiment } => {
+                watch.hear_about(experiment, Event::Stop { experiment })?
+            }
+            ExperimentRequest::Undo { experiment } => {
+                watch.hear_about(experiment, Event::Undo { experiment })?
+            }
             ExperimentRequest::Pin { experiment, arm } => {
                 watch.hear_about(experiment, Event::Pin { experiment, arm })?
             }
@@ -180,7 +192,11 @@ pub fn audit(handle: &Handle, page: LogPage, again: bool) -> Result<Audit, ApiEr
     let entry = |row: shim_store::LogRow| AuditEntry {
         number: row.number,
         at: row.at,
-        event: row.entry.as_ref().and_then(|entry| serde_json::to_value(&entry.event).ok()).unwrap_or_default(),
+        event: row
+            .entry
+            .as_ref()
+            .and_then(|entry| serde_json::to_value(&entry.event).ok())
+            .unwrap_or_default(),
         decided: row.entry.map(|entry| entry.decided).unwrap_or_default(),
     };
     let replay = again.then(|| play_again(handle)).transpose()?;
@@ -190,10 +206,13 @@ pub fn audit(handle: &Handle, page: LogPage, again: bool) -> Result<Audit, ApiEr
 fn play_again(handle: &Handle) -> Result<Replay, ApiError> {
     let live = handle.call(|watch| watch.experiments.audited())?;
     let rows = handle.home.store.read(|store| store.experiment_entries(0)).map_err(views::store_error)?;
-    let entries: Vec<_> = rows.into_iter().filter_map(|row| row.entry).filter(|entry| entry.number <= live.number).collect();
+    let entries: Vec<_> =
+        rows.into_iter().filter_map(|row| row.entry).filter(|entry| entry.number <= live.number).collect();
     let (count, first) = (entries.len() as u64, entries.first().map_or(1, |entry| entry.number));
     if first > 1 {
-        let note = format!("the entries before {first} were dropped by their age: what is left cannot be played alone");
+        let note = format!(
+            "the entries before {first} were dropped by their age: what is left cannot be played alone"
+        );
         return Ok(Replay { entries: count, same: false, note });
     }
     let mut state = Audited::default();

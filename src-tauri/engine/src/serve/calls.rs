@@ -491,10 +491,7 @@ async fn all_experiments(State(context): State<Engine>) -> Response {
     blocking(context.handle, experiments::view).await
 }
 
-async fn about_experiment(
-    State(context): State<Engine>,
-    Json(request): Json<ExperimentRequest>,
-) -> Response {
+async fn about_experiment(State(context): State<Engine>, Json(request): Json<ExperimentRequest>) -> Response {
     blocking(context.handle, move |handle| experiments::follow(handle, request)).await
 }
 

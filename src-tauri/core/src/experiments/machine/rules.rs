@@ -63,13 +63,15 @@ impl Experiment {
             return decided;
         }
         if self.outcomes() >= CAP {
-            let why = format!("{} outcomes tell neither that it is better nor that it is worse", self.outcomes());
+            let why =
+                format!("{} outcomes tell neither that it is better nor that it is worse", self.outcomes());
             self.end(State::Inconclusive { at: now, why: why.clone() });
             decided.push(Decided { what: What::Inconclusive, why });
             return decided;
         }
         let treated: u64 = self.counts.iter().skip(1).map(|counts| counts.outcomes).sum();
-        let step = SHARES.iter().find(|(of, after)| *of >= share && treated < *after).map_or(share, |(of, _)| *of);
+        let step =
+            SHARES.iter().find(|(of, after)| *of >= share && treated < *after).map_or(share, |(of, _)| *of);
         if step > share {
             self.state = State::Running { since, share: step };
             let why = format!("{treated} outcomes of what is tried, and nothing against it");
@@ -120,7 +122,10 @@ impl Experiment {
         if e < asked {
             return Vec::new();
         }
-        let why = format!("proved better: e = {e:.1} of {asked:.0} that were asked, after {} outcomes", self.outcomes());
+        let why = format!(
+            "proved better: e = {e:.1} of {asked:.0} that were asked, after {} outcomes",
+            self.outcomes()
+        );
         self.end(State::Confirmed { at: now, arm, why: why.clone() });
         vec![Decided { what: What::Confirmed { arm }, why }]
     }
@@ -138,8 +143,12 @@ fn against(trial: &Trial) -> Option<String> {
     }
     let last = &trial.last;
     if last.worse_e >= ROLLBACK_E {
-        return Some(format!("worse than the old value: e = {:.1} of {ROLLBACK_E:.0} that are enough", last.worse_e));
+        return Some(format!(
+            "worse than the old value: e = {:.1} of {ROLLBACK_E:.0} that are enough",
+            last.worse_e
+        ));
     }
-    (last.n.iter().all(|n| *n >= LEAST) && last.p_worse > DROP_P)
-        .then(|| format!("worse with probability {:.2}, after {} outcomes", last.p_worse, last.n.iter().sum::<u64>()))
+    (last.n.iter().all(|n| *n >= LEAST) && last.p_worse > DROP_P).then(|| {
+        format!("worse with probability {:.2}, after {} outcomes", last.p_worse, last.n.iter().sum::<u64>())
+    })
 }
