@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use shim_core::{chats::ChatState, fingerprints::Fingerprint};
+use shim_core::{chats::ChatState, fingerprints::Fingerprint, opportunities::Report};
 
 use crate::{
     charts::Chart,
@@ -242,6 +242,11 @@ impl Engine {
 
     pub fn prediction(&self) -> Result<Vec<Prediction>, ApiError> {
         self.get("/prediction", &[])
+    }
+
+    /// What goes with crashes, cost and latency; hours of the day are those of so many minutes east of UTC.
+    pub fn opportunities(&self, offset_minutes: i32) -> Result<Report, ApiError> {
+        self.get("/opportunities", &[("offset_minutes", offset_minutes.to_string())])
     }
 
     pub fn doctor(&self, verify: bool) -> Result<Vec<Finding>, ApiError> {

@@ -21,11 +21,13 @@ mod hook;
 mod install;
 mod mcp;
 mod metrics;
+mod opportunities;
 mod prediction;
 mod print;
 mod restore;
 mod settings;
 mod signals;
+mod stats;
 mod stop;
 mod workspace;
 
@@ -236,6 +238,18 @@ enum Verb {
     },
     /// What SHIM tries on its own settings, on what evidence, and your word about it.
     Experiments(experiments::Args),
+    /// What in the history goes with crashes, cost and latency, and what might be tried about it (hours in UTC).
+    Opportunities {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tests, intervals and sample sizes: a JSON object with `op` and `in` per line in, one with `out` out.
+    /// docs/experiments.md names the ops. Needs no engine.
+    Stats {
+        /// The one form there is.
+        #[arg(long, required = true)]
+        jsonl: bool,
+    },
     /// What was found on this machine, what is missing, what to do.
     Doctor {
         /// Also prove the checksum of everything kept.
@@ -310,6 +324,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Experiments(experiments::Args { action: Some(experiments::Action::Judge { mode, .. }) }) => {
             return experiments::judge(mode);
         }
+        Verb::Stats { .. } => return stats::run(),
         _ => {}
     }
     let home = shim_api::home::data_folder(cli.home)?;
@@ -360,6 +375,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         Verb::Experiments(args) => return experiments::run(engine, args),
         Verb::Metrics { json } => metrics::metrics(engine, json),
         Verb::Prediction { json } => prediction::prediction(engine, json),
+        Verb::Opportunities { json } => opportunities::opportunities(engine, json),
         Verb::Settings(args) => settings::settings(engine, &args),
         Verb::Doctor { verify, json } => return doctor::doctor(engine, verify, json),
         Verb::Run { .. }
@@ -368,6 +384,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         | Verb::Uninstall { .. }
         | Verb::Service { .. }
         | Verb::Demo
+        | Verb::Stats { .. }
         | Verb::Mcp
         | Verb::Launch { .. } => Ok(()),
         #[cfg(windows)]

@@ -67,7 +67,7 @@ pub fn crashes_by_day(
 }
 
 /// The date of a day since 1970.
-fn date(day: i64) -> String {
+pub(crate) fn date(day: i64) -> String {
     let text = Timestamp::from_ms(day.saturating_mul(DAY_MS)).to_string();
     text.split('T').next().unwrap_or_default().to_owned()
 }

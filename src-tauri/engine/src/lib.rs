@@ -25,6 +25,7 @@ mod journal;
 mod launch;
 mod memory;
 mod metrics;
+mod opportunities;
 mod paths;
 mod policy;
 mod prediction;

@@ -27,8 +27,8 @@ use shim_core::{
 };
 use shim_store::{NewPrediction, PREDICTIONS_MAX, Store, StoreError, Urgency};
 
-pub use self::report::report;
 use self::training::Trainer;
+pub use self::{report::report, training::until_crashes};
 use crate::run::{Watch, now};
 
 /// Time between two predictions of one chat.

@@ -89,7 +89,8 @@ mod tests {
             happened_at: at,
             seen_live: true,
         };
-        let digest = Digest { version: Some("2.0".to_owned()), ..Digest::default() };
+        let mut digest = Digest::default();
+        digest.version = Some("2.0".to_owned());
         let row = ChatRow { id: chat.clone(), digest, last_activity: at, name: None };
         let asked = chat.clone();
         let written = store.write(Urgency::AtOnce, move |store| {

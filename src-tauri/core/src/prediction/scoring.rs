@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 use ts_rs::TS;
 
 use crate::{
     prediction::model::{DANGER_AT, HORIZON},
+    statistics::{Interval, forecasts::average_precision, proportions},
     time::Timestamp,
 };
 
@@ -200,6 +201,8 @@ pub fn score(windows: &[Forecast]) -> Result<Score, NotEnough> {
     }
     let base_rate = crashes as f64 / count as f64;
     let brier = mean(windows.iter().map(|window| (window.probability - window.happened()).powi(2)));
+    let said: Vec<_> = windows.iter().map(|window| window.probability).collect();
+    let happened: Vec<_> = windows.iter().map(|window| window.outcome == Outcome::Crashed).collect();
     let right = |window: &&Forecast| (window.probability >= DANGER_AT) == (window.happened() == 1.0);
     Ok(Score {
         windows: count,
@@ -207,7 +210,7 @@ pub fn score(windows: &[Forecast]) -> Result<Score, NotEnough> {
         base_rate,
         brier,
         brier_skill: 1.0 - brier / (base_rate * (1.0 - base_rate)),
-        average_precision: average_precision(windows),
+        average_precision: average_precision(&said, &happened).unwrap_or(0.0),
         calibration: calibration(windows),
         crash_prediction_accuracy: windows.iter().filter(right).count() as f64 / count as f64,
         accuracy_of_never: 1.0 - base_rate,
@@ -218,22 +221,6 @@ impl Forecast {
     fn happened(&self) -> f64 {
         if self.outcome == Outcome::Crashed { 1.0 } else { 0.0 }
     }
-}
-
-/// The sum over thresholds of precision times the recall gained there; predictions of one probability are one
-/// threshold.
-fn average_precision(windows: &[Forecast]) -> f64 {
-    let mut sorted: Vec<_> = windows.iter().collect();
-    sorted.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    let all: f64 = sorted.iter().map(|window| window.happened()).sum();
-    let (mut said, mut hit, mut area) = (0.0, 0.0, 0.0);
-    for alike in sorted.chunk_by(|a, b| a.probability == b.probability) {
-        let gained: f64 = alike.iter().map(|window| window.happened()).sum();
-        said += alike.len() as f64;
-        hit += gained;
-        area += hit / said * gained;
-    }
-    if all > 0.0 { area / all } else { 0.0 }
 }
 
 fn calibration(windows: &[Forecast]) -> Vec<Bin> {
@@ -258,22 +245,13 @@ fn calibration(windows: &[Forecast]) -> Vec<Bin> {
 }
 
 impl Share {
-    /// Wilson's interval: E. B. Wilson, JASA 22 (1927) 209-212.
+    /// With Wilson's interval. Of nothing, or of less than nothing, nothing is known.
     pub fn new(count: u64, of: u64) -> Self {
-        if of == 0 {
-            return Self { of, count, share: 0.0, low: 0.0, high: 1.0 };
-        }
-        let (n, share) = (of as f64, count as f64 / of as f64);
-        let z = Normal::standard().inverse_cdf(0.975);
-        let middle = share + z * z / (2.0 * n);
-        let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-        let whole = 1.0 + z * z / n;
-        Self {
-            of,
-            count,
-            share,
-            low: ((middle - half) / whole).clamp(0.0, share),
-            high: ((middle + half) / whole).clamp(share, 1.0),
+        let wilson = proportions::Share::new(count, of)
+            .and_then(|share| Ok((share.value(), proportions::wilson(share, 0.95)?)));
+        match wilson {
+            Ok((share, Interval { low, high })) => Self { of, count, share, low, high },
+            Err(_) => Self { of, count, share: 0.0, low: 0.0, high: 1.0 },
         }
     }
 }

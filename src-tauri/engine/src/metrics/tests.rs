@@ -10,7 +10,7 @@ use shim_core::{
     checkpoints::Trigger,
     crashes::{CrashKind, InTurn},
     metrics::{
-        self as table, Family,
+        self as table, Family, Kind,
         text::{Exposed, plain, read},
     },
     prediction::scoring::Foretold,
@@ -187,11 +187,32 @@ fn a_chat_is_named_by_exemplars_alone() {
     assert!(!metrics.families.text().contains("xxx"));
 }
 
+/// Gives a family a series.
+fn touch<const N: usize>(metrics: &Metrics, family: &Family) {
+    match family.kind {
+        Kind::Counter => metrics.families.begin(family, ["x"; N]),
+        Kind::Histogram(_) => metrics.families.observe(family, ["x"; N], 1.0, None),
+        Kind::Gauge | Kind::ReadCounter => metrics.families.set(family, ["x"; N], 1.0),
+        Kind::Info => {}
+    }
+}
+
 #[test]
 fn every_family_of_the_table_is_exposed_as_it_says() {
     let metrics = Metrics::default();
+    assert_eq!(exposed(&metrics).len(), 1, "one without a series is not told of");
+    for family in table::ALL {
+        match family.labels.len() {
+            0 => touch::<0>(&metrics, family),
+            1 => touch::<1>(&metrics, family),
+            2 => touch::<2>(&metrics, family),
+            3 => touch::<3>(&metrics, family),
+            4 => touch::<4>(&metrics, family),
+            more => panic!("{} has {more} labels", family.name),
+        }
+    }
     let exposed = exposed(&metrics);
-    let told: Vec<_> =
+    let told =
         exposed.iter().map(|family| (family.name.as_str(), family.kind.as_str(), family.unit.as_str()));
     let told: Vec<_> = told.collect();
     let table: Vec<_> =

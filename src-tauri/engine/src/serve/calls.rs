@@ -47,7 +47,7 @@ use crate::{
     charts,
     checkpoints::earlier,
     clients::{self, ClientHome, ports},
-    clinic, demo, doctor, experiments, fleet, install, prediction, processes, restore, risky,
+    clinic, demo, doctor, experiments, fleet, install, opportunities, prediction, processes, restore, risky,
     run::Handle,
     search, settings, signals, stopping,
     sweep::shown,
@@ -89,6 +89,7 @@ pub fn router(context: Engine) -> Router {
         .route("/experiments/audit", get(audit_log))
         .route("/prediction", get(prediction_report))
         .route("/metrics", get(metrics::told))
+        .route("/opportunities", get(opportunities_found))
         .route("/doctor", get(examine))
         .route("/install", get(offers).post(install))
         .route("/settings", get(all_settings).post(change_settings))
@@ -513,6 +514,17 @@ async fn audit_log(State(context): State<Engine>, Query(query): Query<AuditQuery
         experiments::audit(handle, page, query.replay)
     })
     .await
+}
+
+#[derive(Deserialize)]
+struct Hours {
+    #[serde(default)]
+    offset_minutes: i32,
+}
+
+async fn opportunities_found(State(context): State<Engine>, Query(query): Query<Hours>) -> Response {
+    let offset = query.offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX);
+    blocking(context.handle, move |handle| opportunities::report(&handle.home.store, offset)).await
 }
 
 #[derive(Deserialize)]
