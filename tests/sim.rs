@@ -25,6 +25,10 @@ mod store;
 mod together;
 #[path = "sim/world.rs"]
 mod world;
+#[path = "sim/year.rs"]
+mod year;
+#[path = "sim/years.rs"]
+mod years;
 
 use std::collections::BTreeMap;
 

@@ -160,6 +160,7 @@ impl Listener for Desk {
             | Event::PredictionsSettled { .. }
             | Event::ModelTrained { .. }
             | Event::RestoreStarted { .. }
+            | Event::ExperimentsChanged
             | Event::StatusChanged => {}
         }
     }

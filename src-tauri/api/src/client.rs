@@ -18,6 +18,7 @@ use crate::{
     doctor::Finding,
     error::{ApiError, ErrorCode},
     events::Event,
+    experiments::{Audit, Experiment, ExperimentRequest, Experiments},
     fleet::{FleetReceipts, FleetView, Options},
     home::{EngineFile, read_engine_file},
     install::{InstallRequest, Installed, Offer},
@@ -219,6 +220,24 @@ impl Engine {
 
     pub fn search(&self, text: &str) -> Result<Vec<Hit>, ApiError> {
         self.get("/search", &[("q", text.to_owned())])
+    }
+
+    pub fn experiments(&self) -> Result<Experiments, ApiError> {
+        self.get("/experiments", &[])
+    }
+
+    /// The user's word about an experiment; gives it as it then stands.
+    pub fn about_experiment(&self, request: &ExperimentRequest) -> Result<Experiment, ApiError> {
+        self.post("/experiments", &[], request)
+    }
+
+    /// The newest entries of the audit log, decisions alone or all, before the one of a number; the whole log is
+    /// played again where `replay` says so.
+    pub fn audit(&self, all: bool, before: Option<u64>, limit: u32, replay: bool) -> Result<Audit, ApiError> {
+        let mut query =
+            vec![("all", all.to_string()), ("limit", limit.to_string()), ("replay", replay.to_string())];
+        query.extend(before.map(|before| ("before", before.to_string())));
+        self.get("/experiments/audit", &query)
     }
 
     pub fn prediction(&self) -> Result<Vec<Prediction>, ApiError> {

@@ -103,6 +103,8 @@ pub enum Event {
     },
     /// Pause, warnings, counts.
     StatusChanged,
+    /// An experiment began, went on or ended.
+    ExperimentsChanged,
     /// `config.toml` was changed, by whomever.
     SettingsChanged,
     /// The listener fell behind and events were dropped: fetch everything again.
@@ -152,6 +154,7 @@ impl Event {
             Self::ModelTrained { .. } => "model_trained",
             Self::Notice { .. } => "notice",
             Self::StatusChanged => "status_changed",
+            Self::ExperimentsChanged => "experiments_changed",
             Self::SettingsChanged => "settings_changed",
             Self::Missed => "missed",
         }
@@ -176,6 +179,7 @@ impl Event {
             | Self::PredictionsSettled { .. }
             | Self::ModelTrained { .. }
             | Self::StatusChanged
+            | Self::ExperimentsChanged
             | Self::SettingsChanged
             | Self::Missed => None,
         }
@@ -201,6 +205,7 @@ impl Event {
             | Self::FleetChanged
             | Self::Notice { .. }
             | Self::StatusChanged
+            | Self::ExperimentsChanged
             | Self::SettingsChanged
             | Self::Missed => true,
         }

@@ -10,6 +10,7 @@ pub mod crashes;
 pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod experiments;
 pub mod fleet;
 pub mod home;
 pub mod install;

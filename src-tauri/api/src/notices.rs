@@ -57,6 +57,11 @@ pub enum Said {
     AsksBeforeRestore {
         why: String,
     },
+    /// An experiment on this setting was taken back for a safety bound, or by the evidence.
+    RolledBack {
+        knob: String,
+        why: String,
+    },
     /// Something in the middle of which an engine ended, and what became of it.
     CutShort {
         what: String,
@@ -98,9 +103,10 @@ impl Said {
             }
             Self::UpdateReady { .. } | Self::UpdateDone { .. } => NoticeKind::Update,
             Self::Deletions { .. } => NoticeKind::Deletion,
-            Self::WouldRestore { .. } | Self::AsksBeforeRestore { .. } | Self::CutShort { .. } => {
-                NoticeKind::HeldBack
-            }
+            Self::WouldRestore { .. }
+            | Self::AsksBeforeRestore { .. }
+            | Self::RolledBack { .. }
+            | Self::CutShort { .. } => NoticeKind::HeldBack,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `shim experiments`: what experiments found, and the judge that anybody may ask.
 
+mod verbs;
+
 use std::{
     io::{BufRead as _, Read as _, Write as _},
     process::ExitCode,
@@ -15,7 +17,7 @@ const LINE_MAX: u64 = 1 << 20;
 #[derive(Arguments)]
 pub struct Args {
     #[command(subcommand)]
-    pub action: Action,
+    pub action: Option<Action>,
 }
 
 #[derive(Subcommand)]
@@ -29,6 +31,17 @@ pub enum Action {
         #[arg(long, value_enum, default_value_t)]
         mode: Verdicts,
     },
+    #[command(flatten)]
+    Verb(verbs::Verb),
+}
+
+/// What an engine is asked; without a word, what there is.
+pub fn run(engine: &shim_api::Engine, args: Args) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Some(Action::Judge { mode, .. }) => judge(mode),
+        Some(Action::Verb(verb)) => verbs::run(engine, verb),
+        None => verbs::run(engine, verbs::Verb::List { json: false }),
+    }
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]

@@ -236,7 +236,7 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Experiments on settings.
+    /// What SHIM tries on its own settings, on what evidence, and your word about it.
     Experiments(experiments::Args),
     /// What in the history goes with crashes, cost and latency, and what might be tried about it (hours in UTC).
     Opportunities {
@@ -321,7 +321,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             return Ok(if sent { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Verb::Demo => return demo::run(cli.home),
-        Verb::Experiments(experiments::Args { action: experiments::Action::Judge { mode, .. } }) => {
+        Verb::Experiments(experiments::Args { action: Some(experiments::Action::Judge { mode, .. }) }) => {
             return experiments::judge(mode);
         }
         Verb::Stats { .. } => return stats::run(),
@@ -372,6 +372,7 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         }
         Verb::Undelete { id, dry_run, json } => return clinic::undelete(engine, id, dry_run, json),
         Verb::Search { text, json } => chats::search(engine, &text, json),
+        Verb::Experiments(args) => return experiments::run(engine, args),
         Verb::Metrics { json } => metrics::metrics(engine, json),
         Verb::Prediction { json } => prediction::prediction(engine, json),
         Verb::Opportunities { json } => opportunities::opportunities(engine, json),
@@ -383,7 +384,6 @@ fn verb(verb: Verb, engine: &shim_api::Engine) -> anyhow::Result<ExitCode> {
         | Verb::Uninstall { .. }
         | Verb::Service { .. }
         | Verb::Demo
-        | Verb::Experiments(_)
         | Verb::Stats { .. }
         | Verb::Mcp
         | Verb::Launch { .. } => Ok(()),

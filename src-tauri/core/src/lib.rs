@@ -17,6 +17,7 @@ pub mod hangs;
 pub mod hooks;
 pub mod install;
 pub mod journal;
+pub mod knobs;
 pub mod limits;
 pub mod lines;
 pub mod memory;

@@ -6,6 +6,7 @@ mod clients;
 mod clinic;
 pub mod desktop;
 mod edit;
+mod experiments;
 mod hangs;
 mod journal;
 mod keys;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub desktop: desktop::Desktop,
     pub notices: NoticeRules,
     pub privacy: privacy::Privacy,
+    /// Ideas found in this machine's history are tried without being asked.
+    pub experiments_auto: bool,
     /// `/metrics` is answered without the token.
     pub metrics_serve: bool,
 }
@@ -90,6 +93,11 @@ impl Settings {
             Client::Opencode => opencode,
             Client::ClaudeDesktop => claude_desktop,
         }
+    }
+
+    /// Sets one key. `false` where there is none of that name or it does not take the value: nothing is changed.
+    pub fn put(&mut self, name: &str, value: &Value) -> bool {
+        key(name).is_some_and(|key| key.apply(Some(value), self).is_ok())
     }
 
     pub fn of_mut(&mut self, client: Client) -> &mut ClientSettings {
@@ -133,6 +141,7 @@ impl Default for Settings {
             desktop: desktop::Desktop::default(),
             notices: NoticeRules::default(),
             privacy: privacy::Privacy::default(),
+            experiments_auto: true,
             metrics_serve: true,
         }
     }

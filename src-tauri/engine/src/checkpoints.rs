@@ -12,6 +12,7 @@ use shim_core::{
         planner::{Due, Effect, Event, News, Planner, Risk},
     },
     digest::Reader,
+    experiments::outcomes::Measure,
     risk::Level,
     time::Timestamp,
 };
@@ -33,6 +34,13 @@ pub struct Checkpoints {
     pub snapshots: Snapshots,
     /// An engine that lives for one command keeps a workspace only where the user asks.
     pub only_asked: bool,
+}
+
+impl Checkpoints {
+    /// Tool calls of a chat since its last checkpoint.
+    pub fn calls_since(&self, chat: &ChatId) -> u64 {
+        self.plans.get(chat).map_or(0, Planner::calls)
+    }
 }
 
 /// A checkpoint that is on disk.
@@ -97,8 +105,9 @@ impl Watch {
     }
 
     pub fn decide_checkpoint(&mut self, chat: &ChatId, event: Event<'_>) -> Vec<Effect> {
+        let settings = self.settings_of(chat, "checkpoints.");
         let plan = self.checkpoints.plans.entry(chat.clone()).or_default();
-        plan.handle(event, &self.home.settings().checkpoints, now())
+        plan.handle(event, &settings.checkpoints, now())
     }
 
     /// Takes a checkpoint of a moment that has passed: when the transcript held so many bytes.
@@ -154,6 +163,7 @@ impl Watch {
     pub fn checkpoint_recorded(&mut self, recorded: Recorded) {
         let Recorded { id, chat, trigger, point, took_us } = recorded;
         self.took.push((id, took_us));
+        self.experiment_measured(&chat, Measure::Checkpoint { micros: took_us });
         self.keep_workspace(&chat, id, trigger, point);
         self.tell_of_checkpoint(chat, id, trigger, took_us);
     }

@@ -11,7 +11,7 @@ use shim_core::{
 use shim_store::{Urgency, faults};
 
 use crate::{
-    clinic, fingerprints, hooks,
+    clinic, experiments, fingerprints, hooks,
     run::{Watch, now},
     views,
 };
@@ -24,15 +24,18 @@ impl Watch {
     pub fn decide(&mut self, event: Event<'_>) {
         let over = match &event {
             Event::Gone { chat, process, .. } | Event::Left { chat, process } => {
-                Some(((*chat).clone(), (*process).clone()))
+                Some(((*chat).clone(), (*process).clone(), self.checkpoints.calls_since(chat)))
             }
             _ => None,
         };
-        for effect in self.supervisor.handle(event, now()) {
+        let effects = self.supervisor.handle(event, now());
+        let end = over.as_ref().and_then(|_| experiments::end(&effects));
+        for effect in effects {
             self.carry_out(effect);
         }
-        if let Some((chat, process)) = over {
+        if let Some((chat, process, unsaved_calls)) = over {
             self.drop_holder(&chat, &process);
+            self.experiment_ended(&chat, end, unsaved_calls);
         }
     }
 
@@ -54,6 +57,7 @@ impl Watch {
             Effect::Watch { chat, process } => {
                 // What is found when the engine starts was taken up long before.
                 if self.sweeps > 0 {
+                    self.experiment_came(&chat);
                     self.want_checkpoint(&chat, Trigger::SessionStart);
                 }
                 self.decide_policy(policy::Event::Alive { chat: chat.clone() });

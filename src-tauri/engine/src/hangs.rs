@@ -131,17 +131,19 @@ impl Watch {
         let digest = &known.digest;
         let may_ask = !known.launch.headless && port(chat.client()).may_ask_unseen(digest);
         let limited = digest.limit(now()).is_some();
+        let thresholds = self.settings_seen(chat).hang;
         let (live, awake) = (self.hangs.chats.get_mut(chat)?, self.host.awake_seconds);
         live.follow(progress, digest, reading.at);
-        let wanted = live.hanging.wants_a_closer_look(awake, &self.home.settings().hang);
+        let wanted = live.hanging.wants_a_closer_look(awake, &thresholds);
         let closer = wanted.then(|| live.look_closer(digest, &reading, may_ask));
         let waited_seconds = waited_seconds(process.pid);
         Some(Look { reading, waited_seconds, awake_seconds: awake, doing, progress, limited, closer })
     }
 
     fn judge(&mut self, chat: &ChatId, process: &ProcessKey, look: Look) {
+        let settings = self.settings_of(chat, "hang.");
         let Some(live) = self.hangs.chats.get_mut(chat) else { return };
-        for effect in live.hanging.handle(look, &self.home.settings().hang) {
+        for effect in live.hanging.handle(look, &settings.hang) {
             match effect {
                 Effect::SuspicionChanged => self.handle.tell(Told::ChatChanged { chat: chat.clone() }),
                 Effect::Hung { form, since, evidence } => {

@@ -11,6 +11,7 @@ pub mod demo;
 mod desktop;
 pub mod doctor;
 mod effects;
+mod experiments;
 mod fingerprints;
 mod fleet;
 mod git;

@@ -242,10 +242,12 @@ impl<'a> Work<'a> {
         let receipt = self.receipt(outcome);
         let under_way_elsewhere =
             receipt.refused.as_ref().is_some_and(|r| r.reason == RefusalReason::UnderWay);
+        let came_back = receipt.refused.is_none().then_some(receipt.ok);
         if !dry_run && !under_way_elsewhere {
             // Before the receipt: where that cannot be kept, the chat must not stay under way.
             self.handle.call(move |watch| {
                 watch.decide(supervisor::Event::RestoreEnded { chat: &ended, started });
+                watch.experiment_restored(&ended, came_back);
             })?;
             faults::boundary("restore.ended");
         }

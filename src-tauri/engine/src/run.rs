@@ -31,6 +31,7 @@ use crate::{
     checkpoints::{Checkpoints, Recorded},
     clients::{Change, ClientHome, Transcript},
     desktop::Desktops,
+    experiments::Experiments,
     fleet,
     hangs::Hangs,
     home::Home,
@@ -120,6 +121,7 @@ pub struct Watch {
     pub files: HashMap<PathBuf, Tracked>,
     pub packer: Packer,
     pub settings_file: SettingsFile,
+    pub experiments: Experiments,
     /// Registry files by path, as last read.
     pub registry: HashMap<PathBuf, Registration>,
     pub homes: BTreeSet<ClientHome>,
@@ -258,6 +260,7 @@ impl Watch {
             foresight: Foresight::open(&home.store)?,
             supervisor: Supervisor::new(home.settings().restore_window),
             settings_file: SettingsFile::of(&home.path),
+            experiments: Experiments::open(&home),
             home,
             chats: HashMap::new(),
             files: HashMap::new(),
@@ -300,6 +303,8 @@ impl Watch {
             children: Vec::new(),
         };
         watch.recall()?;
+        let (auto, set) = (watch.home.settings().experiments_auto, watch.home.set_at_start.clone());
+        watch.experiments_hear_settings(auto, &set);
         watch.recall_demo();
         Ok(watch)
     }
@@ -390,6 +395,7 @@ impl Watch {
             }
         }
         self.persist();
+        self.keep_experiments();
     }
 
     fn take(&mut self, input: Input) {

@@ -57,6 +57,7 @@ impl Watch {
             self.settings_file.wrong =
                 read.as_ref().err().map(|error| format!("{error}\nWhat was set before holds on."));
             if let Ok(file) = read {
+                self.experiments_hear_settings(file.settings.experiments_auto, &file.set);
                 self.take_over(file.settings);
             }
         }

@@ -46,7 +46,7 @@ impl Watch {
                 followed.gauge.note(reading, bytes);
             }
             let Some(taken) = self.signals_of(id, at) else { continue };
-            let level = risk(&taken, &self.home.settings().zones).level;
+            let level = risk(&taken, &self.settings_of(id, "risk.").zones).level;
             let Some(followed) = self.followed.get_mut(id) else { continue };
             if is_worth_keeping(followed.kept.as_ref(), &taken) {
                 rows.push((id.clone(), taken.clone()));
@@ -161,7 +161,7 @@ impl Watch {
 
     /// `None` when no process stands behind the chat, or none was read yet.
     pub fn risk_of(&self, id: &ChatId, now: Timestamp) -> Option<Risk> {
-        Some(self.learned_risk(id, risk(&self.signals_of(id, now)?, &self.home.settings().zones), now))
+        Some(self.learned_risk(id, risk(&self.signals_of(id, now)?, &self.settings_seen(id).zones), now))
     }
 
     /// The chat's records are counted from the start of the process that holds it.

@@ -94,6 +94,7 @@ impl Watch {
         }
         self.record_what_waits();
         self.take_what_waits();
+        self.experiments_tick();
         if self.sweeps.is_multiple_of(RETAIN_EVERY) {
             self.retain();
             self.tidy_up();

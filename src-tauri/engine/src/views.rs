@@ -47,6 +47,7 @@ pub fn said(said: Said, settings: &Settings) -> Said {
         | Said::MachineFills { .. }
         | Said::UpdateReady { .. }
         | Said::UpdateDone { .. }
+        | Said::RolledBack { .. }
         | Said::Deletions { .. }) => facts,
     }
 }

@@ -214,6 +214,9 @@ impl Words for English {
                 format!("SHIM asks before it restores {name}"),
                 format!("It is not restored by itself: {why}."),
             ),
+            Said::RolledBack { knob, why } => {
+                text(format!("The try of {knob} was taken back"), sentence(why))
+            }
             Said::CutShort { what } => text("SHIM was ended in the middle of a change", what),
         }
     }

@@ -223,6 +223,9 @@ impl Words for German {
                 format!("SHIM fragt, bevor es {name} wiederherstellt"),
                 format!("Nicht von selbst wiederhergestellt: {why}."),
             ),
+            Said::RolledBack { knob, why } => {
+                text(format!("Der Versuch mit {knob} wurde zurückgenommen"), sentence(why))
+            }
             Said::CutShort { what } => text("SHIM wurde mitten in einer Änderung beendet", what),
         }
     }

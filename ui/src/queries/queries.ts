@@ -150,6 +150,7 @@ export function concerns(event: Event, chat: string): boolean {
       return event.receipt.chat === chat || event.receipt.fork_of === chat;
     case 'status_changed':
     case 'settings_changed':
+    case 'experiments_changed':
     case 'fleet_changed':
     case 'notice':
     case 'predictions_settled':

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    Settings, checkpoints, clients, clinic, desktop, hangs, journal, metrics, notices, policy, privacy,
-    restore, signals, watch,
+    Settings, checkpoints, clients, clinic, desktop, experiments, hangs, journal, metrics, notices, policy,
+    privacy, restore, signals, watch,
 };
 use crate::notices::TimeOfDay;
 
@@ -163,6 +163,7 @@ const GROUPS: &[&[Key]] = &[
     desktop::KEYS,
     notices::KEYS,
     privacy::KEYS,
+    experiments::KEYS,
     metrics::KEYS,
 ];
 

@@ -62,6 +62,7 @@ impl Metrics {
             | Event::RestoreFinished { .. }
             | Event::FleetChanged
             | Event::StatusChanged
+            | Event::ExperimentsChanged
             | Event::SettingsChanged
             | Event::Missed => {}
         }

@@ -20,6 +20,7 @@ use shim_api::{
     crashes::Crash,
     error::ErrorCode,
     events::Event,
+    experiments::ExperimentRequest,
     fleet::Options,
     install::InstallRequest,
     metrics::METRICS_PATH,
@@ -34,7 +35,7 @@ use shim_core::{
     chats::{ChatId, ChatState, Client},
     redaction::Redacting,
 };
-use shim_store::StreamId;
+use shim_store::{LogPage, StreamId};
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 
 use super::{
@@ -46,7 +47,7 @@ use crate::{
     charts,
     checkpoints::earlier,
     clients::{self, ClientHome, ports},
-    clinic, demo, doctor, fleet, install, opportunities, prediction, processes, restore, risky,
+    clinic, demo, doctor, experiments, fleet, install, opportunities, prediction, processes, restore, risky,
     run::Handle,
     search, settings, signals, stopping,
     sweep::shown,
@@ -54,6 +55,8 @@ use crate::{
 };
 
 const TIMELINE_ENTRIES: u64 = 500;
+const AUDIT_ENTRIES: u32 = 100;
+const AUDIT_ENTRIES_MAX: u32 = 10_000;
 const PAUSE_SECONDS_MAX: u64 = 86_400;
 /// Pieces of an export that wait for a slow reader.
 const EXPORT_PIECES: usize = 4;
@@ -82,6 +85,8 @@ pub fn router(context: Engine) -> Router {
         .route("/fleet/receipts", get(fleet_receipts))
         .route("/export", get(export))
         .route("/search", get(search_all))
+        .route("/experiments", get(all_experiments).post(about_experiment))
+        .route("/experiments/audit", get(audit_log))
         .route("/prediction", get(prediction_report))
         .route("/metrics", get(metrics::told))
         .route("/opportunities", get(opportunities_found))
@@ -481,6 +486,34 @@ async fn search_all(State(context): State<Engine>, Query(query): Query<SearchQue
 
 async fn prediction_report(State(context): State<Engine>) -> Response {
     blocking(context.handle, |handle| prediction::report(&handle.home.store)).await
+}
+
+async fn all_experiments(State(context): State<Engine>) -> Response {
+    blocking(context.handle, experiments::view).await
+}
+
+async fn about_experiment(State(context): State<Engine>, Json(request): Json<ExperimentRequest>) -> Response {
+    blocking(context.handle, move |handle| experiments::follow(handle, request)).await
+}
+
+#[derive(Deserialize)]
+struct AuditQuery {
+    #[serde(default)]
+    all: bool,
+    before: Option<u64>,
+    limit: Option<u32>,
+    #[serde(default)]
+    replay: bool,
+}
+
+async fn audit_log(State(context): State<Engine>, Query(query): Query<AuditQuery>) -> Response {
+    blocking(context.handle, move |handle| {
+        let limit = query.limit.unwrap_or(AUDIT_ENTRIES);
+        within("limit", u64::from(limit), u64::from(AUDIT_ENTRIES_MAX))?;
+        let page = LogPage { before: query.before, only_decided: !query.all, limit };
+        experiments::audit(handle, page, query.replay)
+    })
+    .await
 }
 
 #[derive(Deserialize)]

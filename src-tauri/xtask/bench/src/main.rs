@@ -25,6 +25,7 @@ mod snapshot;
 mod timeline;
 #[cfg(target_os = "linux")]
 mod tray;
+mod year;
 
 use std::path::PathBuf;
 
@@ -99,6 +100,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("hook", hook::measure),
     ("experiments", experiments::measure),
     ("mcp", mcp::measure),
+    ("experiments-year", year::measure),
     #[cfg(target_os = "linux")]
     ("tray", tray::measure),
     // Takes an hour.

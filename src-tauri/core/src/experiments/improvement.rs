@@ -1,0 +1,455 @@
+//! The loop: which idea is tried next, one experiment for a knob at a time, rests, and what holds for which chat. It
+//! needs nobody, and its user's word wins over all of it. What it was told, in order, gives its state again.
+
+mod next;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::{
+    assignment::{Context, ErrorCode, Provider, Reason, Resolution},
+    machine::{self, Decided, Experiment, From, Plan, State, TREATMENTS_MAX, What},
+    outcomes::{Folded, Measure, Metric, Tally},
+};
+use crate::{
+    chats::ChatId,
+    knobs::{Refused, knob},
+    settings::Value,
+    time::Timestamp,
+};
+
+pub use next::{IDEAS_MAX, RUNNING_MAX};
+
+/// Ended experiments that are kept, beside those whose value holds.
+const ENDED_MAX: usize = 100;
+
+/// A change of a knob that may be worth trying.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "core.ts")]
+pub struct Idea {
+    /// A key of `config.toml`.
+    pub knob: String,
+    /// What is to be tried against the value that holds.
+    pub values: Vec<Value>,
+    pub metric: Metric,
+    pub why: String,
+    pub from: From,
+    /// What is hoped of it for each chat that it takes to find out; the greatest is tried first.
+    pub worth: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Event {
+    /// What `config.toml` says: whether ideas are tried without being asked, and the knobs that its user set.
+    Settings {
+        automatic: bool,
+        set: BTreeMap<String, Value>,
+    },
+    Idea {
+        idea: Idea,
+    },
+    /// A chat came up, with the crash that was foretold for it, of a thousand.
+    Came {
+        chat: ChatId,
+        risk: Option<u16>,
+    },
+    /// The value of the experiment's knob was really used for the chat.
+    Used {
+        experiment: u64,
+        chat: ChatId,
+        arm: usize,
+    },
+    Measured {
+        chat: ChatId,
+        measure: Measure,
+    },
+    Tick,
+    /// From here on the user's word.
+    Start {
+        experiment: u64,
+    },
+    Stop {
+        experiment: u64,
+    },
+    Pin {
+        experiment: u64,
+        arm: usize,
+    },
+    Override {
+        experiment: u64,
+        chat: ChatId,
+        arm: usize,
+    },
+    /// What it shipped is taken back.
+    Undo {
+        experiment: u64,
+    },
+}
+
+/// A decision, and whose experiment it is of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "core.ts", rename = "ExperimentDecision")]
+pub struct Effect {
+    pub experiment: u64,
+    pub knob: String,
+    pub decided: Decided,
+}
+
+/// A knob that is left alone for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "core.ts", rename = "KnobRest")]
+pub struct Rest {
+    #[ts(type = "string")]
+    pub until: Timestamp,
+    pub why: String,
+}
+
+/// How often what was decided, over all experiments there ever were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "core.ts", rename = "ExperimentTotals")]
+pub struct Totals {
+    pub begun: u64,
+    /// Shipped on probation: tried on most chats, not proved.
+    pub deployed: u64,
+    /// Of those, proved better.
+    pub confirmed: u64,
+    pub rolled_back: u64,
+    /// Of those, for a safety bound.
+    pub violations: u64,
+    pub inconclusive: u64,
+    pub stopped: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Improvement {
+    automatic: bool,
+    /// The knobs that the user set: no experiment touches them.
+    set: BTreeMap<String, Value>,
+    last_id: u64,
+    experiments: BTreeMap<u64, Experiment>,
+    /// Of drafts.
+    worth: BTreeMap<u64, f64>,
+    rests: BTreeMap<String, Rest>,
+    before: BTreeMap<Metric, Tally>,
+    totals: Totals,
+}
+
+/// Why a user's word cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unheard {
+    #[error("there is no experiment {0}")]
+    NoExperiment(u64),
+    #[error("experiment {0} is {1}: {2}")]
+    Wrong(u64, &'static str, &'static str),
+    #[error("experiment {id} has the arms 0 to {last}")]
+    NoArm { id: u64, last: usize },
+    #[error("`{0}` is set in config.toml: take it out there, so that it may be tried")]
+    Set(String),
+    #[error("experiment {0} on `{1}` is open: one at a time")]
+    Busy(u64, String),
+    #[error("an experiment needs 1 to {TREATMENTS_MAX} new values, all different")]
+    Values,
+    #[error("{0} ideas wait already")]
+    Full(usize),
+    #[error(transparent)]
+    Knob(#[from] Refused),
+}
+
+impl Improvement {
+    pub fn experiments(&self) -> impl Iterator<Item = &Experiment> {
+        self.experiments.values()
+    }
+
+    pub fn experiment(&self, id: u64) -> Option<&Experiment> {
+        self.experiments.get(&id)
+    }
+
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub fn rests(&self) -> &BTreeMap<String, Rest> {
+        &self.rests
+    }
+
+    pub fn is_automatic(&self) -> bool {
+        self.automatic
+    }
+
+    /// The number of the last idea.
+    pub fn newest(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Whether its user set the knob.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.set.contains_key(key)
+    }
+
+    pub fn worth(&self, id: u64) -> Option<f64> {
+        self.worth.get(&id).copied()
+    }
+
+    /// Takes in what happened. `Ok` or not, what cannot be followed changes nothing.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        if self.check(&event).is_err() {
+            return Vec::new();
+        }
+        let mut effects = self.take(event, now);
+        effects.extend(self.try_next(now));
+        self.forget_old();
+        effects
+    }
+
+    /// Whether it changes anything, but by time alone: what does not needs not be remembered.
+    pub fn matters(&self, event: &Event) -> bool {
+        let open = |test: &dyn Fn(&Experiment) -> bool| {
+            self.experiments.values().any(|experiment| experiment.state.is_open() && test(experiment))
+        };
+        match event {
+            Event::Settings { automatic, set } => *automatic != self.automatic || *set != self.set,
+            Event::Came { chat, .. } => open(&|experiment| !experiment.has(chat)),
+            Event::Used { experiment: id, chat, arm } => open(&|experiment| {
+                experiment.id == *id
+                    && experiment.has(chat)
+                    && (!experiment.is_used(chat) || experiment.arm(chat) != *arm)
+            }),
+            Event::Measured { chat, measure: Measure::Checkpoint { .. } } => {
+                open(&|experiment| experiment.has(chat))
+            }
+            Event::Tick => false,
+            Event::Measured { .. }
+            | Event::Idea { .. }
+            | Event::Start { .. }
+            | Event::Stop { .. }
+            | Event::Pin { .. }
+            | Event::Override { .. }
+            | Event::Undo { .. } => self.check(event).is_ok(),
+        }
+    }
+
+    /// Whether it can be followed, and why not.
+    pub fn check(&self, event: &Event) -> Result<(), Unheard> {
+        match event {
+            Event::Idea { idea } => self.check_idea(idea),
+            Event::Start { experiment } => self.may_start(self.find(*experiment)?),
+            Event::Stop { experiment } => {
+                let found = self.find(*experiment)?;
+                let open = found.state.is_open() || found.state == State::Draft;
+                let why = "only one that is open or waits is stopped; `undo` takes back what it shipped";
+                open.then_some(()).ok_or(Unheard::Wrong(*experiment, found.state.name(), why))
+            }
+            Event::Undo { experiment } => {
+                let found = self.find(*experiment)?;
+                let shipped = matches!(found.state, State::Probation { .. }) || found.state.holds() > 0;
+                let why = "it holds nothing that could be taken back";
+                shipped.then_some(()).ok_or(Unheard::Wrong(*experiment, found.state.name(), why))
+            }
+            Event::Pin { experiment, arm } | Event::Override { experiment, arm, .. } => {
+                let (id, last) = (*experiment, self.find(*experiment)?.plan.arms.len().saturating_sub(1));
+                (*arm <= last).then_some(()).ok_or(Unheard::NoArm { id, last })
+            }
+            Event::Settings { .. }
+            | Event::Came { .. }
+            | Event::Used { .. }
+            | Event::Measured { .. }
+            | Event::Tick => Ok(()),
+        }
+    }
+
+    fn find(&self, id: u64) -> Result<&Experiment, Unheard> {
+        self.experiments.get(&id).ok_or(Unheard::NoExperiment(id))
+    }
+
+    fn check_idea(&self, idea: &Idea) -> Result<(), Unheard> {
+        let knob = knob(&idea.knob).ok_or_else(|| Refused::NoKnob(idea.knob.clone()))?;
+        if !knob.affects.contains(&idea.metric) {
+            let affects: Vec<_> = knob.affects.iter().map(|metric| metric.name()).collect();
+            let (key, metric) = (idea.knob.clone(), idea.metric.name());
+            return Err(Refused::NoEffect { key, metric, affects: affects.join(", ") }.into());
+        }
+        let different = (1..idea.values.len()).all(|at| {
+            let (before, rest) = idea.values.split_at(at);
+            rest.first().is_none_or(|value| !before.contains(value))
+        });
+        if idea.values.is_empty() || idea.values.len() > TREATMENTS_MAX || !different {
+            return Err(Unheard::Values);
+        }
+        let current = self.value(&idea.knob);
+        idea.values.iter().try_for_each(|value| knob.may_try(&current, value))?;
+        let waiting = self.worth.len();
+        if waiting >= IDEAS_MAX { Err(Unheard::Full(waiting)) } else { Ok(()) }
+    }
+
+    fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        match event {
+            Event::Settings { automatic, set } => self.settings(automatic, set, now),
+            Event::Idea { idea } => {
+                self.last_id += 1;
+                let arms = std::iter::once(self.value(&idea.knob)).chain(idea.values).collect();
+                let Idea { knob, metric, why, from, worth, .. } = idea;
+                let plan = Plan { knob, arms, metric, why, from };
+                self.worth.insert(self.last_id, worth);
+                self.experiments.insert(self.last_id, Experiment::new(self.last_id, plan));
+                Vec::new()
+            }
+            Event::Came { chat, risk } => self.tell_all(&machine::Event::Came { chat, risk }, now),
+            Event::Used { experiment, chat, arm } => {
+                self.tell(experiment, machine::Event::Used { chat, arm }, now)
+            }
+            Event::Measured { chat, measure } => {
+                for (metric, value) in Folded::default().take(measure) {
+                    self.before.entry(metric).or_default().add(value);
+                }
+                self.tell_all(&machine::Event::Measured { chat, measure }, now)
+            }
+            Event::Tick => Vec::new(),
+            Event::Start { experiment } => self.start(experiment, now),
+            Event::Stop { experiment } => {
+                self.tell(experiment, machine::Event::Stop { why: "its user stopped it".to_owned() }, now)
+            }
+            Event::Undo { experiment } => {
+                self.tell(experiment, machine::Event::Stop { why: "its user took it back".to_owned() }, now)
+            }
+            Event::Pin { experiment, arm } => self.tell(experiment, machine::Event::Pin { arm }, now),
+            Event::Override { experiment, chat, arm } => {
+                self.tell(experiment, machine::Event::Override { chat, arm }, now)
+            }
+        }
+    }
+
+    /// The user's own value wins, and so do bounds that are no longer kept.
+    fn settings(&mut self, automatic: bool, set: BTreeMap<String, Value>, now: Timestamp) -> Vec<Effect> {
+        (self.automatic, self.set) = (automatic, set);
+        let ended = |experiment: &Experiment| {
+            let plan = &experiment.plan;
+            if self.set.contains_key(&plan.knob) {
+                return Some(format!("its user set `{}` in config.toml", plan.knob));
+            }
+            let (current, values) = plan.arms.split_first()?;
+            let knob = knob(&plan.knob);
+            let still =
+                knob.is_some_and(|knob| values.iter().all(|value| knob.may_try(current, value).is_ok()));
+            (!still).then(|| format!("the bounds of `{}` no longer hold what is tried", plan.knob))
+        };
+        let open = self.experiments.values().filter(|experiment| experiment.state.is_open());
+        let ends: Vec<_> = open.filter_map(|experiment| Some((experiment.id, ended(experiment)?))).collect();
+        let stop = |(id, why)| self.tell(id, machine::Event::Stop { why }, now);
+        ends.into_iter().flat_map(stop).collect()
+    }
+
+    fn tell_all(&mut self, event: &machine::Event, now: Timestamp) -> Vec<Effect> {
+        let open = self.experiments.values().filter(|experiment| experiment.state.is_open());
+        let open: Vec<_> = open.map(|experiment| experiment.id).collect();
+        open.into_iter().flat_map(|id| self.tell(id, event.clone(), now)).collect()
+    }
+
+    fn tell(&mut self, id: u64, event: machine::Event, now: Timestamp) -> Vec<Effect> {
+        let Some(experiment) = self.experiments.get_mut(&id) else { return Vec::new() };
+        let (decided, knob) = (experiment.handle(event, now), experiment.plan.knob.clone());
+        for decided in &decided {
+            self.note(id, &knob, decided, now);
+        }
+        decided.into_iter().map(|decided| Effect { experiment: id, knob: knob.clone(), decided }).collect()
+    }
+
+    /// The value that holds for chats in no experiment: the user's, what was proved or pinned, or the default.
+    pub fn value(&self, key: &str) -> Value {
+        let held = || self.held(key).cloned();
+        let default = || knob(key).map_or(Value::Whole(0), |knob| knob.default());
+        self.set.get(key).cloned().or_else(held).unwrap_or_else(default)
+    }
+
+    fn held(&self, key: &str) -> Option<&Value> {
+        let of_knob = self.experiments.values().rev().filter(|experiment| experiment.plan.knob == key);
+        let mut holding = of_knob.filter_map(|experiment| {
+            let arm = experiment.state.holds();
+            experiment.plan.arms.get(arm).filter(|_| arm > 0)
+        });
+        holding.next()
+    }
+
+    /// What holds for this chat instead of what is set, by key.
+    pub fn changes_for(&self, chat: &ChatId) -> BTreeMap<&str, &Value> {
+        let keys: BTreeSet<&str> =
+            self.experiments.values().map(|experiment| experiment.plan.knob.as_str()).collect();
+        let free = keys.into_iter().filter(|key| !self.set.contains_key(*key));
+        free.filter_map(|key| Some((key, self.changed_for(chat, key)?))).collect()
+    }
+
+    fn changed_for(&self, chat: &ChatId, key: &str) -> Option<&Value> {
+        let mut of_knob = self.experiments.values().rev().filter(|experiment| experiment.plan.knob == key);
+        let speaks = of_knob.find(|experiment| experiment.is_overridden(chat) || experiment.state.is_open());
+        match speaks {
+            Some(experiment) if experiment.arm(chat) > 0 => experiment.value(chat),
+            // The old value: what an experiment before it left, or what is set.
+            Some(experiment) => experiment.plan.arms.first().filter(|_| self.held(key).is_some()),
+            None => self.held(key),
+        }
+    }
+
+    /// Experiments on knobs of this group, such as `hang.`, that this chat is in, with its arm in each: what is to be
+    /// noted once a value was used.
+    pub fn unnoted(&self, chat: &ChatId, group: &str) -> Vec<(u64, usize)> {
+        let open = self.experiments.values().filter(|experiment| {
+            experiment.state.is_open()
+                && experiment.plan.knob.starts_with(group)
+                && experiment.has(chat)
+                && !experiment.is_used(chat)
+        });
+        open.map(|experiment| (experiment.id, experiment.arm(chat))).collect()
+    }
+}
+
+impl Provider for Improvement {
+    fn name(&self) -> &'static str {
+        "shim"
+    }
+
+    fn resolve(&self, flag: &str, default: &Value, context: &Context) -> Resolution {
+        let Some(knob) = knob(flag) else { return Resolution::failed(default, ErrorCode::FlagNotFound) };
+        let Some(chat) = context.targeting_key.as_deref().and_then(ChatId::parse) else {
+            return Resolution::failed(default, ErrorCode::TargetingKeyMissing);
+        };
+        if std::mem::discriminant(&knob.default()) != std::mem::discriminant(default) {
+            return Resolution::failed(default, ErrorCode::TypeMismatch);
+        }
+        let of_knob = self.experiments.values().rev().filter(|experiment| experiment.plan.knob == flag);
+        let speaks = of_knob.clone().find(|one| one.is_overridden(&chat) || one.state.is_open());
+        let (reason, variant) = match speaks {
+            _ if self.set.contains_key(flag) => (Reason::Static, None),
+            Some(one) if one.is_overridden(&chat) => (Reason::TargetingMatch, Some(one.arm(&chat))),
+            Some(one) if one.has(&chat) => (Reason::Split, Some(one.arm(&chat))),
+            Some(_) => (Reason::Default, None),
+            None if self.held(flag).is_some() => (Reason::Static, None),
+            None => (Reason::Default, None),
+        };
+        let changed = if self.set.contains_key(flag) { None } else { self.changed_for(&chat, flag) };
+        let value = changed.or(self.set.get(flag)).unwrap_or(default).clone();
+        Resolution { value, variant: variant.map(|arm| format!("arm {arm}")), reason, error: None }
+    }
+}
+
+impl Totals {
+    fn count(&mut self, what: What) {
+        match what {
+            What::Began => self.begun += 1,
+            What::Shipped { .. } => self.deployed += 1,
+            What::Confirmed { .. } => self.confirmed += 1,
+            What::RolledBack { violation } => {
+                self.rolled_back += 1;
+                self.violations += u64::from(violation);
+            }
+            What::Inconclusive => self.inconclusive += 1,
+            What::Stopped { .. } => self.stopped += 1,
+            What::Ramped { .. } | What::Dropped { .. } | What::Overridden { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "improvement_tests.rs"]
+mod tests;

@@ -1,0 +1,183 @@
+//! The loop: what is tried when, what rests, and that its user's word wins.
+
+use super::*;
+use crate::chats::Client;
+
+const DAY_MS: i64 = 86_400_000;
+
+fn chat(n: usize) -> ChatId {
+    ChatId::new(Client::Codex, &format!("{n}"))
+}
+
+fn idea(knob: &str, value: u64, from: From, worth: f64) -> Idea {
+    let metric = Metric::Crash;
+    Idea {
+        knob: knob.to_owned(),
+        values: vec![Value::Whole(value)],
+        metric,
+        why: "hope".to_owned(),
+        from,
+        worth,
+    }
+}
+
+fn settings(automatic: bool, set: &[(&str, u64)]) -> Event {
+    let set = set.iter().map(|(key, value)| ((*key).to_owned(), Value::Whole(*value))).collect();
+    Event::Settings { automatic, set }
+}
+
+fn at(day: i64) -> Timestamp {
+    Timestamp::from_ms(day * DAY_MS)
+}
+
+fn running(improvement: &Improvement) -> Vec<&str> {
+    let open = improvement.experiments().filter(|experiment| experiment.state.is_open());
+    open.map(|experiment| experiment.plan.knob.as_str()).collect()
+}
+
+#[test]
+fn nothing_is_tried_unless_it_may_be() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::Opportunity, 1.0) }, at(0));
+    assert_eq!(running(&loop_), Vec::<&str>::new());
+    loop_.handle(settings(true, &[]), at(0));
+    assert_eq!(running(&loop_), ["checkpoints.calls"]);
+}
+
+#[test]
+fn the_user_comes_first_then_what_promises_most_and_a_knob_has_one_at_a_time() {
+    let mut loop_ = Improvement::default();
+    for idea in [
+        idea("checkpoints.calls", 4, From::Opportunity, 0.5),
+        idea("checkpoints.minutes", 5, From::Opportunity, 0.9),
+        idea("hang.readings", 5, From::User, 0.0),
+        idea("hang.readings", 7, From::Opportunity, 5.0),
+        idea("hang.spin_seconds", 200, From::Opportunity, 0.7),
+    ] {
+        loop_.handle(Event::Idea { idea }, at(0));
+    }
+    loop_.handle(settings(true, &[]), at(0));
+    assert_eq!(running(&loop_), ["checkpoints.minutes", "hang.readings", "hang.spin_seconds"]);
+    let effects = loop_.handle(Event::Stop { experiment: 3 }, at(1));
+    // The knob rests; the next idea of another begins.
+    assert_eq!(running(&loop_), ["checkpoints.calls", "checkpoints.minutes", "hang.spin_seconds"]);
+    assert_eq!(effects.len(), 2);
+    loop_.handle(Event::Stop { experiment: 1 }, at(2));
+    assert_eq!(running(&loop_).len(), 2);
+    loop_.handle(Event::Tick, at(3));
+    assert_eq!(running(&loop_).len(), 2);
+    loop_.handle(Event::Tick, at(4));
+    assert!(running(&loop_).contains(&"hang.readings"), "rested since day 1");
+}
+
+#[test]
+fn a_users_own_value_ends_the_experiment_and_holds() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(settings(true, &[]), at(0));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Came { chat: chat(1), risk: None }, at(0));
+    let effects = loop_.handle(settings(true, &[("checkpoints.calls", 6)]), at(1));
+    let State::Stopped { why, holds: 0, .. } = &loop_.experiment(1).unwrap().state else { panic!() };
+    assert_eq!(why, "its user set `checkpoints.calls` in config.toml");
+    assert_eq!(effects.len(), 1);
+    assert_eq!(loop_.value("checkpoints.calls"), Value::Whole(6));
+    assert_eq!(loop_.changes_for(&chat(1)), BTreeMap::new());
+    let again = Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) };
+    loop_.handle(again, at(9));
+    assert_eq!(
+        loop_.check(&Event::Start { experiment: 2 }),
+        Err(Unheard::Set("checkpoints.calls".to_owned()))
+    );
+}
+
+#[test]
+fn what_cannot_be_tried_is_refused_with_the_reason() {
+    let loop_ = Improvement::default();
+    let why = |idea: Idea| loop_.check(&Event::Idea { idea }).unwrap_err().to_string();
+    assert!(why(idea("moon.phase", 1, From::User, 0.0)).starts_with("there is no knob `moon.phase`"));
+    assert!(why(idea("checkpoints.calls", 63, From::User, 0.0)).starts_with("that is too far from 8"));
+    assert!(why(idea("signals.sample_seconds", 6, From::User, 0.0)).contains("whole engine"));
+    let mut twice = idea("checkpoints.calls", 4, From::User, 0.0);
+    twice.values.push(Value::Whole(4));
+    assert!(why(twice).contains("all different"));
+    let mut useless = idea("checkpoints.calls", 4, From::User, 0.0);
+    useless.metric = Metric::TokensPerTurn;
+    assert!(why(useless).contains("can do nothing for tokens_per_turn"));
+    assert_eq!(loop_.check(&Event::Stop { experiment: 3 }), Err(Unheard::NoExperiment(3)));
+}
+
+#[test]
+fn a_pinned_value_holds_until_it_is_taken_back() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Start { experiment: 1 }, at(0));
+    loop_.handle(Event::Pin { experiment: 1, arm: 1 }, at(0));
+    assert_eq!(loop_.value("checkpoints.calls"), Value::Whole(4));
+    let held = BTreeMap::from([("checkpoints.calls", &Value::Whole(4))]);
+    assert_eq!(loop_.changes_for(&chat(5)), held);
+    // What comes next is tried against it.
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 2, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Start { experiment: 2 }, at(0));
+    assert_eq!(loop_.experiment(2).unwrap().plan.arms, [4, 2].map(Value::Whole));
+    assert_eq!(loop_.changes_for(&chat(5)), held, "a chat that takes no part");
+    loop_.handle(Event::Stop { experiment: 2 }, at(0));
+    loop_.handle(Event::Undo { experiment: 1 }, at(0));
+    assert_eq!(loop_.value("checkpoints.calls"), Value::Whole(8));
+    assert!(loop_.check(&Event::Undo { experiment: 1 }).is_err());
+}
+
+#[test]
+fn one_chat_may_have_a_value_of_its_own() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Start { experiment: 1 }, at(0));
+    loop_.handle(Event::Override { experiment: 1, chat: chat(3), arm: 1 }, at(0));
+    assert_eq!(loop_.changes_for(&chat(3)), BTreeMap::from([("checkpoints.calls", &Value::Whole(4))]));
+    assert_eq!(loop_.unnoted(&chat(3), "checkpoints."), []);
+    let context = Context { targeting_key: Some(chat(3).as_str().to_owned()), ..Context::default() };
+    let resolved = loop_.resolve("checkpoints.calls", &Value::Whole(8), &context);
+    let expected = Resolution {
+        value: Value::Whole(4),
+        variant: Some("arm 1".to_owned()),
+        reason: Reason::TargetingMatch,
+        error: None,
+    };
+    assert_eq!(resolved, expected);
+}
+
+#[test]
+fn a_provider_answers_as_openfeature_has_it() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(settings(true, &[]), at(0));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Came { chat: chat(1), risk: None }, at(0));
+    let context = |key: Option<&str>| Context { targeting_key: key.map(String::from), ..Context::default() };
+    let one = chat(1);
+    let default = Value::Whole(8);
+    for (flag, default, key, reason, error) in [
+        ("checkpoints.calls", &default, Some(one.as_str()), Reason::Split, None),
+        ("checkpoints.calls", &default, Some("codex:other"), Reason::Default, None),
+        ("checkpoints.calls", &default, None, Reason::Error, Some(ErrorCode::TargetingKeyMissing)),
+        ("moon.phase", &default, Some(one.as_str()), Reason::Error, Some(ErrorCode::FlagNotFound)),
+        (
+            "checkpoints.calls",
+            &Value::Switch(true),
+            Some(one.as_str()),
+            Reason::Error,
+            Some(ErrorCode::TypeMismatch),
+        ),
+    ] {
+        let resolved = loop_.resolve(flag, default, &context(key));
+        assert_eq!((resolved.reason, resolved.error), (reason, error), "{flag} {key:?}");
+    }
+}
+
+#[test]
+fn an_idea_that_was_overtaken_is_forgotten() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::Opportunity, 0.0) }, at(0));
+    loop_.handle(Event::Start { experiment: 1 }, at(0));
+    loop_.handle(Event::Pin { experiment: 1, arm: 1 }, at(0));
+    assert_eq!(loop_.experiments().count(), 1);
+}
