@@ -48,6 +48,10 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::timeline,
             commands::crash_chart,
             commands::signals_chart,
+            commands::experiments,
+            commands::experiment_chart,
+            commands::about_experiment,
+            commands::audit,
             commands::offers,
             commands::install,
             commands::crashes,
@@ -178,7 +182,8 @@ impl Listener for Desk {
             Event::ChatChanged { .. }
             | Event::CheckpointTaken { .. }
             | Event::RestoreStarted { .. }
-            | Event::StatusChanged => {}
+            | Event::StatusChanged
+            | Event::ExperimentsChanged => {}
         }
     }
 }

@@ -86,6 +86,7 @@ pub fn router(context: Engine) -> Router {
         .route("/search", get(search_all))
         .route("/experiments", get(all_experiments).post(about_experiment))
         .route("/experiments/audit", get(audit_log))
+        .route("/experiments/chart", get(experiment_chart))
         .route("/prediction", get(prediction_report))
         .route("/doctor", get(examine))
         .route("/install", get(offers).post(install))
@@ -488,10 +489,7 @@ async fn all_experiments(State(context): State<Engine>) -> Response {
     blocking(context.handle, experiments::view).await
 }
 
-async fn about_experiment(
-    State(context): State<Engine>,
-    Json(request): Json<ExperimentRequest>,
-) -> Response {
+async fn about_experiment(State(context): State<Engine>, Json(request): Json<ExperimentRequest>) -> Response {
     blocking(context.handle, move |handle| experiments::follow(handle, request)).await
 }
 
@@ -513,6 +511,26 @@ async fn audit_log(State(context): State<Engine>, Query(query): Query<AuditQuery
         experiments::audit(handle, page, query.replay)
     })
     .await
+}
+
+#[derive(Deserialize)]
+struct CourseQuery {
+    experiment: u64,
+    /// The first new value.
+    #[serde(default = "first_new")]
+    arm: usize,
+    #[serde(default)]
+    offset_minutes: i32,
+}
+
+fn first_new() -> usize {
+    1
+}
+
+async fn experiment_chart(State(context): State<Engine>, Query(query): Query<CourseQuery>) -> Response {
+    let CourseQuery { experiment, arm, offset_minutes } = query;
+    let offset = offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX);
+    blocking(context.handle, move |handle| charts::evidence(handle, experiment, arm, offset)).await
 }
 
 #[derive(Deserialize)]
