@@ -8,6 +8,7 @@ use shim_api::{
     crashes::Crash,
     doctor::Finding,
     error::ErrorCode,
+    experiments::{Audit, Experiment, ExperimentRequest, Experiments},
     fleet::{FleetView, Options},
     install::{InstallRequest, Installed, Offer},
     prediction::Prediction,
@@ -93,6 +94,37 @@ pub async fn crash_chart(link: State<'_, Link>, days: u32, offset_minutes: i32) 
 #[tauri::command]
 pub async fn signals_chart(link: State<'_, Link>, target: String, minutes: u64) -> Answer<Chart> {
     ask(&link, move |engine| engine.signals_chart(&target, minutes)).await
+}
+
+#[tauri::command]
+pub async fn experiments(link: State<'_, Link>) -> Answer<Experiments> {
+    ask(&link, Engine::experiments).await
+}
+
+#[tauri::command]
+pub async fn experiment_chart(
+    link: State<'_, Link>,
+    experiment: u64,
+    arm: usize,
+    offset_minutes: i32,
+) -> Answer<Chart> {
+    ask(&link, move |engine| engine.experiment_chart(experiment, arm, offset_minutes)).await
+}
+
+#[tauri::command]
+pub async fn about_experiment(link: State<'_, Link>, request: ExperimentRequest) -> Answer<Experiment> {
+    ask(&link, move |engine| engine.about_experiment(&request)).await
+}
+
+#[tauri::command]
+pub async fn audit(
+    link: State<'_, Link>,
+    all: bool,
+    before: Option<u64>,
+    limit: u32,
+    replay: bool,
+) -> Answer<Audit> {
+    ask(&link, move |engine| engine.audit(all, before, limit, replay)).await
 }
 
 #[tauri::command]

@@ -6,20 +6,22 @@ import { ENGINE_DOWN, fakeHost } from './host/fake';
 import { emptyWorld } from './host/fake-world';
 import { found, goTo, inside, open, sleep, textOf } from './testing';
 
-const PAGES = ['home', 'chats', 'crashes', 'health', 'doctor', 'settings', 'search'];
+const PAGES = ['home', 'chats', 'crashes', 'health', 'experiments', 'doctor', 'settings', 'search'];
 const current = () => PAGES.filter((page) => screen.getByTestId(`nav-${page}`).getAttribute('aria-current') === 'page');
 
 test('opens at home, and each page stands under its name in the navigation', async () => {
   await open('');
   await screen.findByTestId('headline');
   const links = inside(screen.getByRole('navigation')).getAllByRole('listitem');
-  expect(links.map((link) => textOf(link).split(' ')[0])).toEqual(['Home', 'Chats', 'Crashes', 'Health', 'Doctor', 'Settings']);
+  expect(links.map((link) => textOf(link).split(' ')[0])).toEqual(['Home', 'Chats', 'Crashes', 'Health', 'Experiments', 'Doctor', 'Settings']);
   expect(current()).toEqual(['home']);
   for (const [route, shows, page] of [
     ['#/chats', 'chat-row', 'chats'],
     ['#/crashes', 'crash-row', 'crashes'],
     ['#/crashes/12', 'crash-kind', 'crashes'],
     ['#/health', 'chat-health', 'health'],
+    ['#/experiments', 'experiment', 'experiments'],
+    ['#/experiments/5', 'experiment', 'experiments'],
     ['#/doctor', 'finding', 'doctor'],
     ['#/settings', 'setting-policy.auto_restore', 'settings'],
     ['#/search', 'search-says', 'search'],

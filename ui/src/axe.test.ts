@@ -10,7 +10,7 @@ import { chatHref } from './routes';
 import { open } from './testing';
 
 const WORLDS: Record<string, (now: number) => World> = { busy: world, calm: calmWorld, fresh: freshWorld, empty: emptyWorld };
-const PAGES = ['#/', '#/welcome', '#/chats', '#/crashes', '#/health', '#/doctor', '#/settings', '#/search', '#/search/the'];
+const PAGES = ['#/', '#/welcome', '#/chats', '#/crashes', '#/health', '#/experiments', '#/doctor', '#/settings', '#/search', '#/search/the'];
 const NEEDS_LAYOUT = ['color-contrast', 'target-size', 'scrollable-region-focusable'];
 
 afterEach(cleanup);
@@ -45,7 +45,7 @@ describe.each(Object.keys(WORLDS))('in the %s world', (name) => {
   });
 });
 
-test.each(['#/crashes/12', '#/crashes/11', '#/crashes/9', chatHref(idOf(4)), chatHref(idOf(1))])('axe finds nothing at %s', async (route) => {
+test.each(['#/experiments/6', '#/experiments/99', '#/crashes/12', '#/crashes/11', '#/crashes/9', chatHref(idOf(4)), chatHref(idOf(1))])('axe finds nothing at %s', async (route) => {
   expect(await look(route, fakeHost())).toEqual([]);
 });
 

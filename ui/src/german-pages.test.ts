@@ -29,6 +29,8 @@ test.each([
   ['#/crashes', 'chart', 'Abstürze nach Tagen'],
   ['#/crashes/12', 'crash-kind', 'Getötet in einem Werkzeug'],
   ['#/crashes/9', 'receipt', 'Abgelehnt: sein Ordner ist weg'],
+  ['#/experiments', 'audit-entry', 'auf Probe ausgerollt: 5 Minuten'],
+  ['#/experiments/5', 'experiment', 'Zwischen 3 und 9 von 100 Chats weniger stürzten ab.'],
   ['#/health', 'budget', 'Innerhalb der Grenze von 30 MB'],
 ])('%s speaks German throughout', async (route, testid, says) => {
   await open(route);

@@ -28,6 +28,7 @@ test('the pages speak German where the system does', async () => {
   const rows: [string, FakeHost, string, string][] = [
     ['#/', fakeHost(), 'headline', 'Was läuft'],
     ['#/', fakeHost({ world: unwelcomed(freshWorld(Date.now())) }), 'no-client', 'Was SHIM nie tut'],
+    ['#/experiments', fakeHost(), 'totals', 'Wird ausprobiert'],
     ['#/doctor', fakeHost(), 'doctor-summary', 'Hooks und MCP'],
     ['#/settings', fakeHost(), 'setting-desktop.theme', 'Das Fenster'],
     ['#/search', fakeHost(), 'search-says', 'Suche'],
@@ -37,7 +38,7 @@ test('the pages speak German where the system does', async () => {
     await screen.findByTestId(shows);
     expect(headings(), route).toContain(heading);
     const links = screen.getByRole('navigation').querySelectorAll('li a');
-    expect([...links].map((link) => link.firstChild?.textContent?.trim())).toEqual(['Übersicht', 'Chats', 'Abstürze', 'Zustand', 'Doktor', 'Einstellungen']);
+    expect([...links].map((link) => link.firstChild?.textContent?.trim())).toEqual(['Übersicht', 'Chats', 'Abstürze', 'Zustand', 'Versuche', 'Doktor', 'Einstellungen']);
     expect(document.documentElement.lang).toBe('de');
     cleanup();
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chatHref, chatsHref, crashHref, parseRoute, searchHref, type Route } from './routes';
+import { chatHref, chatsHref, crashHref, experimentHref, parseRoute, searchHref, type Route } from './routes';
 
 const ALL = { page: 'chats', state: null, client: null } as const;
 
@@ -26,6 +26,9 @@ test('a fragment names a page', () => {
     ['#/crashes/', { page: 'crashes' }],
     ['#/crashes/twelve', { page: 'crashes' }],
     ['#/health', { page: 'health' }],
+    ['#/experiments', { page: 'experiments' }],
+    ['#/experiments/12', { page: 'experiment', number: 12 }],
+    ['#/experiments/twelve', { page: 'experiments' }],
     ['/doctor', { page: 'doctor' }],
     ['#/welcome', { page: 'welcome' }],
   ];
@@ -36,6 +39,7 @@ test('links lead where they say', () => {
   expect(parseRoute(chatHref('claude-code:ä/#?%'))).toEqual({ page: 'chat', id: 'claude-code:ä/#?%', checkpoint: null });
   expect(parseRoute(chatHref('codex:a?b', 31))).toEqual({ page: 'chat', id: 'codex:a?b', checkpoint: 31 });
   expect(parseRoute(crashHref(12))).toEqual({ page: 'crash', number: 12 });
+  expect(parseRoute(experimentHref(7))).toEqual({ page: 'experiment', number: 7 });
   expect(parseRoute(searchHref('what? 100 % / #1'))).toEqual({ page: 'search', text: 'what? 100 % / #1' });
   expect(parseRoute(searchHref(''))).toEqual({ page: 'search', text: '' });
   expect(parseRoute(chatsHref({ client: 'gemini' }))).toEqual({ ...ALL, client: 'gemini' });

@@ -18,6 +18,8 @@ export type Route =
   | { page: 'crashes' }
   | { page: 'crash'; number: number }
   | { page: 'health' }
+  | { page: 'experiments' }
+  | { page: 'experiment'; number: number }
   | { page: 'doctor' }
   | { page: 'settings' };
 
@@ -33,6 +35,8 @@ export function parseRoute(fragment: string): Route {
       return { page: 'search', text: name };
     case 'crashes':
       return /^\d+$/.test(name) ? { page: 'crash', number: Number(name) } : { page: 'crashes' };
+    case 'experiments':
+      return /^\d+$/.test(name) ? { page: 'experiment', number: Number(name) } : { page: 'experiments' };
     case 'welcome':
     case 'health':
     case 'doctor':
@@ -49,6 +53,7 @@ export const CHATS_HREF = '#/chats';
 export const SEARCH_HREF = '#/search';
 export const CRASHES_HREF = '#/crashes';
 export const HEALTH_HREF = '#/health';
+export const EXPERIMENTS_HREF = '#/experiments';
 export const DOCTOR_HREF = '#/doctor';
 export const SETTINGS_HREF = '#/settings';
 
@@ -70,6 +75,10 @@ export function searchHref(text: string): string {
 
 export function crashHref(number: number): string {
   return `${CRASHES_HREF}/${number}`;
+}
+
+export function experimentHref(number: number): string {
+  return `${EXPERIMENTS_HREF}/${number}`;
 }
 
 function listed(query: URLSearchParams): Listed {

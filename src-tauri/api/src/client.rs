@@ -231,6 +231,21 @@ impl Engine {
         self.post("/experiments", &[], request)
     }
 
+    /// How the evidence about an experiment's new value `arm` came to stand where it does.
+    pub fn experiment_chart(
+        &self,
+        experiment: u64,
+        arm: usize,
+        offset_minutes: i32,
+    ) -> Result<Chart, ApiError> {
+        let query = [
+            ("experiment", experiment.to_string()),
+            ("arm", arm.to_string()),
+            ("offset_minutes", offset_minutes.to_string()),
+        ];
+        self.get("/experiments/chart", &query)
+    }
+
     /// The newest entries of the audit log, decisions alone or all, before the one of a number; the whole log is
     /// played again where `replay` says so.
     pub fn audit(&self, all: bool, before: Option<u64>, limit: u32, replay: bool) -> Result<Audit, ApiError> {

@@ -1,7 +1,7 @@
 //! What charts show: numbers by day, or from moment to moment. Drawn elsewhere; a picture that is to stand by itself
 //! gets its colours here.
 
-use crate::{crashes::CrashKind, signals::Signals, time::Timestamp};
+use crate::{crashes::CrashKind, experiments::machine::Point, signals::Signals, time::Timestamp};
 
 /// Series of one chart: as many colours as are told apart.
 pub const SERIES_MAX: usize = 6;
@@ -97,6 +97,28 @@ pub fn signals_over_time(history: &[Signals], minutes: u64, now: Timestamp) -> T
     Table { series: vec!["memory".to_owned(), "context".to_owned()], rows: (0..steps).map(row).collect() }
 }
 
+/// How the evidence about one new value came to stand where it does: that it is better, that it is worse, then the
+/// outcomes of the old value and of the new one, and their means.
+pub fn evidence_over_time(course: &[Point]) -> Table {
+    let row = |point: &Point| {
+        let ([old, new], [old_mean, new_mean]) = (point.n, point.means);
+        let values = [point.better_e, point.worse_e, old as f64, new as f64, old_mean, new_mean];
+        Row { label: point.at.to_string(), values: values.map(significant).to_vec() }
+    };
+    let series = ["better", "worse", "old_outcomes", "new_outcomes", "old_mean", "new_mean"];
+    Table { series: series.map(str::to_owned).to_vec(), rows: course.iter().map(row).collect() }
+}
+
+/// To three figures below 100, to whole ones above; `None` of what is no number.
+fn significant(value: f64) -> Option<f64> {
+    if !value.is_finite() {
+        return None;
+    }
+    let figures = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    let scale = 10_f64.powf((2.0 - figures).clamp(0.0, 12.0));
+    Some((value * scale).round() / scale)
+}
+
 /// The page's tokens, and the colours of a picture that stands by itself: on white, each with a contrast of 3 to 1.
 const LIGHT: [(&str, &str); 9] = [
     ("var(--chart-1)", "#2f6fb0"),
@@ -137,6 +159,35 @@ mod tests {
     fn counts(table: &Table) -> Vec<(String, Vec<f64>)> {
         let of = |row: &Row| (row.label.clone(), row.values.iter().map(|value| value.unwrap()).collect());
         table.rows.iter().map(of).collect()
+    }
+
+    #[test]
+    fn evidence_is_told_with_what_it_rests_on() {
+        let point = |minutes: i64, n, means, better_e, worse_e| Point {
+            at: Timestamp::from_ms(minutes * MINUTE_MS),
+            n,
+            means,
+            better_e,
+            worse_e,
+            ..Point::default()
+        };
+        let course = [
+            point(0, [1, 0], [0.0, 0.0], 1.0, 1.0),
+            point(90, [40, 21], [0.123_46, 0.047_62], 1234.56, 0.001_234_5),
+            point(95, [40, 22], [0.1, 0.0], f64::INFINITY, f64::NAN),
+        ];
+        let table = evidence_over_time(&course);
+        assert_eq!(table.series, ["better", "worse", "old_outcomes", "new_outcomes", "old_mean", "new_mean"]);
+        let rows: Vec<_> = table.rows.iter().map(|row| (row.label.as_str(), row.values.clone())).collect();
+        let some = |values: [f64; 6]| values.map(Some).to_vec();
+        assert_eq!(
+            rows,
+            [
+                ("1970-01-01T00:00:00.000Z", some([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])),
+                ("1970-01-01T01:30:00.000Z", some([1235.0, 0.001_23, 40.0, 21.0, 0.123, 0.047_6])),
+                ("1970-01-01T01:35:00.000Z", vec![None, None, Some(40.0), Some(22.0), Some(0.1), Some(0.0)]),
+            ]
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Charts as SVG in the page's own colours: plotters draws with marked colours, and each mark becomes a token of the
 //! page, with a tooltip where it stands for a number. No colour, style or script is left in what is handed out.
 
+mod evidence;
+
 use plotters::{coord::Shift, prelude::*, style::text_anchor};
 use shim_api::{
     ApiError,
@@ -17,6 +19,8 @@ use crate::{
     run::{Handle, now},
     views,
 };
+
+pub use self::evidence::evidence;
 
 const WIDTH: u32 = 720;
 const CRASHES_HEIGHT: u32 = 240;
@@ -309,6 +313,9 @@ mod tests {
             signal_lines(&table(&["memory", "context"], &[("2026-11-30T10:00:00.000Z", &[None, None])]))
                 .unwrap(),
         ]
+        .into_iter()
+        .chain(evidence::tests::pictures())
+        .collect()
     }
 
     #[test]

@@ -8,12 +8,13 @@ use crate::{
 };
 
 /// Page, and what it shows once it has loaded.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("/welcome", "found-client"),
     ("/", "headline"),
     ("/chats", "chat-row"),
     ("/crashes", "chart"),
     ("/health", "chat-health"),
+    ("/experiments", "totals"),
     ("/search/millisecond", "hit"),
     ("/settings", "setting-policy.auto_restore"),
     ("/doctor", "finding"),

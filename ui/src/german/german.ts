@@ -4,6 +4,7 @@ import { CHATS } from './chats';
 import { COMPONENTS } from './components';
 import { CRASHES } from './crashes';
 import { DOCTOR } from './doctor';
+import { EXPERIMENTS } from './experiments';
 import { FRAME } from './frame';
 import { HEALTH } from './health';
 import { HOME } from './home';
@@ -12,6 +13,6 @@ import { SETTINGS } from './settings';
 import { WELCOME } from './welcome';
 import { WORDS } from './words';
 
-export const PARTS: readonly Record<string, string>[] = [WORDS, COMPONENTS, FRAME, HOME, SEARCH, SETTINGS, CHATS, CRASHES, HEALTH, DOCTOR, WELCOME];
+export const PARTS: readonly Record<string, string>[] = [WORDS, COMPONENTS, FRAME, HOME, SEARCH, SETTINGS, CHATS, CRASHES, HEALTH, EXPERIMENTS, DOCTOR, WELCOME];
 
 export const GERMAN: Record<string, string> = Object.assign({}, ...PARTS);

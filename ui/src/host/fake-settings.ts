@@ -31,6 +31,7 @@ export function settings(): SettingsView {
         'off',
         'once',
       ),
+      setting('experiments.auto', 'Try ideas found in this machine\'s history without being asked.', { kind: 'switch' }, true),
       setting('policy.delay_seconds', 'From a death to its automatic restore, 0 to 600 s.', { kind: 'whole', min: 0, max: 600 }, 3),
       setting('clients.codex.command', 'The program to start for Codex. Empty: the one that died, else the one on PATH.', { kind: 'text' }, ''),
     ],

@@ -18,6 +18,7 @@ import type {
 } from '../bindings/api';
 import type { ChatState, Fingerprint, Step } from '../bindings/core';
 import { busyFindings, freshFindings, wellFindings } from './fake-doctor';
+import { tried, untried, type Tried } from './fake-experiments';
 import { offersOf } from './fake-install';
 import { predictionsAt, signalsOf } from './fake-health';
 import { settings } from './fake-settings';
@@ -38,6 +39,7 @@ export interface World {
   damaged: boolean;
   predictions: Prediction[];
   signals: Map<string, ChatSignals>;
+  experiments: Tried;
 }
 
 /** Of 16 GiB. */
@@ -67,6 +69,7 @@ export function emptyWorld(now: number): World {
     damaged: false,
     predictions: [],
     signals: new Map(),
+    experiments: untried(),
     settings: settings(),
   };
 }
@@ -159,6 +162,7 @@ export function world(now: number): World {
     findings: busyFindings(),
     offers: offersOf('broken'),
     predictions: predictionsAt(now),
+    experiments: tried(now),
     signals: new Map(chats.map((each) => [each.id, signalsOf(each, now)])),
   };
 }

@@ -5,6 +5,7 @@ import type { Options as FleetOptions } from '../bindings/core';
 import type { Host } from './host';
 import { verified } from './fake-doctor';
 import { crashChart, signalsChart } from './fake-charts';
+import { auditOf, evidenceChart, follow } from './fake-experiments';
 import { carryOutInstall } from './fake-install';
 import { changeSettings } from './fake-settings';
 import { calmWorld, emptyWorld, freshWorld, receiptOf, world, type World } from './fake-world';
@@ -82,6 +83,14 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
     signals_chart: (args) => answer('signals_chart', args, () => signalsChart(args.minutes, now)),
     signals: (args) => answer('signals', args, () => signalsFor(played, args.target)),
     prediction: () => answer('prediction', undefined, () => played.predictions),
+    experiments: () => answer('experiments', undefined, () => played.experiments.view),
+    experiment_chart: (args) => answer('experiment_chart', args, () => evidenceChart(played.experiments, args.experiment, args.arm)),
+    async about_experiment(args) {
+      const then = await answer('about_experiment', args, () => follow(played.experiments, args.request, now));
+      events.tell({ event: 'experiments_changed' });
+      return then;
+    },
+    audit: (args) => answer('audit', args, () => auditOf(played.experiments, args)),
     fingerprints: (args) => answer('fingerprints', args, () => played.fingerprints),
     checkpoints: (args) => answer('checkpoints', args, () => played.checkpoints.get(args.target) ?? []),
     async take_checkpoint(args) {
@@ -115,6 +124,8 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
     settings: () => answer('settings', undefined, () => played.settings),
     async change_settings(args) {
       const changed = await answer('change_settings', args, () => changeSettings(played.settings, args.change));
+      const auto = changed.keys.find(({ name }) => name === 'experiments.auto');
+      played.experiments.view.automatic = (auto?.value ?? auto?.default) === true;
       events.tell({ event: 'settings_changed' });
       return changed;
     },
@@ -166,7 +177,7 @@ export function openFakeHost(search: URLSearchParams): FakeHost {
   return host;
 }
 
-const READING = ['chats', 'chat', 'timeline', 'crashes', 'crash_chart', 'fingerprints', 'checkpoints', 'signals', 'signals_chart', 'prediction', 'doctor', 'search'] as const;
+const READING = ['chats', 'chat', 'timeline', 'crashes', 'crash_chart', 'fingerprints', 'checkpoints', 'signals', 'signals_chart', 'prediction', 'experiments', 'audit', 'doctor', 'search'] as const;
 
 export const STORE_FAILURE: ApiError = {
   code: 'store',

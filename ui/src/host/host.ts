@@ -3,6 +3,7 @@
 
 import type {
   ApiError,
+  Audit,
   Chat,
   ChatDetail,
   ChatSignals,
@@ -10,6 +11,9 @@ import type {
   Checkpoint,
   Crash,
   Event,
+  Experiment,
+  ExperimentRequest,
+  Experiments,
   Finding,
   FleetView,
   Hit,
@@ -46,6 +50,15 @@ export interface Host {
   signals(args: { target: string; minutes: number }): Promise<ChatSignals>;
   /** What foretells crashes, client by client, and what it was worth. */
   prediction(): Promise<Prediction[]>;
+  /** What is tried on SHIM's own settings, on what evidence. */
+  experiments(): Promise<Experiments>;
+  /** The evidence about a new value, `arm` from 1 on; days are those of so many minutes east of UTC. */
+  experiment_chart(args: { experiment: number; arm: number; offset_minutes: number }): Promise<Chart>;
+  /** The user's word about an experiment; resolves to it as it then stands. */
+  about_experiment(args: { request: ExperimentRequest }): Promise<Experiment>;
+  /** At most `limit` entries of the audit log, the newest before the one numbered `before`; decisions alone, or `all`.
+   *  With `replay` the whole log is played again. */
+  audit(args: { all: boolean; before: number | null; limit: number; replay: boolean }): Promise<Audit>;
   /** Crashes that look alike, grouped; days are named as so many minutes east of UTC. */
   fingerprints(args: { offset_minutes: number }): Promise<Fingerprint[]>;
   checkpoints(args: { target: string }): Promise<Checkpoint[]>;

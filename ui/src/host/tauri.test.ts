@@ -22,6 +22,10 @@ test('each call is the command of the same name with the same arguments', async 
   await host.signals_chart({ target: 'a', minutes: 60 });
   await host.signals({ target: 'a', minutes: 5 });
   await host.prediction();
+  await host.experiments();
+  await host.experiment_chart({ experiment: 7, arm: 1, offset_minutes: 60 });
+  await host.about_experiment({ request: { do: 'stop', experiment: 7 } });
+  await host.audit({ all: false, before: 40, limit: 20, replay: false });
   await host.fingerprints({ offset_minutes: 60 });
   await host.checkpoints({ target: 'a' });
   await host.take_checkpoint({ target: 'a', note: null, point: null });
@@ -42,6 +46,10 @@ test('each call is the command of the same name with the same arguments', async 
     ['signals_chart', { target: 'a', minutes: 60 }],
     ['signals', { target: 'a', minutes: 5 }],
     ['prediction', {}],
+    ['experiments', {}],
+    ['experiment_chart', { experiment: 7, arm: 1, offsetMinutes: 60 }],
+    ['about_experiment', { request: { do: 'stop', experiment: 7 } }],
+    ['audit', { all: false, before: 40, limit: 20, replay: false }],
     ['fingerprints', { offsetMinutes: 60 }],
     ['checkpoints', { target: 'a' }],
     ['take_checkpoint', { target: 'a', note: null, point: null }],

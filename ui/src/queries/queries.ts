@@ -1,6 +1,21 @@
 // What the pages ask for, and which events make each answer stale.
 
-import type { Chart, Chat, ChatSignals, Checkpoint, Crash, Event, Finding, FleetView, Offer, Prediction, SettingsView, Status } from '../bindings/api';
+import type {
+  Audit,
+  Chart,
+  Chat,
+  ChatSignals,
+  Checkpoint,
+  Crash,
+  Event,
+  Experiments,
+  Finding,
+  FleetView,
+  Offer,
+  Prediction,
+  SettingsView,
+  Status,
+} from '../bindings/api';
 import type { Fingerprint } from '../bindings/core';
 import { live, type Live } from './live.svelte';
 
@@ -87,6 +102,32 @@ export function livePrediction(): Live<Prediction[]> {
   );
 }
 
+/** What is tried, on what evidence; evidence grows with each chat that ends, without an event. */
+export function liveExperiments(): Live<Experiments> {
+  return live(
+    (host) => host.experiments(),
+    ({ event }) => event === 'experiments_changed' || event === 'settings_changed',
+    { measured: true },
+  );
+}
+
+/** How the evidence about the experiment's new value `arm` came to stand where it does. */
+export function liveExperimentChart(experiment: number, arm: number): Live<Chart> {
+  return live(
+    (host) => host.experiment_chart({ experiment, arm, offset_minutes: minutesEast() }),
+    ({ event }) => event === 'experiments_changed',
+    { measured: true },
+  );
+}
+
+/** The newest entries of the audit log; with what is only counted it grows without an event. */
+export function liveAudit(wanted: () => { all: boolean; before: number | null; limit: number; replay: boolean }): Live<Audit> {
+  return live(
+    (host) => host.audit(wanted()),
+    ({ event }) => event === 'experiments_changed',
+  );
+}
+
 /** What the doctor finds without reading the journal. */
 export function liveDoctor(): Live<Finding[]> {
   return live(
@@ -149,6 +190,7 @@ export function concerns(event: Event, chat: string): boolean {
     case 'restore_finished':
       return event.receipt.chat === chat || event.receipt.fork_of === chat;
     case 'status_changed':
+    case 'experiments_changed':
     case 'settings_changed':
     case 'experiments_changed':
     case 'fleet_changed':

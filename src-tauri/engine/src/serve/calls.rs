@@ -87,6 +87,7 @@ pub fn router(context: Engine) -> Router {
         .route("/search", get(search_all))
         .route("/experiments", get(all_experiments).post(about_experiment))
         .route("/experiments/audit", get(audit_log))
+        .route("/experiments/chart", get(experiment_chart))
         .route("/prediction", get(prediction_report))
         .route("/metrics", get(metrics::told))
         .route("/opportunities", get(opportunities_found))
@@ -525,6 +526,26 @@ struct Hours {
 async fn opportunities_found(State(context): State<Engine>, Query(query): Query<Hours>) -> Response {
     let offset = query.offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX);
     blocking(context.handle, move |handle| opportunities::report(&handle.home.store, offset)).await
+}
+
+#[derive(Deserialize)]
+struct CourseQuery {
+    experiment: u64,
+    /// The first new value.
+    #[serde(default = "first_new")]
+    arm: usize,
+    #[serde(default)]
+    offset_minutes: i32,
+}
+
+fn first_new() -> usize {
+    1
+}
+
+async fn experiment_chart(State(context): State<Engine>, Query(query): Query<CourseQuery>) -> Response {
+    let CourseQuery { experiment, arm, offset_minutes } = query;
+    let offset = offset_minutes.clamp(-OFFSET_MAX, OFFSET_MAX);
+    blocking(context.handle, move |handle| charts::evidence(handle, experiment, arm, offset)).await
 }
 
 #[derive(Deserialize)]

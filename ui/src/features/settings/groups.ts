@@ -29,6 +29,7 @@ const GROUPS: readonly { title: string; about: string; parts: readonly string[] 
     about: t('From where on a chat is in a warning or in danger, until SHIM has learned from this machine.'),
     parts: ['risk'],
   },
+  { title: t('Experiments'), about: t('Whether SHIM tries other values of its own settings by itself.'), parts: ['experiments'] },
   { title: t('Clients and folders'), about: t('Where SHIM looks for chats.'), parts: ['watch', 'clients'] },
 ];
 const REST = { title: t('The engine'), about: t('Settings of SHIM itself.') };

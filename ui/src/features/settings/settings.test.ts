@@ -13,6 +13,7 @@ test('shows every key by what it is about, with its words, default and way back'
   expect(screen.getAllByRole('region').map((each) => each.getAttribute('aria-label'))).toEqual([
     'Bringing chats back',
     'The window',
+    'Experiments',
     'Clients and folders',
     'The engine',
   ]);
