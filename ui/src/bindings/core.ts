@@ -39,6 +39,11 @@ acted: Share | null,
 held_out: Share | null, };
 
 /**
+ * How often an arm was given out, used, and measured by what decides.
+ */
+export type ArmCounts = { assigned: number, exposed: number, outcomes: number, };
+
+/**
  * Predictions of like probability.
  */
 export type Bin = { from: number, to: number, windows: number, 
@@ -85,6 +90,13 @@ export type Cure = "client" | "repair" | "nobody";
 export type DamageForm = "empty" | "cut_tail" | "cut" | "nuls" | "glued" | "garbage" | "lost" | "parent_missing" | "circle" | "twice" | "result_missing" | "call_missing" | "misordered" | "bad_call" | "bad_part" | "refused" | "too_long";
 
 /**
+ * What was decided, and why.
+ */
+export type Decision = { what: DecisionWhat, why: string, };
+
+export type DecisionWhat = { "is": "began" } | { "is": "ramped", share: number, } | { "is": "dropped", arm: number, } | { "is": "shipped", arm: number, } | { "is": "confirmed", arm: number, } | { "is": "inconclusive" } | { "is": "rolled_back", violation: boolean, } | { "is": "stopped", holds: number, } | { "is": "overridden", arm: number, };
+
+/**
  * One thing that was seen and speaks for the verdict.
  */
 export type Evidence = { 
@@ -92,6 +104,65 @@ export type Evidence = {
  * Where it was seen: `process`, `registry`, `transcript`, `boot`.
  */
 source: string, says: string, };
+
+/**
+ * Where the evidence stood after so many outcomes.
+ */
+export type EvidencePoint = { at: string, 
+/**
+ * Outcomes of the old value and of the new one.
+ */
+n: [number, number], 
+/**
+ * Their means.
+ */
+means: [number, number], better_e: number, worse_e: number, p_better: number, p_worse: number, };
+
+/**
+ * A decision, and whose experiment it is of.
+ */
+export type ExperimentDecision = { experiment: number, knob: string, decided: Decision, };
+
+/**
+ * A number of a chat. Of all of them, lower is better.
+ */
+export type ExperimentMetric = "crash" | "slow_checkpoints" | "checkpoint_seconds" | "restore_failed" | "tokens_per_turn" | "unsaved_calls";
+
+/**
+ * What is to be tried, and why.
+ */
+export type ExperimentPlan = { 
+/**
+ * A key of `config.toml`.
+ */
+knob: string, 
+/**
+ * Values of it: the old one first, then what is tried.
+ */
+arms: Array<Value>, 
+/**
+ * What decides.
+ */
+metric: ExperimentMetric, why: string, from: IdeaFrom, };
+
+export type ExperimentState = { "is": "draft" } | { "is": "running", since: string, share: number, } | { "is": "inconclusive", at: string, why: string, } | { "is": "probation", since: string, arm: number, why: string, } | { "is": "confirmed", at: string, arm: number, why: string, } | { "is": "rolled_back", at: string, why: string, } | { "is": "stopped", at: string, why: string, holds: number, };
+
+/**
+ * How often what was decided, over all experiments there ever were.
+ */
+export type ExperimentTotals = { begun: number, 
+/**
+ * Shipped on probation: tried on most chats, not proved.
+ */
+deployed: number, 
+/**
+ * Of those, proved better.
+ */
+confirmed: number, rolled_back: number, 
+/**
+ * Of those, for a safety bound.
+ */
+violations: number, inconclusive: number, stopped: number, };
 
 /**
  * A family as it was exposed.
@@ -159,6 +230,25 @@ export type Foretold = "true_positive" | "false_positive" | "false_negative" | "
 export type Form = "spin" | "silent" | "stopped";
 
 /**
+ * A change of a knob that may be worth trying.
+ */
+export type Idea = { 
+/**
+ * A key of `config.toml`.
+ */
+knob: string, 
+/**
+ * What is to be tried against the value that holds.
+ */
+values: Array<Value>, metric: ExperimentMetric, why: string, from: IdeaFrom, 
+/**
+ * What is hoped of it for each chat that it takes to find out; the greatest is tried first.
+ */
+worth: number, };
+
+export type IdeaFrom = "user" | "opportunity";
+
+/**
  * Where in a turn the chat was cut.
  */
 export type InTurn = "none" | "answer" | "tool";
@@ -174,6 +264,17 @@ export type ItemState = { "is": "waiting" } | { "is": "running" } | { "is": "res
  * Number of the receipt; null where it was back before its receipt was.
  */
 receipt: number | null, at: string, } | { "is": "failed", receipt: number | null, why: string, } | { "is": "skipped", receipt: number | null, why: string, };
+
+export type KnobChangedBy = "user_only" | "experiments";
+
+/**
+ * A knob that is left alone for a while.
+ */
+export type KnobRest = { until: string, why: string, };
+
+export type KnobUnit = "calls" | "minutes" | "seconds" | "percent" | "tokens" | "count" | "choice";
+
+export type KnobVaries = "by_chat" | "with_the_engine";
 
 /**
  * What a snapshot does not hold.
