@@ -97,7 +97,9 @@ fn draw_side(area: &super::Area<'_>, table: &Table, side: &Side, offset_minutes:
         .x_labels(X_LABELS)
         .x_label_formatter(&label)
         .y_labels(4)
-        .y_label_formatter(&|value: &f64| format!("{value}"))
+        .y_label_formatter(&|value: &f64| {
+            if *value < 1.0 { format!("{value:.2}") } else { format!("{value:.0}") }
+        })
         .axis_style(BORDER)
         .bold_line_style(BORDER)
         .light_line_style(TRANSPARENT)
