@@ -246,9 +246,29 @@ fn two_chats_have_two_paces_at_the_same_time_and_the_users_word_wins() {
         [0, 1].map(|arm: usize| shown["arms"][arm]["counts"][what].as_u64().unwrap())
     };
     assert_eq!((counts("assigned"), counts("exposed")), ([1, 1], [1, 1]));
+    let metrics = engine.metrics().unwrap();
+    let series = |name: &str, labels: &str, value: f64| {
+        let family = metrics.iter().find(|family| family.name == name).unwrap();
+        let found = family.samples.iter().find(|sample| {
+            sample.labels.values().map(String::as_str).collect::<Vec<_>>().join(",") == labels
+        });
+        let is_it = found.is_some_and(|sample| (sample.value - value).abs() < 1e-9);
+        assert!(is_it, "{name} of {labels}: {:?}", family.samples);
+    };
+    series("shim_experiments", "running", 1.0);
+    series("shim_experiments", "on_probation", 0.0);
+    series("shim_experiment_exposures", "1,arm 0", 1.0);
+    series("shim_experiment_exposures", "1,arm 1", 1.0);
+    series("shim_experiment_e_value", "1,better", 1.0);
     new.client.0.kill().unwrap();
     old.client.0.kill().unwrap();
     wait("both outcomes", || (counts("outcomes") == [1, 1]).then_some(()));
+    // What is in the log is on disk.
+    wait("both outcomes in the log", || {
+        let log = world.json(&["experiments", "audit", "--all", "--json"]);
+        let ends = log["entries"].as_array().unwrap().iter().filter(|entry| entry["event"]["measure"]["is"] == "ended");
+        (ends.count() == 2).then_some(())
+    });
 
     // An engine that is killed knows it all again.
     let before = world.json(&["experiments", "list", "--json"]);

@@ -191,8 +191,8 @@ families! {
     EXPERIMENTS = "shim_experiments", Kind::Gauge, None, ["state"], Moment, "Experiments by state";
     E_VALUE = "shim_experiment_e_value", Kind::Gauge, None, ["experiment", "side"], Moment,
         "Evidence for a side of an experiment; 20 is what confirms at 5 %";
-    EXPOSURES = "shim_experiment_exposures", Kind::Counter, None, ["experiment", "variant"], Start,
-        "Chats that an experiment assigned to a variant";
+    EXPOSURES = "shim_experiment_exposures", Kind::ReadCounter, None, ["experiment", "variant"], Ever,
+        "Chats in which a variant of an experiment was really used";
     VIOLATIONS = "shim_safety_violations", Kind::Counter, None, ["bound", "action"], Start,
         "Safety bounds that were crossed, and what was done";
 }

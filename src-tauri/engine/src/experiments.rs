@@ -223,10 +223,12 @@ impl Watch {
         }
     }
 
-    /// A decision is on disk before anything follows from it; what only counts comes with what is written next.
+    /// A decision is on disk before anything follows from it; outcomes are on their way at once, and what else only
+    /// counts comes with what is written next.
     fn write_down(&mut self, entry: Entry) {
         let kind = kind(&entry.event);
         if entry.decided.is_empty() {
+            let urgency = if is_outcome(&entry.event) { Urgency::AtOnce } else { Urgency::Gathered };
             let lost = Arc::clone(&self.experiments.lost);
             let written = move |result: Result<(), StoreError>| {
                 if let Err(error) = result {
@@ -235,7 +237,7 @@ impl Watch {
                 }
             };
             let put = move |store: &shim_store::Batch<'_>| store.put_experiment_entry(&entry, kind);
-            return self.home.store.submit(Urgency::Gathered, put, written);
+            return self.home.store.submit(urgency, put, written);
         }
         let written =
             self.home.store.write(Urgency::AtOnce, move |store| store.put_experiment_entry(&entry, kind));
@@ -268,6 +270,11 @@ fn of_thousand(probability: f64) -> u16 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let thousandths = (probability.clamp(0.0, 1.0) * 1000.0).round() as u16;
     thousandths
+}
+
+/// A chat's end or its restore is seen but once: a machine that goes down next must not cost it.
+fn is_outcome(event: &Event) -> bool {
+    matches!(event, Event::Measured { measure: Measure::Ended { .. } | Measure::Restored { .. }, .. })
 }
 
 /// What an entry is found by.

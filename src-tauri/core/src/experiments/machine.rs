@@ -95,6 +95,10 @@ pub enum State {
 }
 
 impl State {
+    /// Every name that there is.
+    pub const NAMES: [&'static str; 7] =
+        ["draft", "running", "inconclusive", "on probation", "confirmed", "rolled back", "stopped"];
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::Draft => "draft",

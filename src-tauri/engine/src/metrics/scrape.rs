@@ -12,6 +12,7 @@ use shim_api::{
 };
 use shim_core::{
     chats::{ChatId, ChatState, Client},
+    experiments::machine::{State, Trial},
     metrics as table,
     prediction::scoring::Score,
     risk::{Level, Source},
@@ -48,6 +49,18 @@ struct Seen {
     forms: BTreeMap<(Client, &'static str), u64>,
     is_paused: bool,
     warnings: usize,
+    tried: Tried,
+}
+
+/// Counted over experiments.
+#[derive(Default)]
+struct Tried {
+    /// Of an experiment there is every state.
+    states: BTreeMap<String, u64>,
+    /// For a new value and against one, by experiment.
+    evidence: Vec<(u64, f64, f64)>,
+    /// Chats by experiment and arm.
+    used: Vec<(u64, usize, u64)>,
 }
 
 impl Metrics {
@@ -61,6 +74,7 @@ impl Metrics {
         self.families.forget_moment();
         self.say_engine(handle, started_ms, &seen);
         self.say_chats(&seen);
+        self.say_tried(&seen.tried);
         self.begin_at_zero(&seen);
         for report in &scores.reports {
             self.say_worth(report.client, report.source, &report.worth);
@@ -106,6 +120,22 @@ impl Metrics {
         }
         for ((client, form), count) in &seen.forms {
             families.set(&table::SUSPECTED, [client.name(), form], *count as f64);
+        }
+    }
+
+    fn say_tried(&self, tried: &Tried) {
+        let families = &self.families;
+        for (state, count) in &tried.states {
+            families.set(&table::EXPERIMENTS, [state.as_str()], *count as f64);
+        }
+        for (id, better, worse) in &tried.evidence {
+            let id = id.to_string();
+            families.set(&table::E_VALUE, [id.as_str(), "better"], *better);
+            families.set(&table::E_VALUE, [id.as_str(), "worse"], *worse);
+        }
+        for (id, arm, chats) in &tried.used {
+            let (id, arm) = (id.to_string(), format!("arm {arm}"));
+            families.set(&table::EXPOSURES, [id.as_str(), arm.as_str()], *chats as f64);
         }
     }
 
@@ -163,7 +193,30 @@ impl Watch {
         for chat in self.open_crashes.keys() {
             *seen.open.entry(chat.client()).or_default() += 1;
         }
+        seen.tried = self.tried();
         seen
+    }
+
+    fn tried(&self) -> Tried {
+        let mut tried = Tried::default();
+        for one in self.experiments.improvement().experiments() {
+            if tried.states.is_empty() {
+                tried.states.extend(State::NAMES.map(|name| (name.replace(' ', "_"), 0)));
+            }
+            *tried.states.entry(one.state.name().replace(' ', "_")).or_default() += 1;
+            // So that the same number confirms, with however many new values.
+            let treatments = one.trials.len().max(1) as f64;
+            let most = |of: fn(&Trial) -> f64| one.trials.iter().map(of).fold(0.0, f64::max);
+            if one.state.is_open() {
+                let better = most(|trial| trial.last.better_e) / treatments;
+                tried.evidence.push((one.id, better, most(|trial| trial.last.worse_e)));
+            }
+            if one.began.is_some() {
+                let used = one.counts.iter().enumerate();
+                tried.used.extend(used.map(|(arm, counts)| (one.id, arm, counts.exposed)));
+            }
+        }
+        tried
     }
 
     fn count_live(&self, seen: &mut Seen, id: &ChatId, at: shim_core::time::Timestamp) {
