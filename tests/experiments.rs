@@ -266,7 +266,11 @@ fn two_chats_have_two_paces_at_the_same_time_and_the_users_word_wins() {
     // What is in the log is on disk.
     wait("both outcomes in the log", || {
         let log = world.json(&["experiments", "audit", "--all", "--json"]);
-        let ends = log["entries"].as_array().unwrap().iter().filter(|entry| entry["event"]["measure"]["is"] == "ended");
+        let ends = log["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| entry["event"]["measure"]["is"] == "ended");
         (ends.count() == 2).then_some(())
     });
 

@@ -104,16 +104,20 @@ impl Year {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::from_ms(i64::try_from(self.chats * 86_400_000 / CHATS_A_DAY).unwrap())
+        Timestamp::from_ms((self.chats * 86_400_000 / CHATS_A_DAY).cast_signed())
     }
 
     fn tell(&mut self, event: Event) {
         let Some(entry) = self.live.handle(event, self.now()) else { return };
         for effect in &entry.decided {
             let experiment = self.live.improvement.experiment(effect.experiment);
+            // What nobody knows of counts as the worst.
             let effect_of = |arm: usize| {
-                let plan = &experiment.unwrap().plan;
-                self.effect(&plan.knob, &plan.arms[arm]) - self.effect(&plan.knob, &plan.arms[0])
+                let plan = experiment.map(|experiment| &experiment.plan);
+                let values = plan.and_then(|plan| Some((plan, plan.arms.first()?, plan.arms.get(arm)?)));
+                values.map_or(f64::INFINITY, |(plan, old, new)| {
+                    self.effect(&plan.knob, new) - self.effect(&plan.knob, old)
+                })
             };
             match effect.decided.what {
                 What::Shipped { arm } => self.went.harmful += u64::from(effect_of(arm) > 0.0),

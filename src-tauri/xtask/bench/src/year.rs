@@ -2,7 +2,6 @@
 //! world is that of `tests/sim.rs`, the decisions are the engine's own.
 
 #[path = "../../../../tests/sim/year.rs"]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "shared with tests, which fail by panicking")]
 mod world;
 
 use std::thread;
