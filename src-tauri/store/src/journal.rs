@@ -286,9 +286,11 @@ fn unpack(row: &Row<'_>) -> Result<(u64, Vec<u8>), StoreError> {
     Ok((offset.cast_unsigned(), bytes))
 }
 
+/// The last chunk alone tells how long the journal is: to look at all would read much of a long one.
 const STREAM_COLUMNS: &str = "SELECT id, chat_id, sub_agent, path, generation, file_number, modified_ns,
-    (SELECT coalesce(max(offset + bytes), 0) FROM chunk
-     WHERE chunk.stream_id = stream.id AND chunk.generation = stream.generation) FROM stream";
+    coalesce((SELECT offset + bytes FROM chunk
+     WHERE chunk.stream_id = stream.id AND chunk.generation = stream.generation
+     ORDER BY offset DESC LIMIT 1), 0) FROM stream";
 
 fn read_stream(row: &Row<'_>) -> rusqlite::Result<Stream> {
     let modified_ns: String = row.get(6)?;
