@@ -59,8 +59,9 @@ impl World {
 
     fn shim(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shim"));
-        command.args(arguments).env_clear().env("SHIM_HOME", self.data()).stdin(Stdio::null());
-        command.env("HOME", self.0.path().join("home")).env("PATH", std::env::var_os("PATH").unwrap());
+        command.args(arguments).env("SHIM_HOME", self.data()).stdin(Stdio::null());
+        let home = self.0.path().join("home");
+        command.env("HOME", &home).env("USERPROFILE", &home).env_remove("CLAUDE_CONFIG_DIR");
         command
     }
 

@@ -192,7 +192,6 @@ export function concerns(event: Event, chat: string): boolean {
     case 'status_changed':
     case 'experiments_changed':
     case 'settings_changed':
-    case 'experiments_changed':
     case 'fleet_changed':
     case 'notice':
     case 'predictions_settled':

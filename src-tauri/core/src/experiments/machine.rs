@@ -373,7 +373,7 @@ impl Experiment {
             member.void = true;
             return Vec::new();
         }
-        if std::mem::replace(&mut member.used, true) {
+        if member.void || std::mem::replace(&mut member.used, true) {
             return Vec::new();
         }
         let whole: f64 = member.shares.iter().map(|share| share / (1.0 - share).max(f64::EPSILON)).sum();

@@ -166,6 +166,18 @@ fn only_what_used_the_knob_counts_and_only_once() {
 }
 
 #[test]
+fn a_chat_that_met_two_values_counts_for_neither() {
+    let mut lab = Lab::new(7, &[8, 4]);
+    let (chat, now) = (chat(1), Timestamp::from_ms(5));
+    lab.experiment.handle(Event::Came { chat: chat.clone(), risk: None }, now);
+    let arm = lab.experiment.arm(&chat);
+    lab.experiment.handle(Event::Used { chat: chat.clone(), arm: 1 - arm }, now);
+    lab.experiment.handle(Event::Used { chat, arm }, now);
+    let exposed: u64 = lab.experiment.counts.iter().map(|counts| counts.exposed).sum();
+    assert_eq!((lab.experiment.double_exposed, exposed, lab.experiment.ratio.n), (1, 0, 0));
+}
+
+#[test]
 fn arms_that_lose_chats_are_found_out() {
     let mut lab = Lab::new(8, &[8, 4]);
     lab.experiment.state = State::Running { since: Timestamp::default(), share: 5000 };
