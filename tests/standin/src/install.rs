@@ -134,3 +134,26 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
         || format!("{} lies in no cargo target folder: name the clients by SHIM_TEST_…", program.display()),
     )
 }
+
+/// A folder of this name below the build's target folder, filled once: one test fetches, the others wait.
+pub fn fetched(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let clients = target_folder()?.join("clients");
+    let folder = clients.join(name);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    fs::create_dir_all(&clients).with_context(|| format!("cannot make {}", clients.display()))?;
+    let lock = File::create(clients.join(format!("{name}.lock")))?;
+    lock.lock()?;
+    if !folder.is_dir() {
+        let part = folder.with_extension("part");
+        if part.exists() {
+            fs::remove_dir_all(&part)?;
+        }
+        fs::create_dir_all(&part)?;
+        eprintln!("fetching {name} into {}", folder.display());
+        fill(&part)?;
+        fs::rename(&part, &folder)?;
+    }
+    Ok(folder)
+}

@@ -1,14 +1,11 @@
 //! The MCP project's own clients and the checker of Claude Desktop's bundles: pinned, below the build's target folder,
 //! fetched from npm once.
 
-use std::{
-    fs::{self, File},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::install::{npm_install, target_folder};
+use crate::install::{fetched, npm_install};
 
 /// Speaks the protocol up to 2025-11-25.
 const SDK: &str = "@modelcontextprotocol/sdk@1.32.2";
@@ -21,26 +18,7 @@ const FOLDER: &str = "mcp-1.32.2-2.4.0-2.1.2";
 
 /// The folder that holds them in its `node_modules`.
 pub fn folder() -> Result<PathBuf> {
-    let clients = target_folder()?.join("clients");
-    let folder = clients.join(FOLDER);
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    fs::create_dir_all(&clients).with_context(|| format!("cannot make {}", clients.display()))?;
-    // Several tests may want them at once: one fetches, the others wait.
-    let lock = File::create(clients.join("mcp.lock"))?;
-    lock.lock()?;
-    if !folder.is_dir() {
-        let part = folder.with_extension("part");
-        if part.exists() {
-            fs::remove_dir_all(&part)?;
-        }
-        fs::create_dir_all(&part)?;
-        eprintln!("fetching {SDK}, {CLIENT} and {BUNDLES} from npm");
-        npm_install(&part, &[SDK, CLIENT, BUNDLES])?;
-        fs::rename(&part, &folder)?;
-    }
-    Ok(folder)
+    fetched(FOLDER, |part| npm_install(part, &[SDK, CLIENT, BUNDLES]))
 }
 
 /// Node, as the caller's search path has it: programs in a home of their own search elsewhere.

@@ -3,14 +3,14 @@
 //! lie below the build's target folder.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::install::{npm_install, target_folder};
+use crate::install::{fetched, npm_install};
 
 /// Names a folder that holds `prometheus` and `promtool`.
 const PROMETHEUS_VARIABLE: &str = "SHIM_TEST_PROMETHEUS";
@@ -51,29 +51,6 @@ fn download(folder: &Path) -> Result<()> {
 /// The folder that holds Grafana's types and the compiler in its `node_modules`.
 pub fn grafana_types() -> Result<PathBuf> {
     fetched(TYPES_FOLDER, |part| npm_install(part, &[SCHEMA, COMPILER]))
-}
-
-/// A folder of this name, filled once: one test fetches, the others wait.
-fn fetched(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let clients = target_folder()?.join("clients");
-    let folder = clients.join(name);
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    fs::create_dir_all(&clients).with_context(|| format!("cannot make {}", clients.display()))?;
-    let lock = File::create(clients.join(format!("{name}.lock")))?;
-    lock.lock()?;
-    if !folder.is_dir() {
-        let part = folder.with_extension("part");
-        if part.exists() {
-            fs::remove_dir_all(&part)?;
-        }
-        fs::create_dir_all(&part)?;
-        eprintln!("fetching {name} into {}", folder.display());
-        fill(&part)?;
-        fs::rename(&part, &folder)?;
-    }
-    Ok(folder)
 }
 
 fn run(command: &mut Command) -> Result<()> {
