@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
-    time::UNIX_EPOCH,
+    thread,
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use shim_api::home::{DATABASE_FILE, ENGINE_FILE, LOCK_FILE, SETTINGS_FILE, read_engine_file};
@@ -22,6 +23,10 @@ use crate::{
     paths::make_private_folder,
     snapshots,
 };
+
+/// How long an engine that is gone may still seem to hold the data folder.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+const LOCK_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
@@ -72,13 +77,13 @@ impl Home {
             .write(true)
             .open(path.join(LOCK_FILE))
             .map_err(folder)?;
-        if let Err(error) = lock.try_lock() {
+        if let Err(error) = taken(&lock) {
             return Err(match error {
-                std::fs::TryLockError::WouldBlock => HomeError::Locked {
+                TryLockError::WouldBlock => HomeError::Locked {
                     path: path.to_owned(),
                     pid: read_engine_file(path).map(|file| file.pid),
                 },
-                std::fs::TryLockError::Error(why) => folder(why),
+                TryLockError::Error(why) => folder(why),
             });
         }
         let store = Store::open(&path.join(DATABASE_FILE), file.settings.journal_commit)?;
@@ -105,6 +110,18 @@ impl Home {
 
     pub fn set(&self, settings: Settings) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+}
+
+/// Takes the lock, which Windows lets go of a while after the death of who held it
+/// (<https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfileex>).
+fn taken(lock: &File) -> Result<(), TryLockError> {
+    let since = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_WAIT => thread::sleep(LOCK_EVERY),
+            told => return told,
+        }
     }
 }
 
