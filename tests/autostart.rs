@@ -8,6 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(target_os = "linux")]
+mod running;
+
 use shim_core::autostart::{Start, System, plan};
 
 #[cfg(target_os = "linux")]
@@ -16,18 +19,16 @@ mod systemd {
         fs,
         os::unix::fs::PermissionsExt,
         path::{Path, PathBuf},
-        process::{Child, Command, Output, Stdio},
-        time::{Duration, Instant},
+        process::{Command, Output, Stdio},
     };
 
     use serde_json::Value;
     use shim_api::{
         Engine,
-        home::read_engine_file,
         install::{InstallRequest, Outcome, Standing, What},
     };
 
-    const WAIT: Duration = Duration::from_secs(90);
+    use crate::running::Running;
 
     /// A home, and a `systemctl` of its own that notes how it was called: this machine's is never called.
     struct World {
@@ -88,16 +89,9 @@ mod systemd {
             fs::create_dir_all(self.data()).unwrap();
             let within = serde_json::to_string(&[self.folder.path()]).unwrap();
             fs::write(self.data().join("config.toml"), format!("watch.within = {within}\n")).unwrap();
-            let running = Running(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-            let since = Instant::now();
-            loop {
-                let file = read_engine_file(&self.data()).filter(|file| file.pid == running.0.id());
-                if let Some(engine) = file.map(Engine::at).filter(|engine| engine.status().is_ok()) {
-                    return (running, engine);
-                }
-                assert!(since.elapsed() < WAIT, "no engine came of {command:?}");
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            let mut running = Running(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+            let engine = running.answers(&self.data());
+            (running, engine)
         }
 
         fn command(&self, arguments: &[&str]) -> Command {
@@ -145,15 +139,6 @@ mod systemd {
         words.iter().map(|word| word.replace("%%", "%")).collect()
     }
 
-    struct Running(Child);
-
-    impl Drop for Running {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-
     #[test]
     fn the_unit_passes_systemds_own_check_and_its_line_starts_the_engine() {
         for name in ["plain", "a b & ü 100% $x", "it's \"so\" \\ $x 100%"] {
@@ -181,7 +166,7 @@ mod systemd {
             let (mut running, engine) = world.started(command);
             assert_eq!(world.json(&["service", "status"])["engine"], running.0.id());
             engine.stop().unwrap();
-            assert!(running.0.wait().unwrap().success());
+            assert!(running.ended().success());
         }
     }
 

@@ -8,12 +8,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod running;
+
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -21,12 +22,11 @@ use shim_api::{
     Engine,
     error::{ApiError, ErrorCode},
     fleet::Options,
-    home::read_engine_file,
     install::{InstallRequest, What},
     restore::{RestoreRequest, Then},
 };
 
-const WAIT: Duration = Duration::from_secs(90);
+use crate::running::Running;
 
 /// A home with a client's folder in it that must stay as it is, and a demo.
 struct World(tempfile::TempDir);
@@ -70,25 +70,9 @@ impl World {
 
     /// `shim demo`, once its engine answers.
     fn show(&self) -> (Running, Engine) {
-        let running = Running(self.command(&["demo"]).stdout(Stdio::null()).spawn().unwrap());
-        let since = Instant::now();
-        loop {
-            let file = read_engine_file(&self.demo()).filter(|file| file.pid == running.0.id());
-            if let Some(engine) = file.map(Engine::at).filter(|engine| engine.status().is_ok()) {
-                return (running, engine);
-            }
-            assert!(since.elapsed() < WAIT, "no engine came of `shim demo`");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let mut running = Running(self.command(&["demo"]).stdout(Stdio::null()).spawn().unwrap());
+        let engine = running.answers(&self.demo());
+        (running, engine)
     }
 }
 
@@ -112,7 +96,7 @@ fn a_recorded_week_is_shown_and_nothing_outside_its_folder_is_touched() {
     let before = listing(&world.home());
     let (mut running, engine) = world.show();
     engine.stop().unwrap();
-    assert!(running.0.wait().unwrap().success());
+    assert!(running.ended().success());
 
     // With no engine the commands answer just the same.
     let status = world.json(&["status"]);
@@ -194,7 +178,7 @@ fn a_demo_starts_ends_and_changes_nothing_but_its_settings() {
     assert!(fs::read_to_string(world.demo().join("config.toml")).unwrap().contains("once"));
     let open = || engine.status().unwrap().open_crashes;
     let before_that = open();
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(open(), before_that, "nothing is brought back by itself either");
     assert_eq!(listing(&world.home()), before);
 

@@ -8,22 +8,26 @@
     reason = "a test fails by panicking"
 )]
 
+mod client;
+mod running;
+
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    time::{Duration, Instant},
+    path::PathBuf,
+    process::{Command, Stdio},
 };
 
 use shim_api::{Engine, home::read_engine_file};
 use shim_core::{chats::ChatState, crashes::CrashKind, risk::Source};
 
-/// Longest wait for SHIM to do something; machines that run tests are slow at times.
-const WAIT: Duration = Duration::from_secs(90);
+use crate::{
+    client::start_client,
+    running::{Running, wait},
+};
+
 const SESSION: &str = "11111111-1111-4111-8111-111111111111";
 const TRANSCRIPT: &str = include_str!("data/claude/clean.jsonl");
-const ROLE: &str = "SHIM_TEST_ROLE";
 
 /// A folder with a home, a client's files in it, and SHIM's data. Its name is hard to quote.
 struct World(tempfile::TempDir);
@@ -77,7 +81,7 @@ impl World {
 
     /// `shim run`, once it answers as this very process.
     fn run(&self, arguments: &[&str]) -> (Running, Engine) {
-        let running = self.spawn(arguments);
+        let mut running = self.spawn(arguments);
         let engine = running.answers(&self.data());
         (running, engine)
     }
@@ -92,67 +96,6 @@ impl World {
         }
         Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
     }
-}
-
-/// A process that is ended when the test ends.
-struct Running(Child);
-
-impl Running {
-    fn answers(&self, data: &Path) -> Engine {
-        wait("the engine to answer", || {
-            let file = read_engine_file(data).filter(|file| file.pid == self.0.id())?;
-            let engine = Engine::at(file);
-            engine.status().is_ok().then_some(engine)
-        })
-    }
-
-    fn ended(&mut self) -> ExitStatus {
-        wait("the engine to end", || self.0.try_wait().unwrap())
-    }
-
-    fn said(&mut self) -> String {
-        let mut said = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        said
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(since.elapsed() < WAIT, "waited {} s for {what}", WAIT.as_secs());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// The stand-in for a client's process. It is no test: only a test starts it.
-#[test]
-#[ignore = "the client that another test starts"]
-fn client() {
-    if std::env::var_os(ROLE).is_some() {
-        println!("\nready");
-        std::thread::sleep(Duration::from_secs(600));
-    }
-}
-
-fn start_client() -> Running {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "client", "--ignored", "--nocapture"]).env(ROLE, "client");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line == "ready"));
-    Running(child)
 }
 
 fn exported(engine: &Engine) -> Vec<u8> {
@@ -225,7 +168,8 @@ fn a_second_engine_on_one_data_folder_is_refused_or_waits_its_turn() {
     let (mut first, engine) = world.run(&[]);
     let mut refused = world.spawn(&[]);
     assert!(!refused.ended().success());
-    let said = refused.said();
+    let mut said = String::new();
+    refused.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains(&format!("another engine (process {}) runs on", first.0.id())), "{said}");
 
     let mut waiting = world.spawn(&["--wait"]);

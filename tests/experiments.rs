@@ -8,24 +8,27 @@
     reason = "a test fails by panicking"
 )]
 
+mod client;
+mod running;
+
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Write},
+    io::Write,
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
-use shim_api::{Engine, home::read_engine_file};
+use shim_api::Engine;
 use shim_core::{
     checkpoints::Trigger,
     experiments::{assignment::bucket, machine::State},
 };
 
-/// Longest wait for SHIM to do something; machines that run tests are slow at times.
-const WAIT: Duration = Duration::from_secs(90);
-const ROLE: &str = "SHIM_TEST_ROLE";
+use crate::{
+    client::start_client,
+    running::{Running, wait},
+};
 
 struct World(tempfile::TempDir);
 
@@ -78,13 +81,9 @@ impl World {
     }
 
     fn run(&self) -> (Running, Engine) {
-        let running =
-            Running(self.shim(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let engine = wait("the engine to answer", || {
-            let file = read_engine_file(&self.data()).filter(|file| file.pid == running.0.id())?;
-            let engine = Engine::at(file);
-            engine.status().is_ok().then_some(engine)
-        });
+        let mut command = self.shim(&["run"]);
+        let mut running = Running(command.stdout(Stdio::null()).env("SHIM_LOG", "warn").spawn().unwrap());
+        let engine = running.answers(&self.data());
         (running, engine)
     }
 
@@ -156,47 +155,6 @@ impl Chat {
         let written = fs::metadata(&self.transcript).unwrap().len();
         wait("the journal", || (self.kept(engine) == written).then_some(()));
     }
-}
-
-/// A process that is ended when the test ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(since.elapsed() < WAIT, "waited {} s for {what}", WAIT.as_secs());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// The stand-in for a client's process. It is no test: only a test starts it.
-#[test]
-#[ignore = "the client that another test starts"]
-fn client() {
-    if std::env::var_os(ROLE).is_some() {
-        println!("\nready");
-        std::thread::sleep(Duration::from_secs(600));
-    }
-}
-
-fn start_client() -> Running {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "client", "--ignored", "--nocapture"]).env(ROLE, "client");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line == "ready"));
-    Running(child)
 }
 
 /// A session whose chat falls into the buckets that are treated, or that are not.
@@ -299,7 +257,7 @@ fn two_chats_have_two_paces_at_the_same_time_and_the_users_word_wins() {
     let refused = world.refused(&["experiments", "start", "--knob", "checkpoints.calls", "--value", "5"]);
     assert!(refused.contains("is set in config.toml"), "{refused}");
     engine.stop().unwrap();
-    assert!(running.0.wait().unwrap().success());
+    assert!(running.ended().success());
 }
 
 #[test]
