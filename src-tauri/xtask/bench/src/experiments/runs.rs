@@ -98,15 +98,33 @@ pub fn several(rates: &[f64], levels: Levels, sessions: u32, runs: usize) -> Vec
     })
 }
 
-/// After how many sessions a limit on a rate was found broken, if it was.
-pub fn alarms(rate: f64, limit: f64, alpha: f64, sessions: u32, runs: usize) -> Vec<Option<u32>> {
-    repeated(runs, |random| {
-        let mut bound = Bound::new(Limit::MeanAtMost(limit));
-        (1..=sessions).find(|_| {
-            bound.observe(f64::from(u8::from(random.f64() < rate)));
-            bound.e() >= 1.0 / alpha
-        })
-    })
+/// The chance that a limit on a rate was found broken by then, after each session. It is exact: what the bets
+/// have become depends on how many values were 1, not on their order.
+pub fn alarms(rate: f64, limit: f64, alpha: f64, sessions: usize) -> Vec<f64> {
+    // How likely so many values of 1 are, without an alarm so far.
+    let mut chances = vec![0.0; sessions + 2];
+    chances[0] = 1.0;
+    let (mut fewest, mut alarmed) = (0, 0.0);
+    let mut after = |n: usize| {
+        for ones in (1..=n).rev() {
+            chances[ones] = chances[ones] * (1.0 - rate) + chances[ones - 1] * rate;
+        }
+        chances[0] *= 1.0 - rate;
+        while fewest <= n && !is_broken(limit, alpha, fewest, n) {
+            fewest += 1;
+        }
+        for chance in &mut chances[fewest..] {
+            alarmed += std::mem::take(chance);
+        }
+        alarmed
+    };
+    (1..=sessions).map(&mut after).collect()
+}
+
+fn is_broken(limit: f64, alpha: f64, ones: usize, of: usize) -> bool {
+    let mut bound = Bound::new(Limit::MeanAtMost(limit));
+    (0..of).for_each(|n| bound.observe(f64::from(u8::from(n < ones))));
+    bound.e() >= 1.0 / alpha
 }
 
 /// Sessions of the runs that ended so.
