@@ -291,3 +291,52 @@ fn a_value_is_pinned_taken_back_and_refused_from_the_command_line() {
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.starts_with("1 begun; 0 deployed on probation, 0 of them confirmed"), "{listed}");
 }
+
+/// With the SDK linked: `cargo test -p shim-cli --features statsig --test experiments`.
+#[cfg(feature = "statsig")]
+#[test]
+fn a_statsig_project_says_what_holds_where_nothing_is_tried_here() {
+    let world = World::new();
+    let rule = json!({
+        "id": "four", "name": "four", "groupName": "four", "salt": "rule", "passPercentage": 10,
+        "conditions": ["all"], "idType": "userID", "returnValue": { "value": 4 }, "isExperimentGroup": true,
+    });
+    let config = json!({
+        "type": "dynamic_config", "entity": "experiment", "salt": "config", "enabled": true, "isActive": true,
+        "idType": "userID", "defaultValue": {}, "rules": [rule],
+    });
+    let specs = json!({
+        "has_updates": true, "time": 1, "feature_gates": {}, "layer_configs": {}, "experiment_to_layer": {},
+        "condition_map": { "all": { "type": "public", "idType": "userID" } },
+        "dynamic_configs": { "checkpoints.calls": config },
+    });
+    fs::write(world.data().join("statsig-specs.json"), specs.to_string()).unwrap();
+    let (mut running, engine) = world.run();
+    // Where SHIM's own hash puts them the SDK puts them too.
+    let salt = "config.rule";
+    let (mut old, mut new) = (world.chat(&session(salt, false)), world.chat(&session(salt, true)));
+    for chat in [&mut old, &mut new] {
+        wait("the start's checkpoint", || {
+            chat.triggers(&engine).contains(&Trigger::SessionStart).then_some(())
+        });
+        (0..5).for_each(|_| chat.call());
+        chat.settle(&engine);
+    }
+    wait("the new pace's checkpoint", || new.triggers(&engine).contains(&Trigger::ToolCalls).then_some(()));
+    assert!(!old.triggers(&engine).contains(&Trigger::ToolCalls), "{:?}", old.triggers(&engine));
+
+    // What its user sets holds for both.
+    world.settings("checkpoints.calls = 64\n");
+    engine.stop().unwrap();
+    assert!(running.ended().success());
+    let (mut running, engine) = world.run();
+    let count = |chat: &Chat, engine: &Engine| {
+        chat.triggers(engine).into_iter().filter(|trigger| *trigger == Trigger::ToolCalls).count()
+    };
+    let before = count(&new, &engine);
+    (0..9).for_each(|_| new.call());
+    new.settle(&engine);
+    assert_eq!(count(&new, &engine), before);
+    engine.stop().unwrap();
+    assert!(running.ended().success());
+}

@@ -1,6 +1,8 @@
 //! Experiments in the engine: chats that come up are assigned, a knob's value is noted where it is really used, what
 //! becomes of a chat is measured, and all of it is written down before anything rests on it.
 
+#[cfg(feature = "statsig")]
+mod statsig;
 mod view;
 
 use std::{
@@ -16,6 +18,7 @@ use shim_core::{
     chats::ChatId,
     crashes::CrashKind,
     experiments::{
+        assignment::Provider,
         audit::{Audited, Entry, replay},
         improvement::{Event, Improvement},
         machine::What,
@@ -35,6 +38,8 @@ use crate::{
 
 /// Entries after which the state is kept anew, so that a start plays few of them again.
 const KEEP_EVERY: u64 = 500;
+/// A Statsig project's specs, in the data folder.
+const SPECS_FILE: &str = "statsig-specs.json";
 /// Chats of which it is known where their process began.
 const BEGUN_MAX: usize = 1000;
 
@@ -48,6 +53,8 @@ pub struct Experiments {
     lost: Arc<AtomicBool>,
     /// Turns and tokens of a chat when its process came up.
     begun: HashMap<ChatId, (u64, u64)>,
+    /// Who says what holds where SHIM tries and holds nothing.
+    other: Option<Box<dyn Provider + Send>>,
 }
 
 /// How a process ended.
@@ -75,16 +82,18 @@ pub fn end(effects: &[supervisor::Effect]) -> Option<End> {
 impl Experiments {
     /// Takes up where an engine before this one stopped: its state, and what was written down since.
     pub fn open(home: &Home) -> Self {
-        match recalled(home) {
+        let mut experiments = match recalled(home) {
             Ok((audited, whole)) => {
                 let (kept, lost) = (audited.number, Arc::new(AtomicBool::new(!whole)));
-                Self { audited, kept, lost, begun: HashMap::new() }
+                Self { audited, kept, lost, ..Self::default() }
             }
             Err(error) => {
                 tracing::warn!("what was known of experiments could not be read: {error}");
                 Self::default()
             }
-        }
+        };
+        experiments.other = other(home);
+        experiments
     }
 
     pub fn improvement(&self) -> &Improvement {
@@ -94,6 +103,22 @@ impl Experiments {
     pub fn audited(&self) -> Audited {
         self.audited.clone()
     }
+}
+
+/// A Statsig project, where its specs lie in the data folder.
+fn other(home: &Home) -> Option<Box<dyn Provider + Send>> {
+    let specs = home.path.join(SPECS_FILE);
+    if !specs.exists() {
+        return None;
+    }
+    #[cfg(feature = "statsig")]
+    match statsig::Statsig::open(&specs) {
+        Ok(statsig) => return Some(Box::new(statsig)),
+        Err(why) => tracing::warn!("{} is not used: {why:#}", specs.display()),
+    }
+    #[cfg(not(feature = "statsig"))]
+    tracing::warn!("{} is not used: this SHIM was built without the feature `statsig`", specs.display());
+    None
 }
 
 /// The state, and whether the log followed it to its end.
@@ -127,7 +152,11 @@ impl Watch {
     /// What holds for this chat, where nothing is done with it.
     pub fn settings_seen(&self, chat: &ChatId) -> Arc<Settings> {
         let settings = self.home.settings();
-        let changes = self.experiments.improvement().changes_for(chat);
+        let improvement = self.experiments.improvement();
+        let other = self.experiments.other.as_deref();
+        let others = other.map(|other| improvement.changes_by(other, chat)).unwrap_or_default();
+        let others = others.iter().map(|(key, value)| (*key, value));
+        let changes: Vec<_> = improvement.changes_for(chat).into_iter().chain(others).collect();
         if changes.is_empty() {
             return settings;
         }

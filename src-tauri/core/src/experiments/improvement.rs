@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     chats::ChatId,
-    knobs::{Refused, knob},
+    knobs::{KNOBS, Refused, knob},
     settings::Value,
     time::Timestamp,
 };
@@ -378,6 +378,26 @@ impl Improvement {
             self.experiments.values().map(|experiment| experiment.plan.knob.as_str()).collect();
         let free = keys.into_iter().filter(|key| !self.set.contains_key(*key));
         free.filter_map(|key| Some((key, self.changed_for(chat, key)?))).collect()
+    }
+
+    /// What another provider says for this chat instead of what is set: of knobs that its user did not set, and of
+    /// which nothing is tried or held here. What the knob lets no experiment try is left out.
+    pub fn changes_by(&self, other: &dyn Provider, chat: &ChatId) -> Vec<(&'static str, Value)> {
+        let context = Context { targeting_key: Some(chat.to_string()), ..Context::default() };
+        let open = self.experiments.values().filter(|experiment| experiment.state.is_open());
+        let taken: BTreeSet<_> = open.map(|experiment| experiment.plan.knob.as_str()).collect();
+        let free = KNOBS.iter().filter(|knob| {
+            !self.set.contains_key(knob.key)
+                && !taken.contains(knob.key)
+                && self.changed_for(chat, knob.key).is_none()
+        });
+        let told = free.filter_map(|knob| {
+            let default = knob.default();
+            let told = other.resolve(knob.key, &default, &context);
+            (told.error.is_none() && knob.may_try(&default, &told.value).is_ok())
+                .then_some((knob.key, told.value))
+        });
+        told.collect()
     }
 
     fn changed_for(&self, chat: &ChatId, key: &str) -> Option<&Value> {

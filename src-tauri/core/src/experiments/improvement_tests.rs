@@ -172,6 +172,38 @@ fn a_provider_answers_as_openfeature_has_it() {
     }
 }
 
+/// Says the same of every knob.
+struct Says(u64);
+
+impl Provider for Says {
+    fn name(&self) -> &'static str {
+        "says"
+    }
+
+    fn resolve(&self, _: &str, _: &Value, context: &Context) -> Resolution {
+        assert_eq!(context.targeting_key.as_deref(), Some(chat(1).as_str()));
+        Resolution { value: Value::Whole(self.0), variant: None, reason: Reason::Split, error: None }
+    }
+}
+
+#[test]
+fn another_provider_is_heard_where_nothing_is_set_tried_or_out_of_reach() {
+    let mut loop_ = Improvement::default();
+    let says = |loop_: &Improvement, value: u64| {
+        let told = loop_.changes_by(&Says(value), &chat(1));
+        told.into_iter().filter(|(key, _)| *key == "checkpoints.calls").collect::<Vec<_>>()
+    };
+    assert_eq!(says(&loop_, 4), [("checkpoints.calls", Value::Whole(4))]);
+    // As it is, and farther than one step.
+    assert_eq!([says(&loop_, 8), says(&loop_, 60)], [[], []]);
+    loop_.handle(settings(true, &[("checkpoints.calls", 6)]), at(0));
+    assert_eq!(says(&loop_, 4), []);
+    loop_.handle(settings(true, &[]), at(0));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 5, From::User, 0.0) }, at(0));
+    assert_eq!(running(&loop_), ["checkpoints.calls"]);
+    assert_eq!(says(&loop_, 4), []);
+}
+
 #[test]
 fn an_idea_that_was_overtaken_is_forgotten() {
     let mut loop_ = Improvement::default();

@@ -37,7 +37,7 @@ pub struct Stage {
     pub run: fn(&Sandbox) -> Result<Vec<String>>,
 }
 
-pub const STAGES: [Stage; 14] = [
+pub const STAGES: [Stage; 15] = [
     Stage { name: "setup", about: "packages, toolchain components, Node", needs: &[], run: setup },
     Stage { name: "format", about: "rustfmt", needs: &["setup"], run: format },
     Stage { name: "tidy", about: "the rules of the house", needs: &["setup"], run: tidy },
@@ -60,6 +60,7 @@ pub const STAGES: [Stage; 14] = [
         needs: &["client"],
         run: desktop,
     },
+    Stage { name: "statsig", about: "the feature that is off by default", needs: &["setup"], run: statsig },
     // Last: they compile all anew, for other systems.
     Stage {
         name: "windows",
@@ -197,6 +198,11 @@ fn desktop(sandbox: &Sandbox) -> Result<Vec<String>> {
     let mut args = vec!["test", "--workspace"];
     args.extend(tests.iter().flat_map(|name| ["--test", name]));
     cargo(sandbox, &args)
+}
+
+/// In a real engine with the SDK linked.
+fn statsig(sandbox: &Sandbox) -> Result<Vec<String>> {
+    cargo(sandbox, &["test", "-p", "shim-cli", "--features", "statsig", "--test", "experiments", "statsig"])
 }
 
 fn cargo(sandbox: &Sandbox, args: &[&str]) -> Result<Vec<String>> {
