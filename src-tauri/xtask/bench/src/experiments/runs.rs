@@ -102,23 +102,19 @@ pub fn several(rates: &[f64], levels: Levels, sessions: u32, runs: usize) -> Vec
 /// have become depends on how many values were 1, not on their order.
 pub fn alarms(rate: f64, limit: f64, alpha: f64, sessions: usize) -> Vec<f64> {
     // How likely so many values of 1 are, without an alarm so far.
-    let mut chances = vec![0.0; sessions + 2];
-    chances[0] = 1.0;
+    let mut chances = vec![1.0];
     let (mut fewest, mut alarmed) = (0, 0.0);
-    let mut after = |n: usize| {
-        for ones in (1..=n).rev() {
-            chances[ones] = chances[ones] * (1.0 - rate) + chances[ones - 1] * rate;
-        }
-        chances[0] *= 1.0 - rate;
+    let after = |n: usize| {
+        let stays = chances.iter().map(|chance| chance * (1.0 - rate)).chain([0.0]);
+        let rises = std::iter::once(0.0).chain(chances.iter().map(|chance| chance * rate));
+        chances = stays.zip(rises).map(|(stays, rises)| stays + rises).collect();
         while fewest <= n && !is_broken(limit, alpha, fewest, n) {
             fewest += 1;
         }
-        for chance in &mut chances[fewest..] {
-            alarmed += std::mem::take(chance);
-        }
+        alarmed += chances.iter_mut().skip(fewest).map(std::mem::take).sum::<f64>();
         alarmed
     };
-    (1..=sessions).map(&mut after).collect()
+    (1..=sessions).map(after).collect()
 }
 
 fn is_broken(limit: f64, alpha: f64, ones: usize, of: usize) -> bool {
