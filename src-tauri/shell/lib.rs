@@ -157,6 +157,9 @@ impl Listener for Desk {
             | Event::CheckpointTaken { .. }
             | Event::WorkspaceKept { .. }
             | Event::ChatStopped { .. }
+            | Event::ChatRepaired { .. }
+            | Event::JournalDropped { .. }
+            | Event::BoundBroken { .. }
             | Event::PredictionsSettled { .. }
             | Event::ModelTrained { .. }
             | Event::RestoreStarted { .. }

@@ -78,6 +78,16 @@ pub enum Event {
         chat: ChatId,
         ok: bool,
     },
+    /// The clinic wrote what it made of a chat's file, or could not.
+    ChatRepaired {
+        chat: ChatId,
+        ok: bool,
+    },
+    /// The journal of a chat was dropped, as the limits of the settings ask.
+    JournalDropped {
+        chat: ChatId,
+        bytes: u64,
+    },
     /// The restore of many chats goes on.
     FleetChanged,
     /// It is known what came of predictions.
@@ -105,6 +115,13 @@ pub enum Event {
     StatusChanged,
     /// An experiment began, went on or ended.
     ExperimentsChanged,
+    /// A value that was tried broke a safety bound.
+    BoundBroken {
+        experiment: u64,
+        /// The bound's name.
+        bound: String,
+        action: BoundAction,
+    },
     /// `config.toml` was changed, by whomever.
     SettingsChanged,
     /// The listener fell behind and events were dropped: fetch everything again.
@@ -134,6 +151,28 @@ impl Decision {
     }
 }
 
+/// What was done about a value that broke a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export, export_to = "api.ts")]
+pub enum BoundAction {
+    /// It is out; the experiment's other values go on.
+    Dropped,
+    /// The old value holds for all.
+    RolledBack,
+}
+
+impl BoundAction {
+    pub const ALL: [Self; 2] = [Self::Dropped, Self::RolledBack];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+}
+
 impl Event {
     /// As it is called on the wire.
     pub fn name(&self) -> &'static str {
@@ -149,6 +188,9 @@ impl Event {
             Self::RestoreStarted { .. } => "restore_started",
             Self::RestoreFinished { .. } => "restore_finished",
             Self::ChatStopped { .. } => "chat_stopped",
+            Self::ChatRepaired { .. } => "chat_repaired",
+            Self::JournalDropped { .. } => "journal_dropped",
+            Self::BoundBroken { .. } => "bound_broken",
             Self::FleetChanged => "fleet_changed",
             Self::PredictionsSettled { .. } => "predictions_settled",
             Self::ModelTrained { .. } => "model_trained",
@@ -171,6 +213,8 @@ impl Event {
             | Self::CheckpointTaken { chat, .. }
             | Self::WorkspaceKept { chat, .. }
             | Self::RestoreStarted { chat }
+            | Self::ChatRepaired { chat, .. }
+            | Self::JournalDropped { chat, .. }
             | Self::ChatStopped { chat, .. } => Some(chat),
             Self::CrashRecorded { crash, .. } => Some(&crash.chat),
             Self::RestoreFinished { receipt, .. } => Some(&receipt.chat),
@@ -180,6 +224,7 @@ impl Event {
             | Self::ModelTrained { .. }
             | Self::StatusChanged
             | Self::ExperimentsChanged
+            | Self::BoundBroken { .. }
             | Self::SettingsChanged
             | Self::Missed => None,
         }
@@ -193,6 +238,7 @@ impl Event {
             | Self::HangOver { .. }
             | Self::PolicyDecided { .. }
             | Self::PredictionsSettled { .. }
+            | Self::BoundBroken { .. }
             | Self::ModelTrained { .. } => false,
             Self::ChatChanged { .. }
             | Self::CrashRecorded { .. }
@@ -202,6 +248,8 @@ impl Event {
             | Self::RestoreStarted { .. }
             | Self::RestoreFinished { .. }
             | Self::ChatStopped { .. }
+            | Self::ChatRepaired { .. }
+            | Self::JournalDropped { .. }
             | Self::FleetChanged
             | Self::Notice { .. }
             | Self::StatusChanged
@@ -216,7 +264,7 @@ impl Event {
 mod tests {
     use shim_core::{chats::ChatId, chats::Client, prediction::scoring::Foretold};
 
-    use super::{Decision, Event};
+    use super::{BoundAction, Decision, Event};
 
     #[test]
     fn an_event_is_called_the_same_everywhere() {
@@ -228,6 +276,13 @@ mod tests {
             Event::PolicyDecided { chat: chat(), decision: Decision::WouldRestore },
             Event::PredictionsSettled { client: Client::Gemini, foretold: Foretold::TruePositive, count: 1 },
             Event::ModelTrained { client: Client::Gemini, taken: true },
+            Event::ChatRepaired { chat: chat(), ok: true },
+            Event::JournalDropped { chat: chat(), bytes: 1 },
+            Event::BoundBroken {
+                experiment: 1,
+                bound: "crash_rate".to_owned(),
+                action: BoundAction::RolledBack,
+            },
             Event::StatusChanged,
         ] {
             let value = serde_json::to_value(&event).unwrap();

@@ -123,15 +123,17 @@ impl Knob {
         }
     }
 
+    /// The least and the most that one step may try from here.
+    pub fn reach(&self, from: u64) -> (u64, u64) {
+        let (low, high) = self.step.from(from);
+        (low.max(self.min), high.min(self.max))
+    }
+
     fn reaches(&self, from: u64, to: u64) -> Result<(), Refused> {
         if !(self.min..=self.max).contains(&to) {
             return Err(Refused::OutOfBounds { key: self.key.to_owned(), min: self.min, max: self.max });
         }
-        let (low, high) = match self.step {
-            Step::Times(times) => (from.div_ceil(times.max(1)), from.saturating_mul(times)),
-            Step::By(most) => (from.saturating_sub(most), from.saturating_add(most)),
-            Step::Any => (0, u64::MAX),
-        };
+        let (low, high) = self.step.from(from);
         if (low..=high).contains(&to) {
             return Ok(());
         }
@@ -140,6 +142,14 @@ impl Knob {
 }
 
 impl Step {
+    fn from(self, from: u64) -> (u64, u64) {
+        match self {
+            Self::Times(times) => (from.div_ceil(times.max(1)), from.saturating_mul(times)),
+            Self::By(most) => (from.saturating_sub(most), from.saturating_add(most)),
+            Self::Any => (0, u64::MAX),
+        }
+    }
+
     pub fn words(self) -> String {
         match self {
             Self::Times(times) => format!("at most {times} times up or down"),

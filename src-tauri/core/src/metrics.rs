@@ -188,6 +188,11 @@ families! {
     WINDOWS = "shim_crash_prediction_windows", Kind::Gauge, None, ["client", "source"], Moment,
         "Predicted hours that can be scored";
 
+    REPAIRS = "shim_chat_repairs", Kind::Counter, None, ["client", "outcome"], Start,
+        "Repairs of a chat's file, by whether they were written";
+    DROPPED = "shim_journal_dropped_bytes", Kind::Counter, Bytes, ["client"], Start,
+        "Bytes of journals that were dropped, as the settings' limits ask";
+
     EXPERIMENTS = "shim_experiments", Kind::Gauge, None, ["state"], Moment, "Experiments by state";
     E_VALUE = "shim_experiment_e_value", Kind::Gauge, None, ["experiment", "side"], Moment,
         "Evidence for a side of an experiment; 20 is what confirms at 5 %";

@@ -5,6 +5,7 @@ pub mod changes;
 pub mod conditions;
 pub mod hazard;
 pub mod history;
+pub mod ideas;
 pub mod outliers;
 pub mod subgroups;
 pub mod worth;

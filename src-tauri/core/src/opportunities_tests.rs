@@ -4,13 +4,19 @@ use fastrand::Rng;
 use proptest::prelude::*;
 
 use super::{
-    Direction, Kind, Looked, Opportunity, Report, Standing, Target,
+    Direction, Kind, Looked, Opportunity, Proposal, Report, Standing, Target,
     changes::{pelt, variance},
     find,
     history::{Lived, Numbers, Stretch},
+    ideas::ideas,
     worth::of_group,
 };
-use crate::{chats::Client, time::Timestamp};
+use crate::{
+    chats::Client,
+    experiments::improvement::{Event, Improvement},
+    settings::Value,
+    time::Timestamp,
+};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const CHATS_A_DAY: i64 = 30;
@@ -136,6 +142,67 @@ fn crashes_of_long_and_full_chats_are_found_and_confirmed() {
     assert!(found.earlier.effect.low.unwrap() > 0.0 && found.q < 0.05);
     assert_eq!(found.proposal.as_ref().unwrap().direction, Direction::Lower);
     assert!(found.worth.as_ref().unwrap().refused.is_none(), "{found:?}");
+}
+
+/// What a report says of a knob, and nothing else in it.
+fn proposing(looked: &Looked, knob: &str, direction: Direction, value: Option<u64>) -> Looked {
+    let mut one = confirmed(looked).into_iter().find(|found| found.worth.is_some()).unwrap().clone();
+    one.proposal = Some(Proposal { knob: knob.to_owned(), direction, value });
+    one.worth.as_mut().unwrap().refused = None;
+    Looked { found: vec![one], ..looked.clone() }
+}
+
+#[test]
+fn what_is_confirmed_is_tried_step_by_step_and_its_users_word_wins() {
+    let history = made(&mut Rng::with_seed(1), 900, |lived, _| {
+        let full = lived.numbers.calls > Some(120.0) && lived.numbers.context_used > Some(0.8);
+        if full { 0.5 } else { 0.05 }
+    });
+    let report = looked(&history);
+    let now = Timestamp::from_ms(DAY_MS);
+    let mut improvement = Improvement::default();
+    let told = |improvement: &Improvement, knob: &str, direction, value| {
+        let ideas = ideas(&proposing(&report, knob, direction, value), improvement, now);
+        ideas.into_iter().map(|idea| (idea.knob, idea.values)).collect::<Vec<_>>()
+    };
+    let expected = |knob: &str, value: u64| vec![(knob.to_owned(), vec![Value::Whole(value)])];
+    // Of 8 calls half is the farthest; a direction alone goes as far.
+    let (calls, lower) = ("checkpoints.calls", Direction::Lower);
+    assert_eq!(told(&improvement, calls, lower, Some(1)), expected(calls, 4));
+    assert_eq!(told(&improvement, calls, lower, Some(6)), expected(calls, 6));
+    assert_eq!(told(&improvement, calls, lower, None), expected(calls, 4));
+    assert_eq!(told(&improvement, calls, Direction::Raise, None), expected(calls, 16));
+    // There already, nobody's to move, or no knob at all.
+    assert_eq!(told(&improvement, calls, lower, Some(9)), []);
+    assert_eq!(told(&improvement, "signals.sample_seconds", lower, None), []);
+    assert_eq!(told(&improvement, "moon.phase", lower, None), []);
+
+    // The loop takes it, and is told it once.
+    let found = proposing(&report, calls, lower, None);
+    let [idea] = &ideas(&found, &improvement, now)[..] else { panic!() };
+    assert!(idea.why.contains("associated with") && idea.worth > 0.0, "{idea:?}");
+    assert_eq!(improvement.check(&Event::Idea { idea: idea.clone() }), Ok(()));
+    improvement.handle(Event::Idea { idea: idea.clone() }, now);
+    assert_eq!(told(&improvement, calls, lower, Some(6)), []);
+    // Nor again once it was tried and its user stopped it; another step only after the rest.
+    improvement.handle(Event::Start { experiment: 1 }, now);
+    improvement.handle(Event::Stop { experiment: 1 }, now);
+    assert_eq!(told(&improvement, calls, lower, Some(6)), []);
+    let later = Timestamp::from_ms(30 * DAY_MS);
+    assert_eq!(ideas(&found, &improvement, later), []);
+    assert_eq!(ideas(&proposing(&report, calls, lower, Some(6)), &improvement, later).len(), 1);
+    let set = [(calls.to_owned(), Value::Whole(8))].into();
+    improvement.handle(Event::Settings { automatic: true, set }, later);
+    assert_eq!(ideas(&proposing(&report, calls, lower, Some(6)), &improvement, later), []);
+
+    // What later chats did not show, or what nobody could tell in time, is left.
+    let mut unsure = proposing(&report, "checkpoints.minutes", lower, None);
+    assert_eq!(ideas(&unsure, &improvement, now).len(), 1);
+    unsure.found[0].standing = Standing::NotConfirmed;
+    assert_eq!(ideas(&unsure, &improvement, now), []);
+    let mut endless = proposing(&report, "checkpoints.minutes", lower, None);
+    endless.found[0].worth.as_mut().unwrap().refused = Some("too long".to_owned());
+    assert_eq!(ideas(&endless, &improvement, now), []);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use shim_api::{
     ApiError,
     clinic::{Examined, RepairReport, RepairRequest},
     error::ErrorCode,
+    events::Event,
     restore::Step,
 };
 use shim_core::{
@@ -158,6 +159,15 @@ pub fn examine(handle: &Handle, target: &str) -> Result<Examined, ApiError> {
 }
 
 pub fn repair(handle: &Handle, request: &RepairRequest) -> Result<RepairReport, ApiError> {
+    let report = repair_one(handle, request)?;
+    // What was refused before anything was written is no repair.
+    if !report.dry_run && !report.steps.is_empty() {
+        handle.tell(Event::ChatRepaired { chat: report.chat.clone(), ok: report.ok });
+    }
+    Ok(report)
+}
+
+fn repair_one(handle: &Handle, request: &RepairRequest) -> Result<RepairReport, ApiError> {
     let chat = find_chat(handle, &request.target)?;
     let chart = chart(handle, &chat)?;
     let mut report = empty_report(&chart, request.dry_run);

@@ -13,7 +13,10 @@ use std::{
     },
 };
 
-use shim_api::{events::Event as Told, notices::Said};
+use shim_api::{
+    events::{BoundAction, Event as Told},
+    notices::Said,
+};
 use shim_core::{
     chats::ChatId,
     crashes::CrashKind,
@@ -33,6 +36,7 @@ use shim_store::{StoreError, Urgency};
 pub use self::view::{audit, follow, view};
 use crate::{
     home::Home,
+    opportunities::Seeker,
     run::{Watch, now},
 };
 
@@ -55,6 +59,7 @@ pub struct Experiments {
     begun: HashMap<ChatId, (u64, u64)>,
     /// Who says what holds where SHIM tries and holds nothing.
     other: Option<Box<dyn Provider + Send>>,
+    pub seeker: Seeker,
 }
 
 /// How a process ended.
@@ -233,6 +238,15 @@ impl Watch {
                 why,
                 "experiment decided"
             );
+        }
+        for effect in &entry.decided {
+            let action = match effect.decided.what {
+                What::Dropped { .. } => BoundAction::Dropped,
+                _ => BoundAction::RolledBack,
+            };
+            for bound in effect.decided.bounds.clone() {
+                self.handle.tell(Told::BoundBroken { experiment: effect.experiment, bound, action });
+            }
         }
         let taken_back =
             entry.decided.iter().filter(|effect| matches!(effect.decided.what, What::RolledBack { .. }));

@@ -34,6 +34,7 @@ impl Metrics {
     pub fn recalled(store: &Store) -> Result<Self, StoreError> {
         let metrics = Self::default();
         metrics.recall(store)?;
+        metrics.begin_at_start();
         Ok(metrics)
     }
 

@@ -1,13 +1,16 @@
-//! The history of chats, out of signals and crashes that are kept, as rows in which opportunities are looked for.
+//! The history of chats, out of signals and crashes that are kept, as rows in which opportunities are looked for; once a
+//! day the loop is told what of it may be tried.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shim_api::ApiError;
 use shim_core::{
     chats::{ChatId, Client},
+    experiments::improvement,
     opportunities::{
-        Report, find,
+        Looked, Report, find,
         history::{Lived, Numbers, Stretch},
+        ideas::ideas,
     },
     prediction::{model::is_foretold, training::lives},
     signals::Signals,
@@ -15,7 +18,11 @@ use shim_core::{
 };
 use shim_store::{CrashMoment, Store, StoreError};
 
-use crate::{prediction::until_crashes, run::now, views};
+use crate::{
+    prediction::until_crashes,
+    run::{Input, Watch, now},
+    views,
+};
 
 /// A chat is looked at every minute; a row never stands for more than this.
 const ROW_MAX: Duration = Duration::from_secs(150);
@@ -23,6 +30,50 @@ const ROW_MAX: Duration = Duration::from_secs(150);
 const OVER_AFTER: Duration = Duration::from_secs(300);
 /// Length of a stretch, at least.
 const STRETCH_MINUTES: f64 = 10.0;
+
+/// How long after the engine's start the loop's own ideas are looked for, and how often then.
+const SEEK_FIRST: Duration = Duration::from_secs(10 * 60);
+const SEEK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// When it is looked for ideas next.
+pub struct Seeker {
+    next: Instant,
+}
+
+impl Default for Seeker {
+    fn default() -> Self {
+        Self { next: Instant::now() + SEEK_FIRST }
+    }
+}
+
+impl Watch {
+    /// Called often; does its work once a day, where ideas are tried without being asked.
+    pub fn seek_opportunities_when_due(&mut self) {
+        let is_wanted = self.experiments.improvement().is_automatic() && !self.is_demo() && !self.is_paused();
+        if !is_wanted || Instant::now() < self.experiments.seeker.next {
+            return;
+        }
+        self.experiments.seeker.next = Instant::now() + SEEK_EVERY;
+        let handle = self.handle.clone();
+        // Hours are those of UTC: the engine does not ask where its user is.
+        self.on_a_thread(move || match report(&handle.home.store, 0) {
+            Ok(Report::Looked(looked)) => {
+                let hear = Input::Call(Box::new(move |watch| watch.hear_opportunities(&looked)));
+                let _ = handle.inputs.send(hear);
+            }
+            Ok(Report::NotEnoughYet { .. }) => {}
+            Err(error) => tracing::warn!("opportunities could not be looked for: {error}"),
+        });
+    }
+
+    /// Tells the loop what of it may be tried.
+    fn hear_opportunities(&mut self, looked: &Looked) {
+        for idea in ideas(looked, self.experiments.improvement(), now()) {
+            tracing::info!(knob = idea.knob, why = idea.why, "an idea to try");
+            self.experiments_hear(improvement::Event::Idea { idea });
+        }
+    }
+}
 
 /// What is found in the history; hours are those of so many minutes east of UTC.
 pub fn report(store: &Store, offset_minutes: i32) -> Result<Report, ApiError> {
@@ -124,15 +175,24 @@ fn stretches(life: &[Signals], crashed: Option<Timestamp>) -> Vec<Stretch> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use shim_core::{
         chats::ProcessKey,
         crashes::{CrashKind, InTurn},
+        experiments::machine::From,
         opportunities::{Kind, Standing},
         supervisor::NewCrash,
     };
     use shim_store::{SignalCaps, Urgency};
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
     use super::*;
+    use crate::{
+        home::Home,
+        metrics::Metrics,
+        run::{Handle, Tasks},
+    };
 
     fn minute(minute: i64) -> Timestamp {
         Timestamp::from_ms(minute * 60_000)
@@ -172,6 +232,15 @@ mod tests {
         write.unwrap();
     }
 
+    /// Of 240 chats one in twenty of the small ones dies, half of the large ones.
+    fn lived_through(store: &Store) {
+        for number in 0..240 {
+            let is_large = number % 3 == 0;
+            let dies = if is_large { number % 2 == 0 } else { number % 20 == 1 };
+            live(store, number, 25, if is_large { 900_000_000 } else { 200_000_000 }, dies);
+        }
+    }
+
     #[test]
     fn lives_become_rows_and_what_goes_with_their_crashes_is_found() {
         let folder = tempfile::tempdir().unwrap();
@@ -179,12 +248,7 @@ mod tests {
         let nothing = find(&history(&store, 0, minute(100)).unwrap());
         assert!(matches!(nothing, Report::NotEnoughYet { chats: 0, crashes: 0, .. }), "{nothing:?}");
 
-        for number in 0..240 {
-            let is_large = number % 3 == 0;
-            // One in twenty of the small ones, half of the large ones.
-            let dies = if is_large { number % 2 == 0 } else { number % 20 == 1 };
-            live(&store, number, 25, if is_large { 900_000_000 } else { 200_000_000 }, dies);
-        }
+        lived_through(&store);
         let end = 239 * 48 + 24;
         // The last is still seen.
         assert_eq!(history(&store, 0, minute(end + 4)).unwrap().len(), 239);
@@ -207,5 +271,35 @@ mod tests {
         };
         assert_eq!(memory(Kind::Subgroup), Some(Standing::Confirmed), "{looked:#?}");
         assert_eq!(memory(Kind::Hazard), Some(Standing::Confirmed), "{looked:#?}");
+    }
+
+    #[test]
+    fn what_is_confirmed_is_tried_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.toml"), "experiments.auto = true\n").unwrap();
+        let home = Arc::new(Home::open(folder.path()).unwrap());
+        lived_through(&home.store);
+        let (inputs, _taken) = std::sync::mpsc::channel();
+        let handle = Handle::new(Arc::clone(&home), inputs, Metrics::default());
+        let tasks = Tasks {
+            runtime: runtime.handle().clone(),
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        let mut watch = Watch::open(Arc::clone(&home), handle, tasks, true).unwrap();
+        let Report::Looked(looked) = report(&home.store, 0).unwrap() else { panic!("there is enough") };
+        for _ in 0..2 {
+            watch.hear_opportunities(&looked);
+        }
+        let found: Vec<_> = watch.experiments.improvement().experiments().collect();
+        assert!(!found.is_empty(), "{:#?}", looked.found);
+        for experiment in &found {
+            assert_eq!(experiment.plan.from, From::Opportunity);
+            assert!(experiment.plan.why.contains("associated with"), "{}", experiment.plan.why);
+            assert!(experiment.state.is_open() || experiment.began.is_none());
+        }
+        let knobs: std::collections::BTreeSet<_> = found.iter().map(|one| one.plan.knob.as_str()).collect();
+        assert_eq!(knobs.len(), found.len(), "one for a knob");
     }
 }

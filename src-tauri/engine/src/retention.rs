@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use shim_api::home::ENGINE_LOG_FILE;
+use shim_api::{events::Event, home::ENGINE_LOG_FILE};
 use shim_core::{chats::ChatState, time::Timestamp};
 use shim_store::{Dropped, Urgency};
 
@@ -84,6 +84,7 @@ impl Watch {
                 self.warn(format!("dropped the journal of “{title}” ({chat}, {bytes} bytes): {why}"));
                 self.files.retain(|_, tracked| tracked.chat() != &chat);
                 self.chats.remove(&chat);
+                self.handle.tell(Event::JournalDropped { chat, bytes });
             }
             Err(error) => self.warn(error.to_string()),
         }

@@ -185,6 +185,9 @@ pub struct Tasks {
     pub stop: CancellationToken,
 }
 
+/// Events kept for a listener that is slow; one that falls further behind is told to fetch anew.
+const EVENTS_KEPT: usize = 1024;
+
 /// Speaks to the watch from other threads.
 #[derive(Clone)]
 pub struct Handle {
@@ -197,6 +200,13 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// To a watch that takes from the other end of `inputs`.
+    pub fn new(home: Arc<Home>, inputs: Sender<Input>, metrics: Metrics) -> Self {
+        let (events, _) = broadcast::channel(EVENTS_KEPT);
+        let (changes, timelines) = (Changes::new(inputs.clone()), Arc::default());
+        Self { inputs, changes, home, events, timelines, metrics: Arc::new(metrics) }
+    }
+
     /// Runs `call` on the watch's thread and waits for what it returns.
     pub fn call<T: Send + 'static>(
         &self,
@@ -381,6 +391,7 @@ impl Watch {
                 next_sample = Instant::now() + self.home.settings().hang.apart;
             }
             self.predict_when_due();
+            self.seek_opportunities_when_due();
             if Instant::now() >= next_persist {
                 self.persist();
                 next_persist = Instant::now() + PERSIST_EVERY;

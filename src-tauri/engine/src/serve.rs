@@ -15,10 +15,7 @@ use std::{
 use anyhow::Context;
 use shim_api::home::{ENGINE_FILE, EngineFile};
 use shim_core::time::Timestamp;
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, broadcast},
-};
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -27,13 +24,11 @@ use crate::{
     metrics::Metrics,
     paths::write_whole,
     restore::{self, RESTORES_MAX},
-    run::{Changes, Handle, Input, Tasks, Watch, now},
+    run::{Handle, Input, Tasks, Watch, now},
     shutdown::ToldBy,
     snapshots::Snapshots,
 };
 
-/// Events kept for a listener that is slow; one that falls further behind is told to fetch anew.
-const EVENTS_KEPT: usize = 1024;
 /// How long requests under way may take to end when the engine does.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 /// Requests in work at once.
@@ -69,15 +64,8 @@ pub async fn start(home: Home, embedded: bool) -> anyhow::Result<Running> {
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
     let (inputs, taken) = channel();
-    let (events, _) = broadcast::channel(EVENTS_KEPT);
-    let handle = Handle {
-        changes: Changes::new(inputs.clone()),
-        inputs,
-        home: Arc::clone(&home),
-        events,
-        timelines: Arc::default(),
-        metrics: Arc::new(Metrics::recalled(&home.store).context("the store could not be read")?),
-    };
+    let metrics = Metrics::recalled(&home.store).context("the store could not be read")?;
+    let handle = Handle::new(Arc::clone(&home), inputs, metrics);
     let tasks =
         Tasks { runtime: tokio::runtime::Handle::current(), tracker: tracker.clone(), stop: stop.clone() };
     let mut watch = Watch::open(Arc::clone(&home), handle.clone(), tasks.clone(), embedded)

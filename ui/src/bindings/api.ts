@@ -42,6 +42,11 @@ export type Before = {
 version: number | null, worth: Worth, };
 
 /**
+ * What was done about a value that broke a bound.
+ */
+export type BoundAction = "dropped" | "rolled_back";
+
+/**
  * A safety bound over a new value.
  */
 export type BoundStand = { name: string, about: string, 
@@ -278,7 +283,7 @@ seconds: number, } | { "event": "crash_recorded", crash: Crash, client_version?:
 /**
  * From deciding on it until it is on disk.
  */
-seconds: number, client_version?: string, } | { "event": "workspace_kept", chat: ChatId, checkpoints: Array<number>, ok: boolean, seconds: number, } | { "event": "restore_started", chat: ChatId, } | { "event": "restore_finished", receipt: Receipt, client_version?: string, } | { "event": "chat_stopped", chat: ChatId, ok: boolean, } | { "event": "fleet_changed" } | { "event": "predictions_settled", client: Client, foretold: Foretold, count: number, } | { "event": "model_trained", client: Client, 
+seconds: number, client_version?: string, } | { "event": "workspace_kept", chat: ChatId, checkpoints: Array<number>, ok: boolean, seconds: number, } | { "event": "restore_started", chat: ChatId, } | { "event": "restore_finished", receipt: Receipt, client_version?: string, } | { "event": "chat_stopped", chat: ChatId, ok: boolean, } | { "event": "chat_repaired", chat: ChatId, ok: boolean, } | { "event": "journal_dropped", chat: ChatId, bytes: number, } | { "event": "fleet_changed" } | { "event": "predictions_settled", client: Client, foretold: Foretold, count: number, } | { "event": "model_trained", client: Client, 
 /**
  * It is in use from now on.
  */
@@ -290,7 +295,11 @@ chat: ChatId | null,
 /**
  * The chat's; empty where there is none.
  */
-title: string, what: Said, } | { "event": "status_changed" } | { "event": "experiments_changed" } | { "event": "settings_changed" } | { "event": "missed" };
+title: string, what: Said, } | { "event": "status_changed" } | { "event": "experiments_changed" } | { "event": "bound_broken", experiment: number, 
+/**
+ * The bound's name.
+ */
+bound: string, action: BoundAction, } | { "event": "settings_changed" } | { "event": "missed" };
 
 /**
  * What ails a chat's transcript.

@@ -181,6 +181,8 @@ export function concerns(event: Event, chat: string): boolean {
     case 'workspace_kept':
     case 'restore_started':
     case 'chat_stopped':
+    case 'chat_repaired':
+    case 'journal_dropped':
     case 'journal_kept':
     case 'hang_over':
     case 'policy_decided':
@@ -191,6 +193,7 @@ export function concerns(event: Event, chat: string): boolean {
       return event.receipt.chat === chat || event.receipt.fork_of === chat;
     case 'status_changed':
     case 'experiments_changed':
+    case 'bound_broken':
     case 'settings_changed':
     case 'fleet_changed':
     case 'notice':

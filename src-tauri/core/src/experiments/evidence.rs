@@ -3,13 +3,17 @@
 
 mod bound;
 mod curve;
+mod detector;
 mod expected;
 mod ranks;
 mod reversal;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::bound::{Bound, Limit};
+pub use self::{
+    bound::{Bound, Limit},
+    detector::Detector,
+};
 use self::{curve::Curve, expected::Expected, ranks::Ranks, reversal::Reversal};
 
 /// An e-value is held below e to this, so that it is always a number.

@@ -207,7 +207,7 @@ impl Improvement {
     /// Whether it changes anything, but by time alone: what does not needs not be remembered.
     pub fn matters(&self, event: &Event) -> bool {
         let open = |test: &dyn Fn(&Experiment) -> bool| {
-            self.experiments.values().any(|experiment| experiment.state.is_open() && test(experiment))
+            self.experiments.values().any(|experiment| test(experiment) && self.is_told(experiment))
         };
         match event {
             Event::Settings { automatic, set } => *automatic != self.automatic || *set != self.set,
@@ -341,10 +341,21 @@ impl Improvement {
         ends.into_iter().flat_map(stop).collect()
     }
 
+    /// Whether what chats do matters to it: it is open, or all chats have what it confirmed.
+    fn is_told(&self, experiment: &Experiment) -> bool {
+        let key = &experiment.plan.knob;
+        let speaks =
+            |one: &&Experiment| one.plan.knob == *key && (one.state.is_open() || one.state.holds() > 0);
+        experiment.state.is_open()
+            || matches!(experiment.state, State::Confirmed { .. })
+                && !self.set.contains_key(key)
+                && self.experiments.values().rev().find(speaks).is_some_and(|last| last.id == experiment.id)
+    }
+
     fn tell_all(&mut self, event: &machine::Event, now: Timestamp) -> Vec<Effect> {
-        let open = self.experiments.values().filter(|experiment| experiment.state.is_open());
-        let open: Vec<_> = open.map(|experiment| experiment.id).collect();
-        open.into_iter().flat_map(|id| self.tell(id, event.clone(), now)).collect()
+        let told = self.experiments.values().filter(|experiment| self.is_told(experiment));
+        let told: Vec<_> = told.map(|experiment| experiment.id).collect();
+        told.into_iter().flat_map(|id| self.tell(id, event.clone(), now)).collect()
     }
 
     fn tell(&mut self, id: u64, event: machine::Event, now: Timestamp) -> Vec<Effect> {
@@ -414,13 +425,13 @@ impl Improvement {
     /// Experiments on knobs of this group, such as `hang.`, that this chat is in, with its arm in each: what is to be
     /// noted once a value was used.
     pub fn unnoted(&self, chat: &ChatId, group: &str) -> Vec<(u64, usize)> {
-        let open = self.experiments.values().filter(|experiment| {
-            experiment.state.is_open()
-                && experiment.plan.knob.starts_with(group)
+        let told = self.experiments.values().filter(|experiment| {
+            experiment.plan.knob.starts_with(group)
                 && experiment.has(chat)
                 && !experiment.is_used(chat)
+                && self.is_told(experiment)
         });
-        open.map(|experiment| (experiment.id, experiment.arm(chat))).collect()
+        told.map(|experiment| (experiment.id, experiment.arm(chat))).collect()
     }
 }
 

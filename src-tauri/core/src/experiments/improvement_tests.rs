@@ -1,7 +1,10 @@
 //! The loop: what is tried when, what rests, and that its user's word wins.
 
 use super::*;
-use crate::chats::Client;
+use crate::{
+    chats::Client,
+    experiments::audit::{Audited, Entry, replay},
+};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -170,6 +173,54 @@ fn a_provider_answers_as_openfeature_has_it() {
         let resolved = loop_.resolve(flag, default, &context(key));
         assert_eq!((resolved.reason, resolved.error), (reason, error), "{flag} {key:?}");
     }
+}
+
+/// Chats come up, use what holds and end, so often with a crash, one a minute.
+fn live(
+    log: &mut Audited,
+    entries: &mut Vec<Entry>,
+    chats: std::ops::Range<usize>,
+    rate: impl Fn(bool) -> f64,
+) {
+    let mut random = fastrand::Rng::with_seed(chats.start as u64);
+    for n in chats {
+        let (one, now) = (chat(n), Timestamp::from_ms(n as i64 * 60_000));
+        let mut hear = |log: &mut Audited, event| entries.extend(log.handle(event, now));
+        hear(log, Event::Came { chat: one.clone(), risk: None });
+        for (experiment, arm) in log.improvement.unnoted(&one, "checkpoints.") {
+            hear(log, Event::Used { experiment, chat: one.clone(), arm });
+        }
+        let crashed = random.f64() < rate(log.improvement.changes_for(&one).is_empty());
+        let measure = Measure::Ended { crashed, tokens: 0, turns: 0, unsaved_calls: 1 };
+        hear(log, Event::Measured { chat: one, measure });
+    }
+}
+
+#[test]
+fn what_was_confirmed_is_taken_back_when_it_turns_bad_and_the_log_plays_it_again() {
+    let (mut log, mut entries) = (Audited::default(), Vec::new());
+    entries.extend(log.handle(settings(true, &[]), at(0)));
+    entries.extend(log.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0)));
+    let state = |log: &Audited| log.improvement.experiment(1).unwrap().state.name();
+    live(&mut log, &mut entries, 0..3000, |is_old| if is_old { 0.30 } else { 0.02 });
+    assert_eq!((state(&log), log.improvement.value("checkpoints.calls")), ("confirmed", Value::Whole(4)));
+    // While its user's own value holds, nothing is said of it.
+    entries.extend(log.handle(settings(true, &[("checkpoints.calls", 9)]), at(3)));
+    let number = log.number;
+    live(&mut log, &mut entries, 3000..3100, |_| 1.0);
+    assert_eq!(state(&log), "confirmed");
+    assert!(log.improvement.unnoted(&chat(3099), "checkpoints.").is_empty() && log.number > number);
+    entries.extend(log.handle(settings(true, &[]), at(4)));
+    live(&mut log, &mut entries, 6000..6200, |_| 0.80);
+    assert_eq!((state(&log), log.improvement.value("checkpoints.calls")), ("rolled back", Value::Whole(8)));
+    let totals = log.improvement.totals();
+    assert_eq!((totals.confirmed, totals.rolled_back, totals.violations), (1, 1, 1));
+    let rest = log.improvement.rests()["checkpoints.calls"].until;
+    assert!(rest > Timestamp::from_ms(6000 * 60_000).plus(std::time::Duration::from_secs(29 * 86_400)));
+
+    let mut again = Audited::default();
+    replay(&mut again, entries).unwrap();
+    assert_eq!(again, log);
 }
 
 /// Says the same of every knob.

@@ -14,6 +14,7 @@ use super::{
     evidence::Outcome,
     outcomes::{Folded, Measure, Metric, Tally},
     ratio::Ratio,
+    safety::Watch,
 };
 use crate::{chats::ChatId, settings::Value, time::Timestamp};
 
@@ -170,6 +171,16 @@ pub enum Event {
 pub struct Decided {
     pub what: What,
     pub why: String,
+    /// The safety bounds that were broken, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub bounds: Vec<String>,
+}
+
+impl Decided {
+    fn new(what: What, why: String) -> Self {
+        Self { what, why, bounds: Vec::new() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -241,6 +252,9 @@ pub struct Experiment {
     pub ratio: Ratio,
     members: BTreeMap<ChatId, Member>,
     overrides: BTreeMap<ChatId, usize>,
+    /// Over what was confirmed, for as long as it holds.
+    #[serde(default)]
+    watches: Vec<Watch>,
 }
 
 impl Experiment {
@@ -255,6 +269,7 @@ impl Experiment {
             ratio: Ratio::default(),
             members: BTreeMap::new(),
             overrides: BTreeMap::new(),
+            watches: Vec::new(),
             plan,
         }
     }
@@ -338,21 +353,29 @@ impl Experiment {
         self.trials = self.plan.arms.iter().skip(1).map(|_| trial()).collect();
         let share = SHARES.first().map_or(0, |(share, _)| *share);
         (self.began, self.state) = (Some(now), State::Running { since: now, share });
-        vec![Decided { what: What::Began, why: self.plan.why.clone() }]
+        vec![Decided::new(What::Began, self.plan.why.clone())]
     }
 
     fn came(&mut self, chat: ChatId, risk: Option<u16>, now: Timestamp) -> Vec<Decided> {
-        let Some(split) = self.split().filter(|_| !self.members.contains_key(&chat)) else {
-            return Vec::new();
-        };
-        if self.overrides.contains_key(&chat) {
+        if self.members.contains_key(&chat) || self.overrides.contains_key(&chat) {
             return Vec::new();
         }
+        if let State::Confirmed { arm, .. } = self.state {
+            // Watched, and not counted.
+            self.join(chat, arm, Vec::new(), None, now);
+            return Vec::new();
+        }
+        let Some(split) = self.split() else { return Vec::new() };
         let arm = split.arm(bucket(&self.salt(), chat.as_str()));
         let shares = (1..=self.trials.len()).map(|arm| split.share(arm)).collect();
         if let Some(counts) = self.counts.get_mut(arm) {
             counts.assigned += 1;
         }
+        self.join(chat, arm, shares, risk, now);
+        Vec::new()
+    }
+
+    fn join(&mut self, chat: ChatId, arm: usize, shares: Vec<f64>, risk: Option<u16>, now: Timestamp) {
         if self.members.len() >= MEMBERS_MAX {
             let oldest = self.members.iter().min_by_key(|(_, member)| member.came);
             let oldest = oldest.map(|(chat, _)| chat.clone());
@@ -360,20 +383,17 @@ impl Experiment {
         }
         let folded = Folded::default();
         self.members.insert(chat, Member { came: now, arm, shares, risk, used: false, void: false, folded });
-        Vec::new()
     }
 
     fn used(&mut self, chat: &ChatId, arm: usize, now: Timestamp) -> Vec<Decided> {
-        if !self.state.is_open() {
-            return Vec::new();
-        }
+        let is_open = self.state.is_open();
         let Some(member) = self.members.get_mut(chat) else { return Vec::new() };
         if member.arm != arm {
-            self.double_exposed += u64::from(!member.void);
+            self.double_exposed += u64::from(is_open && !member.void);
             member.void = true;
             return Vec::new();
         }
-        if member.void || std::mem::replace(&mut member.used, true) {
+        if member.void || std::mem::replace(&mut member.used, true) || !is_open {
             return Vec::new();
         }
         let whole: f64 = member.shares.iter().map(|share| share / (1.0 - share).max(f64::EPSILON)).sum();
@@ -385,15 +405,18 @@ impl Experiment {
     }
 
     fn measured(&mut self, chat: &ChatId, measure: Measure, now: Timestamp) -> Vec<Decided> {
-        if !self.state.is_open() {
-            return Vec::new();
-        }
         let Some(member) = self.members.get_mut(chat).filter(|member| member.used && !member.void) else {
             return Vec::new();
         };
         let told = member.folded.take(measure);
         if told.is_empty() {
             return Vec::new();
+        }
+        if !self.state.is_open() {
+            for (metric, value) in told {
+                self.watches.iter_mut().for_each(|watch| watch.observe(metric, value));
+            }
+            return self.look_after_confirmed(now);
         }
         let (arm, shares) = (member.arm, member.shares.clone());
         let risk = member.risk.map(|of_thousand| f64::from(of_thousand) / 1000.0);
@@ -437,18 +460,19 @@ impl Experiment {
         if self.overrides.len() > MEMBERS_MAX {
             self.overrides.pop_first();
         }
-        vec![Decided { what: What::Overridden { arm }, why }]
+        vec![Decided::new(What::Overridden { arm }, why)]
     }
 
     fn stop(&mut self, why: String, holds: usize, now: Timestamp) -> Vec<Decided> {
         self.end(State::Stopped { at: now, why: why.clone(), holds });
-        vec![Decided { what: What::Stopped { holds }, why }]
+        vec![Decided::new(What::Stopped { holds }, why)]
     }
 
     /// What was measured stays to be looked at; who was in it is forgotten.
     fn end(&mut self, state: State) {
         self.state = state;
         self.members.clear();
+        self.watches.clear();
         self.trials.iter_mut().for_each(Trial::close);
     }
 }

@@ -35,8 +35,12 @@ impl Lab {
 
     /// Chats come, use the knob and end, until the experiment ends or so many came.
     fn run(&mut self, chats: usize, rate: impl Fn(usize) -> f64) {
+        self.live(chats, State::is_open, rate);
+    }
+
+    fn live(&mut self, chats: usize, goes_on: fn(&State) -> bool, rate: impl Fn(usize) -> f64) {
         for _ in 0..chats {
-            if !self.experiment.state.is_open() {
+            if !goes_on(&self.experiment.state) {
                 return;
             }
             self.came += 1;
@@ -73,6 +77,48 @@ fn a_better_value_is_ramped_shipped_and_confirmed() {
     let [old, new] = &lab.experiment.counts[..] else { panic!() };
     assert!(old.outcomes >= 20 && new.outcomes >= 20 && old.assigned >= old.exposed);
     assert!(!lab.experiment.trials[0].course.is_empty() && lab.experiment.trials[0].course.len() <= 200);
+}
+
+#[test]
+fn what_was_confirmed_is_watched_and_taken_back_when_it_turns_bad() {
+    let confirmed: fn(&State) -> bool = |state| matches!(state, State::Confirmed { .. });
+    // Before it a tenth crashed or fewer, or more than the limit allows: then that is the limit.
+    for (id, before, bad) in [(21, 0.09, 0.40), (22, 0.30, 0.70)] {
+        let mut lab = Lab::new(id, &[8, 4]);
+        lab.run(9000, |arm| if arm == 0 { before } else { 0.01 });
+        assert!(confirmed(&lab.experiment.state), "{:?}", lab.decided);
+        lab.live(3000, confirmed, |_| 0.06);
+        assert!(confirmed(&lab.experiment.state), "{:?}", lab.decided.last());
+        let (good, counts) = (lab.came, lab.experiment.counts.clone());
+        lab.live(500, confirmed, |_| bad);
+        let last = lab.decided.last().unwrap();
+        assert_eq!(
+            (last.what, &last.bounds[..]),
+            (What::RolledBack { violation: true }, &["crash_rate".to_owned()][..])
+        );
+        assert!(last.why.contains("since it was confirmed"), "{}", last.why);
+        assert!(lab.came - good < 200, "after {} chats", lab.came - good);
+        assert_eq!((lab.experiment.value(&chat(99_999)), &lab.experiment.counts), (None, &counts));
+    }
+}
+
+#[test]
+fn a_chat_that_met_another_value_says_nothing_of_what_was_confirmed() {
+    let confirmed: fn(&State) -> bool = |state| matches!(state, State::Confirmed { .. });
+    let mut lab = Lab::new(23, &[8, 4]);
+    lab.run(9000, |arm| if arm == 0 { 0.30 } else { 0.01 });
+    assert!(confirmed(&lab.experiment.state));
+    for n in 0..200 {
+        let (chat, now) = (chat(50_000 + n), Timestamp::from_ms(1));
+        let crashed = Measure::Ended { crashed: true, tokens: 0, turns: 0, unsaved_calls: 1 };
+        // Half never used the knob, half used it with the old value.
+        lab.experiment.handle(Event::Came { chat: chat.clone(), risk: None }, now);
+        if n % 2 == 0 {
+            lab.experiment.handle(Event::Used { chat: chat.clone(), arm: 0 }, now);
+        }
+        assert_eq!(lab.experiment.handle(Event::Measured { chat, measure: crashed }, now), []);
+    }
+    assert_eq!(lab.experiment.double_exposed, 0);
 }
 
 #[test]

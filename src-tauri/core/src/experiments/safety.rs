@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    evidence::{Bound, Evidence, Limit as Judged, Outcome},
+    evidence::{Bound, Detector, Evidence, Limit as Judged, Outcome},
     outcomes::{Metric, Tally},
 };
+use crate::statistics::proportions::{Share, clopper_pearson};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
@@ -61,6 +62,10 @@ pub const LIMITS: [Limit; 5] = [
 pub const BROKEN_E: f64 = 20.0;
 /// From this e-value on nothing is shipped: the limit is in doubt.
 pub const DOUBTFUL_E: f64 = 5.0;
+/// Over a value that was confirmed: on average so many values that just keep a limit pass before a wrong alarm, or more.
+pub const RUN_LENGTH: f64 = 1000.0;
+/// How sure the old value's mean is known that takes a waived limit's place.
+const CONTROL_CONFIDENCE: f64 = 0.99;
 /// Chats of which the control's mean is known.
 const KNOWN_FROM: f64 = 20.0;
 
@@ -146,10 +151,60 @@ impl Guard {
             .then(|| format!("{}: over its limit (e = {:.0}); {}", limit.name, stand.absolute_e, limit.about))
     }
 
+    /// What goes on watching once every chat has the new value. No control is left, so that only a limit by itself is
+    /// judged: where the old value broke it as well, that value's own mean is the limit, as far as that may lie up.
+    pub fn watch(&self) -> Option<Watch> {
+        let max = self.limit()?.max?;
+        let most = if self.is_waived() {
+            // 0/1 each; halved counts are near enough to whole ones.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let share = Share::new(self.control.sum.round() as u64, self.control.n.round() as u64).ok()?;
+            clopper_pearson(share, CONTROL_CONFIDENCE).ok()?.high
+        } else {
+            max
+        };
+        (most < 1.0).then(|| Watch {
+            limit: self.limit.clone(),
+            most,
+            detector: Detector::new(Judged::MeanAtMost(most)),
+        })
+    }
+
     /// Whether it is calm enough to ship.
     pub fn is_calm(&self) -> bool {
         let stand = self.stand();
         stand.relative_e < DOUBTFUL_E && (stand.waived || stand.absolute_e < DOUBTFUL_E)
+    }
+}
+
+/// One limit over a value that was confirmed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Its name in `LIMITS`.
+    pub limit: String,
+    /// The mean at most.
+    pub most: f64,
+    detector: Detector,
+}
+
+impl Watch {
+    pub fn observe(&mut self, metric: Metric, value: f64) {
+        if LIMITS.iter().any(|limit| limit.name == self.limit && limit.metric == metric) {
+            self.detector.observe(value);
+        }
+    }
+
+    /// Why the limit counts as broken.
+    pub fn violation(&self) -> Option<String> {
+        let e = self.detector.e();
+        (e >= RUN_LENGTH).then(|| {
+            format!(
+                "{}: over {:.0} % among the chats since it was confirmed (e = {e:.0} after {})",
+                self.limit,
+                self.most * 100.0,
+                self.detector.n()
+            )
+        })
     }
 }
 

@@ -1,7 +1,11 @@
 //! What events and the store's own rows count.
 
-use shim_api::{crashes::Crash, events::Event, restore::Receipt};
-use shim_core::{chats::Client, crashes::CrashKind, metrics as table};
+use shim_api::{
+    crashes::Crash,
+    events::{BoundAction, Event},
+    restore::Receipt,
+};
+use shim_core::{chats::Client, crashes::CrashKind, experiments::safety::LIMITS, metrics as table};
 use shim_store::{CountedCrash, Store, StoreError};
 
 use super::{Metrics, families::Exemplar};
@@ -48,6 +52,16 @@ impl Metrics {
                 let outcome = if *ok { "ended" } else { "failed" };
                 families.count(&table::STOPS, [chat.client().name(), outcome], 1, None);
             }
+            Event::ChatRepaired { chat, ok } => {
+                let outcome = if *ok { "written" } else { "failed" };
+                families.count(&table::REPAIRS, [chat.client().name(), outcome], 1, None);
+            }
+            Event::JournalDropped { chat, bytes } => {
+                families.count(&table::DROPPED, [chat.client().name()], *bytes, None);
+            }
+            Event::BoundBroken { bound, action, .. } => {
+                families.count(&table::VIOLATIONS, [bound, action.name()], 1, None);
+            }
             Event::PredictionsSettled { client, foretold, count } => {
                 families.count(&table::PREDICTIONS, [client.name(), foretold.name()], *count, None);
             }
@@ -85,6 +99,14 @@ impl Metrics {
                 }
             })
         })
+    }
+
+    /// Every count that may rise without any client.
+    pub(super) fn begin_at_start(&self) {
+        for (limit, action) in LIMITS.iter().flat_map(|limit| BoundAction::ALL.map(|action| (limit, action)))
+        {
+            self.families.begin(&table::VIOLATIONS, [limit.name, action.name()]);
+        }
     }
 
     /// Every count that may rise for this client.

@@ -97,6 +97,13 @@ fn told(crash: shim_api::crashes::Crash) -> Vec<Event> {
         finished(receipt(false, None, "fleet")),
         finished(Receipt { dry_run: true, ..receipt(true, None, "x") }),
         Event::ChatStopped { chat: chat(), ok: false },
+        Event::ChatRepaired { chat: chat(), ok: true },
+        Event::JournalDropped { chat: chat(), bytes: 50 },
+        Event::BoundBroken {
+            experiment: 1,
+            bound: "crash_rate".to_owned(),
+            action: shim_api::events::BoundAction::RolledBack,
+        },
         Event::PredictionsSettled { client: Client::Codex, foretold: Foretold::FalseNegative, count: 3 },
         Event::ModelTrained { client: Client::Codex, taken: true },
         Event::Notice {
@@ -150,6 +157,9 @@ fn what_is_told_is_counted() {
         (&table::TURNS_LOST, "_total", &["codex", "0.169.0"], 2.0),
         (&table::FALSE_RESTARTS, "_total", &["codex", "0.169.0"], 1.0),
         (&table::STOPS, "_total", &["codex", "failed"], 1.0),
+        (&table::REPAIRS, "_total", &["codex", "written"], 1.0),
+        (&table::DROPPED, "_total", &["codex"], 50.0),
+        (&table::VIOLATIONS, "_total", &["crash_rate", "rolled_back"], 1.0),
         (&table::PREDICTIONS, "_total", &["codex", "fn"], 3.0),
         (&table::TRAININGS, "_total", &["codex", "taken"], 1.0),
         (&table::NOTICES, "_total", &["held_back"], 1.0),

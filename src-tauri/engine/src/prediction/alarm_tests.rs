@@ -7,13 +7,13 @@ use shim_core::{
     checkpoints::Trigger,
     time::Timestamp,
 };
-use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clients::Transcript,
     home::Home,
-    run::{Changes, Handle, Tasks, Watch},
+    metrics::Metrics,
+    run::{Handle, Tasks, Watch},
 };
 
 const SESSION: &str = "11111111-1111-4111-8111-111111111111";
@@ -40,15 +40,7 @@ fn watch(runtime: &tokio::runtime::Runtime, folder: &Path, held_out: bool, at: T
     std::fs::write(folder.join("config.toml"), SETTINGS).unwrap();
     let home = Arc::new(Home::open(folder).unwrap());
     let (inputs, _) = std::sync::mpsc::channel();
-    let (events, _) = broadcast::channel(64);
-    let handle = Handle {
-        changes: Changes::new(inputs.clone()),
-        inputs,
-        home: Arc::clone(&home),
-        events,
-        timelines: Arc::default(),
-        metrics: Arc::default(),
-    };
+    let handle = Handle::new(Arc::clone(&home), inputs, Metrics::default());
     let tasks = Tasks {
         runtime: runtime.handle().clone(),
         tracker: TaskTracker::new(),

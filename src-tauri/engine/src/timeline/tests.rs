@@ -4,24 +4,15 @@ use std::path::Path;
 
 use serde_json::json;
 use shim_store::{NewCheckpoint, Packer, Urgency};
-use tokio::sync::broadcast;
 
 use super::*;
-use crate::{home::Home, run::Changes};
+use crate::{home::Home, metrics::Metrics};
 
 const PATH: &[u8] = b"/nowhere/transcript.jsonl";
 
 fn handle(folder: &Path) -> Handle {
     let (inputs, _) = std::sync::mpsc::channel();
-    let (events, _) = broadcast::channel(4);
-    Handle {
-        changes: Changes::new(inputs.clone()),
-        inputs,
-        home: Arc::new(Home::open(folder).unwrap()),
-        events,
-        timelines: Arc::default(),
-        metrics: Arc::default(),
-    }
+    Handle::new(Arc::new(Home::open(folder).unwrap()), inputs, Metrics::default())
 }
 
 fn chat() -> ChatId {

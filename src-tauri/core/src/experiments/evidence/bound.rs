@@ -54,6 +54,11 @@ impl Bound {
         }
     }
 
+    /// Every stake has again what it began with, at least.
+    pub(super) fn forgive(&mut self) {
+        self.capitals.iter_mut().for_each(|capital| *capital = capital.max(0.0));
+    }
+
     pub fn limit(&self) -> Limit {
         self.limit
     }

@@ -2,7 +2,7 @@
 //! evidence that holds at every look calls it an improvement.
 
 use super::{Decided, Experiment, State, Trial, What};
-use crate::time::Timestamp;
+use crate::{experiments::safety::Guard, time::Timestamp};
 
 /// Shares of chats that get a new value, of 10000, each with the outcomes of new values after which the next follows.
 pub const SHARES: [(u64, u64); 3] = [(1000, 3), (2500, 8), (5000, u64::MAX)];
@@ -35,7 +35,7 @@ impl Experiment {
                 self.ratio.e(),
                 self.ratio.n
             );
-            return self.roll_back(why, false, now);
+            return self.roll_back(why, Vec::new(), now);
         }
         match self.state {
             State::Running { since, share } => self.decide_running(since, share, now),
@@ -51,22 +51,23 @@ impl Experiment {
     fn decide_running(&mut self, since: Timestamp, share: u64, now: Timestamp) -> Vec<Decided> {
         let mut decided = self.drop_the_bad();
         if self.trials.iter().all(|trial| trial.dropped.is_some()) {
-            let violation = self.trials.iter().any(|trial| trial.violation().is_some());
+            let bounds =
+                self.trials.iter().filter_map(|trial| trial.violation()).map(|(name, _)| name).collect();
             let why = self.trials.iter().filter_map(|trial| trial.dropped.clone()).collect::<Vec<_>>();
-            decided.extend(self.roll_back(why.join("; "), violation, now));
+            decided.extend(self.roll_back(why.join("; "), bounds, now));
             return decided;
         }
         if let Some((arm, p)) = self.best_to_ship() {
             let why = format!("better with probability {p:.2}, after {} outcomes", self.outcomes());
             self.state = State::Probation { since: now, arm, why: why.clone() };
-            decided.push(Decided { what: What::Shipped { arm }, why });
+            decided.push(Decided::new(What::Shipped { arm }, why));
             return decided;
         }
         if self.outcomes() >= CAP {
             let why =
                 format!("{} outcomes tell neither that it is better nor that it is worse", self.outcomes());
             self.end(State::Inconclusive { at: now, why: why.clone() });
-            decided.push(Decided { what: What::Inconclusive, why });
+            decided.push(Decided::new(What::Inconclusive, why));
             return decided;
         }
         let treated: u64 = self.counts.iter().skip(1).map(|counts| counts.outcomes).sum();
@@ -75,7 +76,7 @@ impl Experiment {
         if step > share {
             self.state = State::Running { since, share: step };
             let why = format!("{treated} outcomes of what is tried, and nothing against it");
-            decided.push(Decided { what: What::Ramped { share: step }, why });
+            decided.push(Decided::new(What::Ramped { share: step }, why));
         }
         decided
     }
@@ -89,7 +90,8 @@ impl Experiment {
             }
             if let Some(why) = against(trial) {
                 trial.dropped = Some(why.clone());
-                dropped.push(Decided { what: What::Dropped { arm: place + 1 }, why });
+                let bounds = trial.violation().map(|(name, _)| name).into_iter().collect();
+                dropped.push(Decided { what: What::Dropped { arm: place + 1 }, why, bounds });
             }
         }
         // Where there is but one, the end of the experiment says it.
@@ -114,8 +116,8 @@ impl Experiment {
             return Vec::new();
         };
         if let Some(why) = against(trial) {
-            let violation = trial.violation().is_some();
-            return self.roll_back(why, violation, now);
+            let bounds = trial.violation().map(|(name, _)| name).into_iter().collect();
+            return self.roll_back(why, bounds, now);
         }
         let (e, treatments) = (trial.last.better_e, self.trials.len());
         let asked = CONFIRM_E * f64::from(u32::try_from(treatments).unwrap_or(u32::MAX));
@@ -126,20 +128,30 @@ impl Experiment {
             "proved better: e = {e:.1} of {asked:.0} that were asked, after {} outcomes",
             self.outcomes()
         );
+        let watches = trial.guards.iter().filter_map(Guard::watch).collect();
         self.end(State::Confirmed { at: now, arm, why: why.clone() });
-        vec![Decided { what: What::Confirmed { arm }, why }]
+        self.watches = watches;
+        vec![Decided::new(What::Confirmed { arm }, why)]
     }
 
-    fn roll_back(&mut self, why: String, violation: bool, now: Timestamp) -> Vec<Decided> {
+    /// A value that all chats have is taken back as soon as a limit by itself is broken.
+    pub(super) fn look_after_confirmed(&mut self, now: Timestamp) -> Vec<Decided> {
+        let broken = self.watches.iter().filter_map(|watch| Some((watch.limit.clone(), watch.violation()?)));
+        let (bounds, whys): (Vec<_>, Vec<_>) = broken.unzip();
+        if bounds.is_empty() { Vec::new() } else { self.roll_back(whys.join("; "), bounds, now) }
+    }
+
+    /// `bounds` are those that were broken.
+    fn roll_back(&mut self, why: String, bounds: Vec<String>, now: Timestamp) -> Vec<Decided> {
         self.end(State::RolledBack { at: now, why: why.clone() });
-        vec![Decided { what: What::RolledBack { violation }, why }]
+        vec![Decided { what: What::RolledBack { violation: !bounds.is_empty() }, why, bounds }]
     }
 }
 
 /// What speaks against a treatment strongly enough to take it back.
 fn against(trial: &Trial) -> Option<String> {
-    if let Some(violation) = trial.violation() {
-        return Some(violation);
+    if let Some((_, why)) = trial.violation() {
+        return Some(why);
     }
     let last = &trial.last;
     if last.worse_e >= ROLLBACK_E {

@@ -86,9 +86,9 @@ impl Trial {
         }
     }
 
-    /// A broken bound of it, in words.
-    pub fn violation(&self) -> Option<String> {
-        self.guards.iter().find_map(Guard::violation)
+    /// A broken bound of it by name, and in words.
+    pub fn violation(&self) -> Option<(String, String)> {
+        self.guards.iter().find_map(|guard| Some((guard.limit.clone(), guard.violation()?)))
     }
 
     pub fn is_calm(&self) -> bool {
