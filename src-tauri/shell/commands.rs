@@ -19,7 +19,7 @@ use shim_api::{
     status::Status,
     timeline::{Point, TimelinePage},
 };
-use shim_core::fingerprints::Fingerprint;
+use shim_core::{fingerprints::Fingerprint, opportunities::Report as OpportunityReport};
 use tauri::{AppHandle, State, async_runtime::spawn_blocking};
 
 use crate::{engine::Link, export, window::Tray};
@@ -99,6 +99,11 @@ pub async fn signals_chart(link: State<'_, Link>, target: String, minutes: u64) 
 #[tauri::command]
 pub async fn experiments(link: State<'_, Link>) -> Answer<Experiments> {
     ask(&link, Engine::experiments).await
+}
+
+#[tauri::command]
+pub async fn opportunities(link: State<'_, Link>, offset_minutes: i32) -> Answer<OpportunityReport> {
+    ask(&link, move |engine| engine.opportunities(offset_minutes)).await
 }
 
 #[tauri::command]

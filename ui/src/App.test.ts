@@ -13,7 +13,7 @@ test('opens at home, and each page stands under its name in the navigation', asy
   await open('');
   await screen.findByTestId('headline');
   const links = inside(screen.getByRole('navigation')).getAllByRole('listitem');
-  expect(links.map((link) => textOf(link).split(' ')[0])).toEqual(['Home', 'Chats', 'Crashes', 'Health', 'Experiments', 'Doctor', 'Settings']);
+  expect(links.map((link) => textOf(link).split(' ')[0])).toEqual(['Home', 'Chats', 'Crashes', 'Health', 'Experiments', 'Opportunities', 'Doctor', 'Settings']);
   expect(current()).toEqual(['home']);
   for (const [route, shows, page] of [
     ['#/chats', 'chat-row', 'chats'],

@@ -10,7 +10,7 @@ import { chatHref } from './routes';
 import { open } from './testing';
 
 const WORLDS: Record<string, (now: number) => World> = { busy: world, calm: calmWorld, fresh: freshWorld, empty: emptyWorld };
-const PAGES = ['#/', '#/welcome', '#/chats', '#/crashes', '#/health', '#/experiments', '#/doctor', '#/settings', '#/search', '#/search/the'];
+const PAGES = ['#/', '#/welcome', '#/chats', '#/crashes', '#/health', '#/experiments', '#/opportunities', '#/doctor', '#/settings', '#/search', '#/search/the'];
 const NEEDS_LAYOUT = ['color-contrast', 'target-size', 'scrollable-region-focusable'];
 
 afterEach(cleanup);

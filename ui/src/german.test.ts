@@ -38,7 +38,7 @@ test('the pages speak German where the system does', async () => {
     await screen.findByTestId(shows);
     expect(headings(), route).toContain(heading);
     const links = screen.getByRole('navigation').querySelectorAll('li a');
-    expect([...links].map((link) => link.firstChild?.textContent?.trim())).toEqual(['Übersicht', 'Chats', 'Abstürze', 'Zustand', 'Versuche', 'Doktor', 'Einstellungen']);
+    expect([...links].map((link) => link.firstChild?.textContent?.trim())).toEqual(['Übersicht', 'Chats', 'Abstürze', 'Zustand', 'Versuche', 'Chancen', 'Doktor', 'Einstellungen']);
     expect(document.documentElement.lang).toBe('de');
     cleanup();
   }

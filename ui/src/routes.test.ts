@@ -29,6 +29,7 @@ test('a fragment names a page', () => {
     ['#/experiments', { page: 'experiments' }],
     ['#/experiments/12', { page: 'experiment', number: 12 }],
     ['#/experiments/twelve', { page: 'experiments' }],
+    ['#/opportunities', { page: 'opportunities' }],
     ['/doctor', { page: 'doctor' }],
     ['#/welcome', { page: 'welcome' }],
   ];

@@ -20,6 +20,7 @@ export type Route =
   | { page: 'health' }
   | { page: 'experiments' }
   | { page: 'experiment'; number: number }
+  | { page: 'opportunities' }
   | { page: 'doctor' }
   | { page: 'settings' };
 
@@ -39,6 +40,7 @@ export function parseRoute(fragment: string): Route {
       return /^\d+$/.test(name) ? { page: 'experiment', number: Number(name) } : { page: 'experiments' };
     case 'welcome':
     case 'health':
+    case 'opportunities':
     case 'doctor':
     case 'settings':
       return { page: noun };
@@ -54,6 +56,7 @@ export const SEARCH_HREF = '#/search';
 export const CRASHES_HREF = '#/crashes';
 export const HEALTH_HREF = '#/health';
 export const EXPERIMENTS_HREF = '#/experiments';
+export const OPPORTUNITIES_HREF = '#/opportunities';
 export const DOCTOR_HREF = '#/doctor';
 export const SETTINGS_HREF = '#/settings';
 

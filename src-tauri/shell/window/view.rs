@@ -58,6 +58,7 @@ pub fn run(home: PathBuf, route: Route) -> anyhow::Result<()> {
             commands::crash_chart,
             commands::signals_chart,
             commands::experiments,
+            commands::opportunities,
             commands::experiment_chart,
             commands::about_experiment,
             commands::audit,

@@ -233,4 +233,24 @@ export const EXPERIMENTS: Record<string, string> = {
   'Whether chats are brought back without being asked': 'Ob Chats ungefragt zurückgeholt werden',
   'Whether hung chats are brought back as well': 'Ob auch hängende Chats zurückgeholt werden',
   'What a chat does once it is back': 'Was ein Chat tut, wenn er zurück ist',
+
+  'Try another value': 'Einen anderen Wert ausprobieren',
+  'Try another value…': 'Einen anderen Wert ausprobieren …',
+  'What stands out in this machine’s history': 'Was in der Geschichte dieses Rechners auffällt',
+  'Choose one': 'Auswählen',
+  'Value to try': 'Wert, der ausprobiert wird',
+  'Now {value}.': 'Jetzt {value}.',
+  'What you hope for': 'Was du dir davon versprichst',
+  'its user’s idea': 'eine Idee des Benutzers',
+  'A tenth of the chats that come up get it first, the others keep what they have. All go back by themselves where a safety bound is broken.':
+    'Zuerst bekommt ihn ein Zehntel der neuen Chats, die übrigen behalten, was sie haben. Wird eine Sicherheitsgrenze verletzt, kehren alle von selbst zurück.',
+  'Try it': 'Ausprobieren',
+  'Try it…': 'Ausprobieren …',
+  'One chat…': 'Ein Chat …',
+  'Its value': 'Sein Wert',
+  'This chat gets {value} from now on, whatever else is decided, and no longer counts. The others go on.':
+    'Für diesen Chat gilt von jetzt an {value}, was auch entschieden wird, und er zählt nicht mehr mit. Für die übrigen geht es weiter.',
+  'One chat gets {value}.': 'Ein Chat bekommt {value}.',
+  'Every chat has it. Crashes, slow checkpoints and failed restores go on being watched: where a limit is broken, the old value comes back.':
+    'Alle Chats haben ihn. Abstürze, langsame Sicherungspunkte und misslungene Wiederherstellungen werden weiter beobachtet: Wird eine Grenze verletzt, kommt der alte Wert zurück.',
 };

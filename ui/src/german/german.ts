@@ -8,11 +8,12 @@ import { EXPERIMENTS } from './experiments';
 import { FRAME } from './frame';
 import { HEALTH } from './health';
 import { HOME } from './home';
+import { OPPORTUNITIES } from './opportunities';
 import { SEARCH } from './search';
 import { SETTINGS } from './settings';
 import { WELCOME } from './welcome';
 import { WORDS } from './words';
 
-export const PARTS: readonly Record<string, string>[] = [WORDS, COMPONENTS, FRAME, HOME, SEARCH, SETTINGS, CHATS, CRASHES, HEALTH, EXPERIMENTS, DOCTOR, WELCOME];
+export const PARTS: readonly Record<string, string>[] = [WORDS, COMPONENTS, FRAME, HOME, SEARCH, SETTINGS, CHATS, CRASHES, HEALTH, EXPERIMENTS, OPPORTUNITIES, DOCTOR, WELCOME];
 
 export const GERMAN: Record<string, string> = Object.assign({}, ...PARTS);

@@ -2,7 +2,7 @@
 // the engine does.
 
 import type { ApiError, Audit, AuditEntry, BoundStand, Chart, Experiment, ExperimentRequest, Experiments, ExperimentTrial, Knob } from '../bindings/api';
-import type { DecisionWhat, EvidencePoint, ExperimentMetric, ExperimentState, KnobUnit, Value } from '../bindings/core';
+import type { DecisionWhat, EvidencePoint, ExperimentMetric, ExperimentState, Idea, KnobUnit, Value } from '../bindings/core';
 import { evidenceLines } from './fake-charts';
 
 export interface Tried {
@@ -209,13 +209,17 @@ export function evidenceChart(played: Tried, id: number, arm: number): Chart {
 
 /** The user's word, followed. */
 export function follow(played: Tried, request: ExperimentRequest, now: number): Experiment {
-  if (request.do === 'propose' || request.do === 'override') throw new Error(`no page says ${request.do}`);
+  if (request.do === 'propose') return propose(played, request.idea, now);
   const found = find(played, request.experiment);
   const at = new Date(now).toISOString();
   const say = (what: DecisionWhat, why: string) => {
     const decided = [{ experiment: found.id, knob: found.plan.knob, decided: { what, why } }];
     played.log.push({ number: (played.log.at(-1)?.number ?? 0) + 1, at, event: { is: request.do }, decided });
   };
+  if (request.do === 'override') {
+    say({ is: 'overridden', arm: request.arm }, `its user gave ${request.chat} arm ${request.arm}`);
+    return found;
+  }
   if (request.do === 'start') {
     if (found.state.is !== 'draft') throw refused(`experiment ${found.id} is ${found.standing}: it has begun before`);
     found.state = { is: 'running', since: at, share: 1000 };
@@ -231,6 +235,22 @@ export function follow(played: Tried, request: ExperimentRequest, now: number): 
   }
   found.arms.forEach((one, arm) => (one.share = shareOf(found.state, arm, found.arms.length)));
   return found;
+}
+
+/** Begun at once, as every page asks for it. */
+function propose({ view, log }: Tried, idea: Idea, now: number): Experiment {
+  const knob = view.knobs.find(({ key }) => key === idea.knob);
+  const busy = view.experiments.find(({ plan, state }) => plan.knob === idea.knob && (state.is === 'running' || state.is === 'probation'));
+  if (busy) throw refused(`experiment ${busy.id} on \`${idea.knob}\` is open: one at a time`);
+  const id = Math.max(0, ...view.experiments.map((one) => one.id)) + 1;
+  const at = new Date(now).toISOString();
+  const arms = [knob?.value ?? 0, ...idea.values];
+  const begun = experiment(id, idea.knob, arms, idea.metric, { is: 'running', since: at, share: 1000 }, { began: at, why: idea.why });
+  begun.plan.from = idea.from;
+  view.experiments.push(begun);
+  view.totals.begun += 1;
+  log.push({ number: (log.at(-1)?.number ?? 0) + 1, at, event: { is: 'idea' }, decided: [{ experiment: id, knob: idea.knob, decided: { what: { is: 'began' }, why: idea.why } }] });
+  return begun;
 }
 
 function refused(message: string): ApiError {

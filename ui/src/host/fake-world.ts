@@ -16,11 +16,12 @@ import type {
   SettingsView,
   Status,
 } from '../bindings/api';
-import type { ChatState, Fingerprint, Step } from '../bindings/core';
+import type { ChatState, Fingerprint, OpportunityReport, Step } from '../bindings/core';
 import { busyFindings, freshFindings, wellFindings } from './fake-doctor';
 import { tried, untried, type Tried } from './fake-experiments';
 import { offersOf } from './fake-install';
 import { predictionsAt, signalsOf } from './fake-health';
+import { looked, tooEarly } from './fake-opportunities';
 import { settings } from './fake-settings';
 
 export interface World {
@@ -40,6 +41,7 @@ export interface World {
   predictions: Prediction[];
   signals: Map<string, ChatSignals>;
   experiments: Tried;
+  opportunities: OpportunityReport;
 }
 
 /** Of 16 GiB. */
@@ -70,6 +72,7 @@ export function emptyWorld(now: number): World {
     predictions: [],
     signals: new Map(),
     experiments: untried(),
+    opportunities: tooEarly(),
     settings: settings(),
   };
 }
@@ -163,6 +166,7 @@ export function world(now: number): World {
     offers: offersOf('broken'),
     predictions: predictionsAt(now),
     experiments: tried(now),
+    opportunities: looked(now),
     signals: new Map(chats.map((each) => [each.id, signalsOf(each, now)])),
   };
 }

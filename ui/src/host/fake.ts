@@ -91,6 +91,7 @@ export function fakeHost({ now = Date.now(), world: played = world(now), restore
       return then;
     },
     audit: (args) => answer('audit', args, () => auditOf(played.experiments, args)),
+    opportunities: (args) => answer('opportunities', args, () => played.opportunities),
     fingerprints: (args) => answer('fingerprints', args, () => played.fingerprints),
     checkpoints: (args) => answer('checkpoints', args, () => played.checkpoints.get(args.target) ?? []),
     async take_checkpoint(args) {

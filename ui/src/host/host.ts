@@ -29,7 +29,7 @@ import type {
   Status,
   TimelinePage,
 } from '../bindings/api';
-import type { Fingerprint, Options } from '../bindings/core';
+import type { Fingerprint, OpportunityReport, Options } from '../bindings/core';
 
 export type Stop = () => void;
 
@@ -59,6 +59,8 @@ export interface Host {
   /** At most `limit` entries of the audit log, the newest before the one numbered `before`; decisions alone, or `all`.
    *  With `replay` the whole log is played again. */
   audit(args: { all: boolean; before: number | null; limit: number; replay: boolean }): Promise<Audit>;
+  /** What in the history goes with crashes, cost and waits; hours are those of so many minutes east of UTC. */
+  opportunities(args: { offset_minutes: number }): Promise<OpportunityReport>;
   /** Crashes that look alike, grouped; days are named as so many minutes east of UTC. */
   fingerprints(args: { offset_minutes: number }): Promise<Fingerprint[]>;
   checkpoints(args: { target: string }): Promise<Checkpoint[]>;

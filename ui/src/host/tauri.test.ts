@@ -23,6 +23,7 @@ test('each call is the command of the same name with the same arguments', async 
   await host.signals({ target: 'a', minutes: 5 });
   await host.prediction();
   await host.experiments();
+  await host.opportunities({ offset_minutes: 60 });
   await host.experiment_chart({ experiment: 7, arm: 1, offset_minutes: 60 });
   await host.about_experiment({ request: { do: 'stop', experiment: 7 } });
   await host.audit({ all: false, before: 40, limit: 20, replay: false });
@@ -47,6 +48,7 @@ test('each call is the command of the same name with the same arguments', async 
     ['signals', { target: 'a', minutes: 5 }],
     ['prediction', {}],
     ['experiments', {}],
+    ['opportunities', { offsetMinutes: 60 }],
     ['experiment_chart', { experiment: 7, arm: 1, offsetMinutes: 60 }],
     ['about_experiment', { request: { do: 'stop', experiment: 7 } }],
     ['audit', { all: false, before: 40, limit: 20, replay: false }],

@@ -30,6 +30,7 @@ export async function openTauriHost(): Promise<Host> {
     experiment_chart: ({ experiment, arm, offset_minutes }) => invoke('experiment_chart', { experiment, arm, offsetMinutes: offset_minutes }),
     about_experiment: (args) => invoke('about_experiment', args),
     audit: (args) => invoke('audit', args),
+    opportunities: ({ offset_minutes }) => invoke('opportunities', { offsetMinutes: offset_minutes }),
     fingerprints: ({ offset_minutes }) => invoke('fingerprints', { offsetMinutes: offset_minutes }),
     checkpoints: (args) => invoke('checkpoints', args),
     take_checkpoint: (args) => invoke('take_checkpoint', args),

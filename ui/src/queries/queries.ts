@@ -16,7 +16,7 @@ import type {
   SettingsView,
   Status,
 } from '../bindings/api';
-import type { Fingerprint } from '../bindings/core';
+import type { Fingerprint, OpportunityReport } from '../bindings/core';
 import { live, type Live } from './live.svelte';
 
 /** With `measured`, what SHIM itself uses is kept fresh too. */
@@ -117,6 +117,14 @@ export function liveExperimentChart(experiment: number, arm: number): Live<Chart
     (host) => host.experiment_chart({ experiment, arm, offset_minutes: minutesEast() }),
     ({ event }) => event === 'experiments_changed',
     { measured: true },
+  );
+}
+
+/** What stands out in the history; it is gone through once, since that takes a while. */
+export function liveOpportunities(): Live<OpportunityReport> {
+  return live(
+    (host) => host.opportunities({ offset_minutes: minutesEast() }),
+    () => false,
   );
 }
 

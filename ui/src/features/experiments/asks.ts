@@ -5,12 +5,13 @@ import { t } from '../../language';
 import { armWords } from './knobs';
 import { standing } from './standing';
 
-export type Ask = 'start' | 'stop' | 'pin' | 'undo';
+export type Ask = 'start' | 'stop' | 'pin' | 'override' | 'undo';
 
 export const ASK_WORDS: Record<Ask, string> = {
   start: t('Start…'),
   stop: t('Stop…'),
   pin: t('Pin…'),
+  override: t('One chat…'),
   undo: t('Undo…'),
 };
 
@@ -20,9 +21,9 @@ export function asksOf(experiment: Experiment): Ask[] {
     case 'draft':
       return ['start', 'stop'];
     case 'running':
-      return ['stop', 'pin'];
+      return ['stop', 'pin', 'override'];
     case 'probation':
-      return ['undo', 'pin'];
+      return ['undo', 'pin', 'override'];
     case 'confirmed':
     case 'pinned':
       return ['undo'];
@@ -49,6 +50,8 @@ export function would(ask: Ask, experiment: Experiment, knobs: Knob[], arm: numb
       return t('The trial ends, and all chats get {value} from then on. It is not compared any more, and holds until you undo it.', {
         value: values[arm] ?? '',
       });
+    case 'override':
+      return t('This chat gets {value} from now on, whatever else is decided, and no longer counts. The others go on.', { value: values[arm] ?? '' });
     case 'undo':
       return standing(experiment) === 'confirmed'
         ? t('All chats go back to {old}, though {new} was confirmed here. The setting is left alone for a while.', words)
@@ -56,8 +59,18 @@ export function would(ask: Ask, experiment: Experiment, knobs: Knob[], arm: numb
   }
 }
 
-export function requestOf(ask: Ask, experiment: number, arm: number): ExperimentRequest {
-  return ask === 'pin' ? { do: ask, experiment, arm } : { do: ask, experiment };
+/** `chat` is the one that is given a value by itself. */
+export function requestOf(ask: Ask, experiment: number, arm: number, chat: string): ExperimentRequest {
+  switch (ask) {
+    case 'pin':
+      return { do: ask, experiment, arm };
+    case 'override':
+      return { do: ask, experiment, chat, arm };
+    case 'start':
+    case 'stop':
+    case 'undo':
+      return { do: ask, experiment };
+  }
 }
 
 /** What was done. */
@@ -71,6 +84,8 @@ export function did(ask: Ask, experiment: Experiment, knobs: Knob[], arm: number
       return t('Experiment {n} is stopped: all chats keep {value}.', { n, value: values[0] ?? '' });
     case 'pin':
       return t('Experiment {n} is ended: all chats get {value}.', { n, value: values[arm] ?? '' });
+    case 'override':
+      return t('One chat gets {value}.', { value: values[arm] ?? '' });
     case 'undo':
       return t('Experiment {n} is taken back: all chats get {value}.', { n, value: values[0] ?? '' });
   }

@@ -235,7 +235,7 @@ test('one experiment has a page of its own, and a number that is none says so', 
   await fireEvent.click(inside(row(5)).getByRole('link'));
   await goTo('#/experiments/5');
   expect(textOf(await screen.findByRole('heading', { level: 1 }))).toBe('Silence, until a chat counts as hung: 900 seconds instead of 1,800 seconds');
-  expect(textOf(card(5))).toContain('no safety bound is watched for it any more');
+  expect(textOf(card(5))).toContain('failed restores go on being watched');
   expect(await inside(card(5)).findByTestId('chart')).toBeTruthy();
   await goTo('#/experiments/99');
   expect(textOf(await screen.findByTestId('page-empty'))).toMatch(/^No such experiment/);
@@ -254,4 +254,48 @@ test('says why nothing could be loaded, and keeps what is shown while the engine
   await waitFor(() => expect(host.called('experiments').length).toBeGreaterThan(1));
   expect(screen.queryByTestId('page-error')).toBeNull();
   expect(textOf(card(7))).toContain('4 calls instead of 8 calls');
+});
+
+test('its user tries a value of their own, and a refusal stands beside the form', async () => {
+  const host = await openPage();
+  await fireEvent.click(screen.getByTestId('propose-open'));
+  const form = inside(screen.getByTestId('propose'));
+  // What nobody may try is not offered.
+  const offered = [...form.getByLabelText<HTMLSelectElement>('Setting').options].map(({ value }) => value);
+  expect(offered).not.toContain('policy.auto_restore');
+  expect(offered).not.toContain('checkpoints.minutes');
+  await fireEvent.change(form.getByLabelText('Setting'), { target: { value: 'checkpoints.calls' } });
+  expect(textOf(screen.getByTestId('propose'))).toContain('Now 8 calls. 2 calls to 64 calls, at most 2 times up or down');
+  const value = form.getByLabelText<HTMLInputElement>('Value to try');
+  expect([value.min, value.max]).toEqual(['2', '64']);
+  await fireEvent.input(value, { target: { value: '6' } });
+  await fireEvent.change(form.getByLabelText('What decides'), { target: { value: 'unsaved_calls' } });
+  await fireEvent.input(form.getByLabelText('Why'), { target: { value: 'less is lost' } });
+  await fireEvent.submit(screen.getByTestId('propose'));
+  expect(textOf(await screen.findByTestId('propose-error'))).toContain('experiment 7 on `checkpoints.calls` is open: one at a time');
+  expect(value.getAttribute('aria-invalid')).toBe('true');
+  const idea = { knob: 'checkpoints.calls', values: [6], metric: 'unsaved_calls', why: 'less is lost', from: 'user', worth: 0 };
+  expect(host.called('about_experiment')).toEqual([{ request: { do: 'propose', idea, start: true } }]);
+
+  await fireEvent.change(form.getByLabelText('Setting'), { target: { value: 'risk.warning.minutes' } });
+  await fireEvent.input(value, { target: { value: '90' } });
+  await fireEvent.submit(screen.getByTestId('propose'));
+  expect(textOf(await screen.findByTestId('experiment-told'))).toBe('Experiment 9 has begun. Dismiss');
+  expect(screen.queryByTestId('propose')).toBeNull();
+  expect(textOf(card(9))).toMatch(/^Age of a chat, from where on SHIM warns: 90 minutes instead of 60 minutes Being tried.*Whose idea yours/);
+});
+
+test('one chat is given a value by its user', async () => {
+  const host = await openPage();
+  await fireEvent.click(inside(card(7)).getByTestId('experiment-override'));
+  const would = inside(await inside(card(7)).findByTestId('experiment-would'));
+  const chats = would.getByTestId<HTMLSelectElement>('experiment-chat');
+  await waitFor(() => expect(chats.options.length).toBeGreaterThan(3));
+  const second = chats.options[1]?.value ?? '';
+  await fireEvent.change(chats, { target: { value: second } });
+  await fireEvent.click(would.getByRole('radio', { name: /^4/ }));
+  expect(textOf(inside(card(7)).getByTestId('experiment-would'))).toContain('This chat gets 4 calls from now on, whatever else is decided, and no longer counts.');
+  await fireEvent.click(would.getByTestId('experiment-do'));
+  expect(textOf(await screen.findByTestId('experiment-told'))).toBe('One chat gets 4 calls. Dismiss');
+  expect(host.called('about_experiment')).toEqual([{ request: { do: 'override', experiment: 7, chat: second, arm: 1 } }]);
 });
