@@ -22,6 +22,7 @@ test('opens at home, and each page stands under its name in the navigation', asy
     ['#/health', 'chat-health', 'health'],
     ['#/experiments', 'experiment', 'experiments'],
     ['#/experiments/5', 'experiment', 'experiments'],
+    ['#/opportunities', 'opportunity', 'opportunities'],
     ['#/doctor', 'finding', 'doctor'],
     ['#/settings', 'setting-policy.auto_restore', 'settings'],
     ['#/search', 'search-says', 'search'],
