@@ -8,13 +8,15 @@ use crate::{
 };
 
 /// Page, and what it shows once it has loaded.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 10] = [
     ("/welcome", "found-client"),
     ("/", "headline"),
     ("/chats", "chat-row"),
     ("/crashes", "chart"),
     ("/health", "chat-health"),
     ("/experiments", "totals"),
+    // A week is too little history.
+    ("/opportunities", "page-empty"),
     ("/search/millisecond", "hit"),
     ("/settings", "setting-policy.auto_restore"),
     ("/doctor", "finding"),

@@ -1,7 +1,7 @@
 // The keyboard's shortcuts that hold on every page: what each key asks for, and the list of them.
 
 import { t } from '../language';
-import { CHATS_HREF, CRASHES_HREF, DOCTOR_HREF, EXPERIMENTS_HREF, HEALTH_HREF, HOME_HREF, SETTINGS_HREF } from '../routes';
+import { CHATS_HREF, CRASHES_HREF, DOCTOR_HREF, EXPERIMENTS_HREF, HEALTH_HREF, HOME_HREF, OPPORTUNITIES_HREF, SETTINGS_HREF } from '../routes';
 import { withCommand } from './keys';
 
 export type Asked = { is: 'palette' } | { is: 'search' } | { is: 'keys' } | { is: 'page'; href: string };
@@ -16,6 +16,7 @@ const LEADS: Record<string, string> = {
   x: CRASHES_HREF,
   e: HEALTH_HREF,
   i: EXPERIMENTS_HREF,
+  o: OPPORTUNITIES_HREF,
   d: DOCTOR_HREF,
   s: SETTINGS_HREF,
 };
@@ -57,6 +58,7 @@ export function listed(): { keys: string[]; does: string }[] {
     { keys: ['g', 'x'], does: t('Crashes') },
     { keys: ['g', 'e'], does: t('Health') },
     { keys: ['g', 'i'], does: t('Experiments') },
+    { keys: ['g', 'o'], does: t('Opportunities') },
     { keys: ['g', 'd'], does: t('Doctor') },
     { keys: ['g', 's'], does: t('Settings') },
     { keys: ['Esc'], does: t('Close what is open') },
