@@ -255,6 +255,23 @@ fn waits_and_costs_far_above_the_usual_are_told_with_what_they_go_with() {
 }
 
 #[test]
+fn a_number_that_is_not_known_is_no_event_that_did_not_happen() {
+    let mut confirmed_in = 0;
+    for seed in 0..20 {
+        let mut rng = Rng::with_seed(500 + seed);
+        let mut history = made(&mut rng, 600, |_, _| 0.12);
+        // One client tells no waits; of the other's chats one in ten waits long, whatever else is the case.
+        for lived in &mut history {
+            let waits = if rng.u8(0..10) == 0 { 400.0 } else { 2.0 + rng.f64() };
+            lived.numbers.latency_seconds = (lived.client == Client::Codex).then_some(waits);
+        }
+        let looked = looked(&history);
+        confirmed_in += u32::from(confirmed(&looked).iter().any(|found| found.target == Target::Latency));
+    }
+    assert!(confirmed_in <= 3, "{confirmed_in} of 20");
+}
+
+#[test]
 fn the_nile_changes_its_level_where_it_did() {
     let text = include_str!("../../../tests/data/opportunities/nile.csv");
     let values: Vec<f64> =

@@ -92,7 +92,9 @@ fn history(store: &Store, offset_minutes: i32, now: Timestamp) -> Result<Vec<Liv
                 .read(|store| Ok((store.signals(&chat, Timestamp::default(), now)?, store.digest(&chat)?)))?;
             let model = digest.and_then(|digest| digest.model);
             let own = of_chat(&chat, &crashes);
-            let ended = until_crashes(lives(rows), &own).into_iter().filter_map(|(life, crashed)| {
+            // One row for each chat: a chat that was brought back again and again is no crowd.
+            let first = until_crashes(lives(rows), &own).into_iter().take(1);
+            let ended = first.filter_map(|(life, crashed)| {
                 let is_over = life.last().is_some_and(|row| now.since(row.at) > OVER_AFTER);
                 (crashed.is_some() || is_over)
                     .then(|| lived(client, &model, &life, crashed, offset_minutes))?
@@ -271,6 +273,21 @@ mod tests {
         };
         assert_eq!(memory(Kind::Subgroup), Some(Standing::Confirmed), "{looked:#?}");
         assert_eq!(memory(Kind::Hazard), Some(Standing::Confirmed), "{looked:#?}");
+    }
+
+    #[test]
+    fn a_chat_that_was_brought_back_many_times_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("shim.db"), Duration::from_millis(1)).unwrap();
+        let rows = |life: i64| {
+            (0..3).map(move |age| {
+                let at = minute(life * 600 + age);
+                (chat(1), Signals { at, age_seconds: Some(age as f64 * 60.0), ..Signals::default() })
+            })
+        };
+        let rows: Vec<_> = (0..5).flat_map(rows).collect();
+        store.write(Urgency::AtOnce, move |store| store.put_signals(&rows, SignalCaps::default())).unwrap();
+        assert_eq!(history(&store, 0, minute(9000)).unwrap().len(), 1);
     }
 
     #[test]

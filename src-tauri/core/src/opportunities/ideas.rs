@@ -36,6 +36,7 @@ fn idea(opportunity: &Opportunity, improvement: &Improvement, now: Timestamp) ->
     let is_free = knob.affects.contains(&metric)
         && knob.may_try(&current, &wanted).is_ok()
         && !improvement.is_set(knob.key)
+        && !improvement.is_pinned(knob.key)
         && improvement.rests().get(knob.key).is_none_or(|rest| rest.until <= now)
         && !is_known(improvement, knob, &wanted);
     is_free.then(|| Idea {

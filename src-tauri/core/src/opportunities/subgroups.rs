@@ -1,11 +1,13 @@
 //! Groups of chats that one or two conditions single out and in which more happens than outside: a beam search over
 //! conditions, two deep.
 
+use std::rc::Rc;
+
 use super::{
     Asked, Candidate, Effect, Evidence, Kind, Measure, Target,
     conditions::{Condition, all},
     history::Lived,
-    outliers::Bounds,
+    outliers::{Bounds, measured},
 };
 use crate::statistics::{
     Tail,
@@ -39,6 +41,15 @@ struct Group {
 type Counts = [(u64, u64); 2];
 
 pub(super) fn ask<'a>(target: Target, earlier: &'a [&'a Lived], later: &'a [&'a Lived]) -> Asked<'a> {
+    // A chat of which the number is not known says nothing of it: neither that it was high nor that it was not.
+    let known = |chats: &[&'a Lived]| -> Vec<&'a Lived> {
+        chats
+            .iter()
+            .copied()
+            .filter(|lived| target == Target::Crashes || measured(target, lived).is_some())
+            .collect()
+    };
+    let (earlier, later) = (&known(earlier)[..], Rc::new(known(later)));
     let bounds = Bounds::of(earlier);
     let happened: Vec<_> = earlier.iter().map(|lived| bounds.happened(target, lived)).collect();
     let conditions: Vec<_> = all(target, earlier)
@@ -57,7 +68,10 @@ pub(super) fn ask<'a>(target: Target, earlier: &'a [&'a Lived], later: &'a [&'a 
         groups.iter().take(BEAM).flat_map(|group| narrower(group, &conditions, &happened)).collect();
     groups.extend(deeper);
     let p_values = groups.iter().map(|group| group.p).collect();
-    let best = told(groups).into_iter().filter_map(|group| candidate(target, group, later, bounds)).collect();
+    let best = told(groups)
+        .into_iter()
+        .filter_map(|group| candidate(target, group, Rc::clone(&later), bounds))
+        .collect();
     Asked { p_values, best }
 }
 
@@ -147,7 +161,7 @@ fn shared(one: &[bool], other: &[bool]) -> f64 {
 fn candidate<'a>(
     target: Target,
     group: Group,
-    later: &'a [&'a Lived],
+    later: Rc<Vec<&'a Lived>>,
     bounds: Bounds,
 ) -> Option<Candidate<'a>> {
     let earlier = evidence(group.counts, SUPPORT_MIN)?;
