@@ -194,6 +194,8 @@ families! {
         "Bytes of journals that were dropped, as the settings' limits ask";
 
     EXPERIMENTS = "shim_experiments", Kind::Gauge, None, ["state"], Moment, "Experiments by state";
+    TRIED = "shim_experiment_decisions", Kind::ReadCounter, None, ["decision"], Ever,
+        "Experiments begun, deployed (shipped on probation), confirmed, rolled back, ended without a verdict, stopped";
     E_VALUE = "shim_experiment_e_value", Kind::Gauge, None, ["experiment", "side"], Moment,
         "Evidence for a side of an experiment; 20 is what confirms at 5 %";
     EXPOSURES = "shim_experiment_exposures", Kind::ReadCounter, None, ["experiment", "variant"], Ever,

@@ -30,7 +30,8 @@ fn measure() -> impl Strategy<Value = Measure> {
 }
 
 fn idea() -> impl Strategy<Value = Idea> {
-    let knob = prop_oneof![Just("checkpoints.calls"), Just("hang.readings"), Just("risk.warning.calls")];
+    let knob =
+        prop_oneof![Just("checkpoints.calls"), Just("risk.warning.messages"), Just("risk.warning.calls")];
     let values = prop::collection::vec((2_u64..20).prop_map(Value::Whole), 1..3);
     (knob, values, any::<bool>(), 0.0..1.0).prop_map(|(knob, values, user, worth)| Idea {
         knob: knob.to_owned(),

@@ -22,6 +22,10 @@ use crate::{
 
 pub use next::{IDEAS_MAX, RUNNING_MAX};
 
+/// Chats with a value of their own for one knob; beyond that one that was given before is forgotten.
+const GIVEN_MAX: usize = 2000;
+/// Chats of which measurements are held until they end.
+const FOLDED_MAX: usize = 1000;
 /// Ended experiments that are kept, beside those whose value holds.
 const ENDED_MAX: usize = 100;
 
@@ -135,6 +139,23 @@ pub struct Improvement {
     rests: BTreeMap<String, Rest>,
     before: BTreeMap<Metric, Tally>,
     totals: Totals,
+    /// What was measured of chats and is not told yet.
+    #[serde(default)]
+    folded: BTreeMap<ChatId, Folded>,
+    /// What its user pinned, by knob: it holds for all, and nothing is tried, until it is taken back.
+    #[serde(default)]
+    pins: BTreeMap<String, Word>,
+    /// What its user gave single chats, by knob: it holds for them through all that is tried.
+    #[serde(default)]
+    given: BTreeMap<String, BTreeMap<ChatId, Word>>,
+}
+
+/// A value by its user's word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Word {
+    /// About which it was said: to undo that takes it back.
+    experiment: u64,
+    value: Value,
 }
 
 /// Why a user's word cannot be followed.
@@ -150,6 +171,8 @@ pub enum Unheard {
     Set(String),
     #[error("experiment {0} on `{1}` is open: one at a time")]
     Busy(u64, String),
+    #[error("`{1}` is pinned by its user: undo experiment {0} first")]
+    Pinned(u64, String),
     #[error("an experiment needs 1 to {TREATMENTS_MAX} new values, all different")]
     Values,
     #[error("{0} ideas wait already")]
@@ -189,6 +212,11 @@ impl Improvement {
         self.set.contains_key(key)
     }
 
+    /// Whether its user pinned a value of the knob.
+    pub fn is_pinned(&self, key: &str) -> bool {
+        self.pins.contains_key(key)
+    }
+
     pub fn worth(&self, id: u64) -> Option<f64> {
         self.worth.get(&id).copied()
     }
@@ -211,7 +239,9 @@ impl Improvement {
         };
         match event {
             Event::Settings { automatic, set } => *automatic != self.automatic || *set != self.set,
-            Event::Came { chat, .. } => open(&|experiment| !experiment.has(chat)),
+            Event::Came { chat, .. } => {
+                open(&|experiment| !experiment.has(chat) && !self.is_given(experiment, chat))
+            }
             Event::Used { experiment: id, chat, arm } => open(&|experiment| {
                 experiment.id == *id
                     && experiment.has(chat)
@@ -244,7 +274,9 @@ impl Improvement {
             }
             Event::Undo { experiment } => {
                 let found = self.find(*experiment)?;
-                let shipped = matches!(found.state, State::Probation { .. }) || found.state.holds() > 0;
+                let shipped = matches!(found.state, State::Probation { .. })
+                    || found.state.holds() > 0
+                    || self.has_word(found);
                 let why = "it holds nothing that could be taken back";
                 shipped.then_some(()).ok_or(Unheard::Wrong(*experiment, found.state.name(), why))
             }
@@ -296,29 +328,92 @@ impl Improvement {
                 self.experiments.insert(self.last_id, Experiment::new(self.last_id, plan));
                 Vec::new()
             }
-            Event::Came { chat, risk } => self.tell_all(&machine::Event::Came { chat, risk }, now),
+            Event::Came { chat, risk } => {
+                let told =
+                    self.experiments.values().filter(|one| self.is_told(one) && !self.is_given(one, &chat));
+                let told: Vec<_> = told.map(|experiment| experiment.id).collect();
+                let came = machine::Event::Came { chat, risk };
+                told.into_iter().flat_map(|id| self.tell(id, came.clone(), now)).collect()
+            }
             Event::Used { experiment, chat, arm } => {
                 self.tell(experiment, machine::Event::Used { chat, arm }, now)
             }
             Event::Measured { chat, measure } => {
-                for (metric, value) in Folded::default().take(measure) {
-                    self.before.entry(metric).or_default().add(value);
-                }
+                self.remember(&chat, measure);
                 self.tell_all(&machine::Event::Measured { chat, measure }, now)
             }
-            Event::Tick => Vec::new(),
+            Event::Tick => self.tell_all(&machine::Event::Tick, now),
             Event::Start { experiment } => self.start(experiment, now),
             Event::Stop { experiment } => {
                 self.tell(experiment, machine::Event::Stop { why: "its user stopped it".to_owned() }, now)
             }
             Event::Undo { experiment } => {
+                self.pins.retain(|_, word| word.experiment != experiment);
+                for given in self.given.values_mut() {
+                    given.retain(|_, word| word.experiment != experiment);
+                }
+                self.given.retain(|_, given| !given.is_empty());
                 self.tell(experiment, machine::Event::Stop { why: "its user took it back".to_owned() }, now)
             }
-            Event::Pin { experiment, arm } => self.tell(experiment, machine::Event::Pin { arm }, now),
+            Event::Pin { experiment, arm } => self.pin(experiment, arm, now),
             Event::Override { experiment, chat, arm } => {
+                if let Some((knob, value)) = self.named(experiment, arm) {
+                    let given = self.given.entry(knob).or_default();
+                    given.insert(chat.clone(), Word { experiment, value });
+                    if given.len() > GIVEN_MAX {
+                        given.pop_first();
+                    }
+                }
                 self.tell(experiment, machine::Event::Override { chat, arm }, now)
             }
         }
+    }
+
+    /// What was before the next experiment: of chats that have nothing that is tried. Checkpoints are told of those
+    /// alone that take part in something.
+    fn remember(&mut self, chat: &ChatId, measure: Measure) {
+        let takes_part = self.experiments.values().any(|one| one.has(chat) && self.is_told(one));
+        if matches!(measure, Measure::Checkpoint { .. }) && !takes_part {
+            return;
+        }
+        let folded = self.folded.entry(chat.clone()).or_default();
+        let told = folded.take(measure);
+        if matches!(measure, Measure::Ended { .. }) || self.folded.len() > FOLDED_MAX {
+            self.folded.remove(chat);
+        }
+        let is_tried = self.experiments.values().any(|one| one.state.is_open() && one.arm(chat) > 0);
+        for (metric, value) in told.into_iter().filter(|_| !is_tried) {
+            self.before.entry(metric).or_default().add(value);
+        }
+    }
+
+    /// Whether its user's word about it still holds.
+    fn has_word(&self, of: &Experiment) -> bool {
+        let knob = &of.plan.knob;
+        self.pins.get(knob).is_some_and(|word| word.experiment == of.id)
+            || self.given.get(knob).is_some_and(|given| given.values().any(|word| word.experiment == of.id))
+    }
+
+    /// The knob of an experiment, and the value of one of its arms.
+    fn named(&self, experiment: u64, arm: usize) -> Option<(String, Value)> {
+        let plan = &self.experiments.get(&experiment)?.plan;
+        Some((plan.knob.clone(), plan.arms.get(arm)?.clone()))
+    }
+
+    /// Whatever else is tried on the knob ends with it.
+    fn pin(&mut self, id: u64, arm: usize, now: Timestamp) -> Vec<Effect> {
+        let Some((knob, value)) = self.named(id, arm) else { return Vec::new() };
+        let others = self
+            .experiments
+            .values()
+            .filter(|one| one.id != id && one.plan.knob == knob && one.state.is_open());
+        let others: Vec<_> = others.map(|one| one.id).collect();
+        self.pins.insert(knob, Word { experiment: id, value });
+        let mut effects = self.tell(id, machine::Event::Pin { arm }, now);
+        let why = format!("its user pinned a value of experiment {id}");
+        let stop = |id| self.tell(id, machine::Event::Stop { why: why.clone() }, now);
+        effects.extend(others.into_iter().flat_map(stop));
+        effects
     }
 
     /// The user's own value wins, and so do bounds that are no longer kept.
@@ -341,6 +436,11 @@ impl Improvement {
         ends.into_iter().flat_map(stop).collect()
     }
 
+    /// Whether the chat has a value of its own for the experiment's knob, whichever experiment that was said about.
+    fn is_given(&self, experiment: &Experiment, chat: &ChatId) -> bool {
+        self.given.get(&experiment.plan.knob).is_some_and(|given| given.contains_key(chat))
+    }
+
     /// Whether what chats do matters to it: it is open, or all chats have what it confirmed.
     fn is_told(&self, experiment: &Experiment) -> bool {
         let key = &experiment.plan.knob;
@@ -349,6 +449,7 @@ impl Improvement {
         experiment.state.is_open()
             || matches!(experiment.state, State::Confirmed { .. })
                 && !self.set.contains_key(key)
+                && !self.pins.contains_key(key)
                 && self.experiments.values().rev().find(speaks).is_some_and(|last| last.id == experiment.id)
     }
 
@@ -375,6 +476,9 @@ impl Improvement {
     }
 
     fn held(&self, key: &str) -> Option<&Value> {
+        if let Some(word) = self.pins.get(key) {
+            return Some(&word.value);
+        }
         let of_knob = self.experiments.values().rev().filter(|experiment| experiment.plan.knob == key);
         let mut holding = of_knob.filter_map(|experiment| {
             let arm = experiment.state.holds();
@@ -385,8 +489,9 @@ impl Improvement {
 
     /// What holds for this chat instead of what is set, by key.
     pub fn changes_for(&self, chat: &ChatId) -> BTreeMap<&str, &Value> {
-        let keys: BTreeSet<&str> =
-            self.experiments.values().map(|experiment| experiment.plan.knob.as_str()).collect();
+        let tried = self.experiments.values().map(|experiment| experiment.plan.knob.as_str());
+        let by_word = self.pins.keys().chain(self.given.keys()).map(String::as_str);
+        let keys: BTreeSet<&str> = tried.chain(by_word).collect();
         let free = keys.into_iter().filter(|key| !self.set.contains_key(*key));
         free.filter_map(|key| Some((key, self.changed_for(chat, key)?))).collect()
     }
@@ -412,6 +517,9 @@ impl Improvement {
     }
 
     fn changed_for(&self, chat: &ChatId, key: &str) -> Option<&Value> {
+        if let Some(word) = self.given.get(key).and_then(|given| given.get(chat)) {
+            return Some(&word.value);
+        }
         let mut of_knob = self.experiments.values().rev().filter(|experiment| experiment.plan.knob == key);
         let speaks = of_knob.find(|experiment| experiment.is_overridden(chat) || experiment.state.is_open());
         match speaks {
@@ -453,6 +561,9 @@ impl Provider for Improvement {
         let (reason, variant) = match speaks {
             _ if self.set.contains_key(flag) => (Reason::Static, None),
             Some(one) if one.is_overridden(&chat) => (Reason::TargetingMatch, Some(one.arm(&chat))),
+            _ if self.given.get(flag).is_some_and(|given| given.contains_key(&chat)) => {
+                (Reason::TargetingMatch, None)
+            }
             Some(one) if one.has(&chat) => (Reason::Split, Some(one.arm(&chat))),
             Some(_) => (Reason::Default, None),
             None if self.held(flag).is_some() => (Reason::Static, None),

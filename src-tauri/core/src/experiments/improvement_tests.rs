@@ -53,24 +53,24 @@ fn the_user_comes_first_then_what_promises_most_and_a_knob_has_one_at_a_time() {
     for idea in [
         idea("checkpoints.calls", 4, From::Opportunity, 0.5),
         idea("checkpoints.minutes", 5, From::Opportunity, 0.9),
-        idea("hang.readings", 5, From::User, 0.0),
-        idea("hang.readings", 7, From::Opportunity, 5.0),
-        idea("hang.spin_seconds", 200, From::Opportunity, 0.7),
+        idea("risk.warning.calls", 5, From::User, 0.0),
+        idea("risk.warning.calls", 7, From::Opportunity, 5.0),
+        idea("risk.warning.minutes", 50, From::Opportunity, 0.7),
     ] {
         loop_.handle(Event::Idea { idea }, at(0));
     }
     loop_.handle(settings(true, &[]), at(0));
-    assert_eq!(running(&loop_), ["checkpoints.minutes", "hang.readings", "hang.spin_seconds"]);
+    assert_eq!(running(&loop_), ["checkpoints.minutes", "risk.warning.calls", "risk.warning.minutes"]);
     let effects = loop_.handle(Event::Stop { experiment: 3 }, at(1));
     // The knob rests; the next idea of another begins.
-    assert_eq!(running(&loop_), ["checkpoints.calls", "checkpoints.minutes", "hang.spin_seconds"]);
+    assert_eq!(running(&loop_), ["checkpoints.calls", "checkpoints.minutes", "risk.warning.minutes"]);
     assert_eq!(effects.len(), 2);
     loop_.handle(Event::Stop { experiment: 1 }, at(2));
     assert_eq!(running(&loop_).len(), 2);
     loop_.handle(Event::Tick, at(3));
     assert_eq!(running(&loop_).len(), 2);
     loop_.handle(Event::Tick, at(4));
-    assert!(running(&loop_).contains(&"hang.readings"), "rested since day 1");
+    assert!(running(&loop_).contains(&"risk.warning.calls"), "rested since day 1");
 }
 
 #[test]
@@ -118,15 +118,92 @@ fn a_pinned_value_holds_until_it_is_taken_back() {
     assert_eq!(loop_.value("checkpoints.calls"), Value::Whole(4));
     let held = BTreeMap::from([("checkpoints.calls", &Value::Whole(4))]);
     assert_eq!(loop_.changes_for(&chat(5)), held);
-    // What comes next is tried against it.
-    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 2, From::User, 0.0) }, at(0));
-    loop_.handle(Event::Start { experiment: 2 }, at(0));
-    assert_eq!(loop_.experiment(2).unwrap().plan.arms, [4, 2].map(Value::Whole));
-    assert_eq!(loop_.changes_for(&chat(5)), held, "a chat that takes no part");
-    loop_.handle(Event::Stop { experiment: 2 }, at(0));
-    loop_.handle(Event::Undo { experiment: 1 }, at(0));
+    // Nothing is tried on it, by nobody and after no rest, until it is taken back.
+    loop_.handle(settings(true, &[]), at(0));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 2, From::Opportunity, 0.0) }, at(5));
+    loop_.handle(Event::Tick, at(50));
+    assert_eq!(running(&loop_), Vec::<&str>::new());
+    let refused = loop_.check(&Event::Start { experiment: 2 }).unwrap_err().to_string();
+    assert_eq!(refused, "`checkpoints.calls` is pinned by its user: undo experiment 1 first");
+    loop_.handle(Event::Undo { experiment: 1 }, at(50));
     assert_eq!(loop_.value("checkpoints.calls"), Value::Whole(8));
     assert!(loop_.check(&Event::Undo { experiment: 1 }).is_err());
+}
+
+#[test]
+fn the_old_value_is_pinned_over_whatever_is_tried() {
+    let mut loop_ = Improvement::default();
+    for (id, value) in [(1, 4), (2, 5)] {
+        loop_.handle(Event::Idea { idea: idea("checkpoints.calls", value, From::User, 0.0) }, at(0));
+        loop_.handle(Event::Start { experiment: id }, at(0));
+        if id == 1 {
+            loop_.handle(Event::Stop { experiment: 1 }, at(0));
+        }
+    }
+    (0..40).for_each(|n| drop(loop_.handle(Event::Came { chat: chat(n), risk: None }, at(1))));
+    assert!((0..40).any(|n| !loop_.changes_for(&chat(n)).is_empty()));
+    // Of the first experiment, while the second is open.
+    let effects = loop_.handle(Event::Pin { experiment: 1, arm: 0 }, at(1));
+    assert_eq!(effects.last().unwrap().decided.what, What::Stopped { holds: 0 });
+    assert_eq!(running(&loop_), Vec::<&str>::new());
+    assert!((0..40).all(|n| loop_.changes_for(&chat(n)).values().all(|value| **value == Value::Whole(8))));
+    loop_.handle(Event::Undo { experiment: 1 }, at(2));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 6, From::User, 0.0) }, at(2));
+    assert_eq!(loop_.check(&Event::Start { experiment: 3 }), Ok(()));
+}
+
+#[test]
+fn a_chat_keeps_the_value_that_its_user_gave_it_through_all_that_is_tried_later() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Start { experiment: 1 }, at(0));
+    (0..50).for_each(|n| drop(loop_.handle(Event::Override { experiment: 1, chat: chat(n), arm: 0 }, at(0))));
+    loop_.handle(Event::Stop { experiment: 1 }, at(0));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 5, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Start { experiment: 2 }, at(0));
+    (0..90).for_each(|n| drop(loop_.handle(Event::Came { chat: chat(n), risk: None }, at(1))));
+    let value = |loop_: &Improvement, n| {
+        loop_.changes_for(&chat(n)).get("checkpoints.calls").map(|value| (*value).clone())
+    };
+    assert!((0..50).all(|n| value(&loop_, n) == Some(Value::Whole(8)) && !loop_.experiment(2).unwrap().has(&chat(n))));
+    assert!((50..90).all(|n| loop_.experiment(2).unwrap().has(&chat(n))));
+    // Until that is taken back as well.
+    loop_.handle(Event::Undo { experiment: 1 }, at(2));
+    loop_.handle(Event::Came { chat: chat(3), risk: None }, at(2));
+    assert!(loop_.experiment(2).unwrap().has(&chat(3)));
+}
+
+#[test]
+fn checkpoints_of_those_that_keep_the_old_value_are_known_to_what_comes_next() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Start { experiment: 1 }, at(0));
+    let mut old = 0;
+    for n in 0..60 {
+        loop_.handle(Event::Came { chat: chat(n), risk: None }, at(1));
+        old += u32::from(loop_.experiment(1).unwrap().arm(&chat(n)) == 0);
+        for measure in [
+            Measure::Checkpoint { micros: 150_000 },
+            Measure::Ended { crashed: false, tokens: 0, turns: 0, unsaved_calls: 0 },
+        ] {
+            loop_.handle(Event::Measured { chat: chat(n), measure }, at(1));
+        }
+    }
+    assert!(old > 20);
+    assert_eq!(loop_.before[&Metric::SlowCheckpoints], Tally { n: f64::from(old), sum: f64::from(old) });
+    assert!(loop_.folded.is_empty());
+}
+
+#[test]
+fn what_is_never_measured_ends_after_ninety_days() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(settings(true, &[]), at(0));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Tick, at(89));
+    assert_eq!(running(&loop_), ["checkpoints.calls"]);
+    let effects = loop_.handle(Event::Tick, at(90));
+    assert_eq!(effects[0].decided.what, What::Inconclusive);
+    assert!(effects[0].decided.why.starts_with("90 days and 0 outcomes tell neither"));
 }
 
 #[test]

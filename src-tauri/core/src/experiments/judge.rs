@@ -78,6 +78,8 @@ impl Judge {
     fn take(&mut self, line: &str) -> Result<Value, Refusal> {
         let line: Line = serde_json::from_str(line)?;
         if let Line::Start(start) = line {
+            // A start that is refused must not leave what came before in force.
+            self.trial = None;
             self.trial = Some(Trial::begin(start, self.mode)?);
             return Ok(json!({ "ok": true }));
         }

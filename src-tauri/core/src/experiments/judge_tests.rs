@@ -34,6 +34,19 @@ fn run(judge: &mut Judge, sessions: u64, mut value: impl FnMut(u64, u64) -> f64)
 }
 
 #[test]
+fn a_start_that_is_refused_leaves_nothing_in_force() {
+    let mut judge = Judge::new(Mode::Default);
+    let start = |alpha: f64| {
+        format!(
+            r#"{{"type":"start","id":"a","arms":["c","t"],"metric":"m","kind":"bernoulli","lower_is_better":true,"alpha":{alpha}}}"#
+        )
+    };
+    assert_eq!(judge.answer(&start(0.05))["ok"], true);
+    assert!(judge.answer(&start(7.0))["error"].is_string());
+    assert!(judge.answer(r#"{"type":"assign","session":"s"}"#)["error"].is_string());
+}
+
+#[test]
 fn what_helps_is_shipped_and_what_harms_rolled_back() {
     for (lower_is_better, value_of_treatment, decision) in
         [(true, 0.0, "ship"), (true, 1.0, "rollback"), (false, 0.0, "rollback"), (false, 1.0, "ship")]

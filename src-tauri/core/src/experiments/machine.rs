@@ -150,6 +150,8 @@ pub enum Event {
         chat: ChatId,
         measure: Measure,
     },
+    /// Time passed.
+    Tick,
     /// From here on the user's word.
     Stop {
         why: String,
@@ -335,6 +337,7 @@ impl Experiment {
             Event::Came { chat, risk } => self.came(chat, risk, now),
             Event::Used { chat, arm } => self.used(&chat, arm, now),
             Event::Measured { chat, measure } => self.measured(&chat, measure, now),
+            Event::Tick => self.look_at_the_time(now),
             Event::Stop { why } => self.stop(why, 0, now),
             Event::Pin { arm } if arm < self.plan.arms.len() => {
                 self.stop(format!("its user pinned arm {arm}"), arm, now)

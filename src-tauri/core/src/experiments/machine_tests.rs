@@ -172,6 +172,8 @@ fn of_many_values_the_bad_are_dropped_and_the_good_one_shipped() {
     lab.run(6000, |arm| [0.25, 0.25, 0.70, 0.04][arm]);
     let whats = lab.whats();
     assert!(whats.contains(&What::Dropped { arm: 2 }), "{whats:?}");
+    // No chat keeps a value that is out.
+    assert!((0..lab.came).all(|n| lab.experiment.arm(&chat(n)) != 2), "{whats:?}");
     assert!(whats.contains(&What::Shipped { arm: 3 }), "{whats:?}");
 }
 

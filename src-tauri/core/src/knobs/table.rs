@@ -14,8 +14,9 @@ use crate::experiments::outcomes::Metric::{
 const PACE: &[Metric] = &[UnsavedCalls, CheckpointSeconds, SlowCheckpoints, Crash];
 /// When a chat counts as at risk: it decides when a checkpoint is taken and what is done in danger.
 const RISK: &[Metric] = &[UnsavedCalls, CheckpointSeconds, Crash];
-/// When a chat counts as hung: too soon ends one that would have gone on, too late leaves it hanging.
-const HANG: &[Metric] = &[Crash, RestoreFailed, TokensPerTurn];
+/// When a chat counts as hung: too soon ends one that would have gone on, too late leaves it hanging. A hang is a crash
+/// by these very knobs, so that crashes, and restores after them, must not judge them: who looks away sees none.
+const HANG: &[Metric] = &[TokensPerTurn];
 /// How a dead chat is brought back.
 const RESTORE: &[Metric] = &[RestoreFailed, Crash, TokensPerTurn];
 

@@ -179,7 +179,9 @@ fn unheard(why: &Unheard) -> ApiError {
     let code = match why {
         Unheard::NoExperiment(_) => ErrorCode::NotFound,
         Unheard::NoArm { .. } | Unheard::Values | Unheard::Knob(_) => ErrorCode::BadRequest,
-        Unheard::Wrong(..) | Unheard::Set(_) | Unheard::Busy(..) | Unheard::Full(_) => ErrorCode::Refused,
+        Unheard::Wrong(..) | Unheard::Set(_) | Unheard::Busy(..) | Unheard::Pinned(..) | Unheard::Full(_) => {
+            ErrorCode::Refused
+        }
     };
     ApiError::new(code, why.to_string())
 }

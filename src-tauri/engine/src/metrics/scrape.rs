@@ -12,7 +12,10 @@ use shim_api::{
 };
 use shim_core::{
     chats::{ChatId, ChatState, Client},
-    experiments::machine::{State, Trial},
+    experiments::{
+        improvement::Totals,
+        machine::{State, Trial},
+    },
     metrics as table,
     prediction::scoring::Score,
     risk::{Level, Source},
@@ -61,6 +64,8 @@ struct Tried {
     evidence: Vec<(u64, f64, f64)>,
     /// Chats by experiment and arm.
     used: Vec<(u64, usize, u64)>,
+    /// Over all there ever were.
+    totals: Totals,
 }
 
 impl Metrics {
@@ -127,6 +132,20 @@ impl Metrics {
         let families = &self.families;
         for (state, count) in &tried.states {
             families.set(&table::EXPERIMENTS, [state.as_str()], *count as f64);
+        }
+        if !tried.states.is_empty() {
+            let Totals { begun, deployed, confirmed, rolled_back, inconclusive, stopped, violations: _ } =
+                tried.totals;
+            for (decision, count) in [
+                ("begun", begun),
+                ("deployed", deployed),
+                ("confirmed", confirmed),
+                ("rolled_back", rolled_back),
+                ("inconclusive", inconclusive),
+                ("stopped", stopped),
+            ] {
+                families.set(&table::TRIED, [decision], count as f64);
+            }
         }
         for (id, better, worse) in &tried.evidence {
             let id = id.to_string();
@@ -198,7 +217,7 @@ impl Watch {
     }
 
     fn tried(&self) -> Tried {
-        let mut tried = Tried::default();
+        let mut tried = Tried { totals: self.experiments.improvement().totals(), ..Tried::default() };
         for one in self.experiments.improvement().experiments() {
             if tried.states.is_empty() {
                 tried.states.extend(State::NAMES.map(|name| (name.replace(' ', "_"), 0)));

@@ -67,7 +67,8 @@ impl Improvement {
         // What holds may have moved since the idea came.
         let (knob, current) = (knob(key).ok_or_else(|| Refused::NoKnob(key.clone()))?, self.value(key));
         let mut values = draft.plan.arms.iter().skip(1);
-        Ok(values.try_for_each(|value| knob.may_try(&current, value))?)
+        values.try_for_each(|value| knob.may_try(&current, value))?;
+        self.pins.get(key).map_or(Ok(()), |word| Err(Unheard::Pinned(word.experiment, key.clone())))
     }
 
     pub(super) fn start(&mut self, id: u64, now: Timestamp) -> Vec<Effect> {
@@ -111,7 +112,7 @@ impl Improvement {
         }
         let ended = self.experiments.values().filter(|experiment| {
             let state = &experiment.state;
-            !state.is_open() && *state != State::Draft && state.holds() == 0
+            !state.is_open() && *state != State::Draft && state.holds() == 0 && !self.has_word(experiment)
         });
         let ended: Vec<_> = ended.map(|experiment| experiment.id).collect();
         for id in ended.iter().take(ended.len().saturating_sub(super::ENDED_MAX)) {

@@ -1,8 +1,10 @@
 //! By which rules an experiment goes on and ends. A posterior that shrinks decides what is tried on most chats; only
 //! evidence that holds at every look calls it an improvement.
 
+use std::time::Duration;
+
 use super::{Decided, Experiment, State, Trial, What};
-use crate::{experiments::safety::Guard, time::Timestamp};
+use crate::{chats::ChatId, experiments::safety::Guard, time::Timestamp};
 
 /// Shares of chats that get a new value, of 10000, each with the outcomes of new values after which the next follows.
 pub const SHARES: [(u64, u64); 3] = [(1000, 3), (2500, 8), (5000, u64::MAX)];
@@ -18,6 +20,9 @@ pub const DROP_P: f64 = 0.60;
 pub const CONFIRM_E: f64 = 20.0;
 /// Evidence that it is worse, 1/.20: to go back costs little.
 pub const ROLLBACK_E: f64 = 5.0;
+/// Time after which a running experiment ends without a verdict, though it had fewer outcomes: what is never measured
+/// must not stand in the way of what could be.
+pub const LONGEST: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Outcomes after which a running experiment ends without a verdict.
 pub const CAP: u64 = 450;
 /// Outcomes of a new value before a probability about it counts.
@@ -59,6 +64,9 @@ impl Experiment {
         }
         if let Some((arm, p)) = self.best_to_ship() {
             let why = format!("better with probability {p:.2}, after {} outcomes", self.outcomes());
+            let others = self.members.iter().filter(|(_, member)| member.arm > 0 && member.arm != arm);
+            let others: Vec<_> = others.map(|(chat, _)| chat.clone()).collect();
+            self.take_back(&others);
             self.state = State::Probation { since: now, arm, why: why.clone() };
             decided.push(Decided::new(What::Shipped { arm }, why));
             return decided;
@@ -81,6 +89,20 @@ impl Experiment {
         decided
     }
 
+    /// Ends what ran for too long.
+    pub(super) fn look_at_the_time(&mut self, now: Timestamp) -> Vec<Decided> {
+        let began = self.began.filter(|_| matches!(self.state, State::Running { .. }));
+        if began.is_none_or(|began| now.since(began) < LONGEST) {
+            return Vec::new();
+        }
+        let why = format!(
+            "90 days and {} outcomes tell neither that it is better nor that it is worse",
+            self.outcomes()
+        );
+        self.end(State::Inconclusive { at: now, why: why.clone() });
+        vec![Decided::new(What::Inconclusive, why)]
+    }
+
     /// Treatments that break a bound, that are worse, or likely so.
     fn drop_the_bad(&mut self) -> Vec<Decided> {
         let mut dropped = Vec::new();
@@ -94,8 +116,24 @@ impl Experiment {
                 dropped.push(Decided { what: What::Dropped { arm: place + 1 }, why, bounds });
             }
         }
+        let out = |arm: usize| {
+            let place = arm.checked_sub(1);
+            place.and_then(|place| self.trials.get(place)).is_some_and(|trial| trial.dropped.is_some())
+        };
+        let back: Vec<_> =
+            self.members.iter().filter(|(_, member)| out(member.arm)).map(|(chat, _)| chat.clone()).collect();
+        self.take_back(&back);
         // Where there is but one, the end of the experiment says it.
         if self.trials.len() > 1 { dropped } else { Vec::new() }
+    }
+
+    /// Chats whose value is out have the old one from now on, and tell nothing any more.
+    fn take_back(&mut self, chats: &[ChatId]) {
+        for chat in chats {
+            if let Some(member) = self.members.get_mut(chat) {
+                (member.arm, member.void) = (0, true);
+            }
+        }
     }
 
     /// The likeliest to be better, where it is likely enough.
