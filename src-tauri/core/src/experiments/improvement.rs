@@ -369,8 +369,8 @@ impl Improvement {
         }
     }
 
-    /// What was before the next experiment: of chats that have nothing that is tried. Checkpoints are told of those
-    /// alone that take part in something.
+    /// What was before the next experiment: of chats that have no value on trial; one that was shipped is what most
+    /// chats have by now. Checkpoints are told of those alone that take part in something.
     fn remember(&mut self, chat: &ChatId, measure: Measure) {
         let takes_part = self.experiments.values().any(|one| one.has(chat) && self.is_told(one));
         if matches!(measure, Measure::Checkpoint { .. }) && !takes_part {
@@ -381,7 +381,8 @@ impl Improvement {
         if matches!(measure, Measure::Ended { .. }) || self.folded.len() > FOLDED_MAX {
             self.folded.remove(chat);
         }
-        let is_tried = self.experiments.values().any(|one| one.state.is_open() && one.arm(chat) > 0);
+        let is_running = |one: &&Experiment| matches!(one.state, State::Running { .. });
+        let is_tried = self.experiments.values().filter(is_running).any(|one| one.arm(chat) > 0);
         for (metric, value) in told.into_iter().filter(|_| !is_tried) {
             self.before.entry(metric).or_default().add(value);
         }

@@ -76,10 +76,13 @@ impl Judge {
     }
 
     fn take(&mut self, line: &str) -> Result<Value, Refusal> {
-        let line: Line = serde_json::from_str(line)?;
-        if let Line::Start(start) = line {
-            // A start that is refused must not leave what came before in force.
+        let line: Value = serde_json::from_str(line)?;
+        // A start that is refused must not leave what came before in force.
+        if line.get("type").is_some_and(|kind| kind == "start") {
             self.trial = None;
+        }
+        let line: Line = serde_json::from_value(line)?;
+        if let Line::Start(start) = line {
             self.trial = Some(Trial::begin(start, self.mode)?);
             return Ok(json!({ "ok": true }));
         }

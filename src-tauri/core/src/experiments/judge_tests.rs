@@ -44,6 +44,10 @@ fn a_start_that_is_refused_leaves_nothing_in_force() {
     assert_eq!(judge.answer(&start(0.05))["ok"], true);
     assert!(judge.answer(&start(7.0))["error"].is_string());
     assert!(judge.answer(r#"{"type":"assign","session":"s"}"#)["error"].is_string());
+    // Nor one that is not even read.
+    assert_eq!(judge.answer(&start(0.05))["ok"], true);
+    assert!(judge.answer(r#"{"type":"start","id":"b","horizon":"long"}"#)["error"].is_string());
+    assert!(judge.answer(r#"{"type":"assign","session":"s"}"#)["error"].is_string());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Direction, Looked, Opportunity, Proposal, Standing, Target};
 use crate::{
     experiments::{
         improvement::{Idea, Improvement},
-        machine::From,
+        machine::{From, State},
         outcomes::Metric,
     },
     knobs::{Knob, knob},
@@ -78,7 +78,7 @@ fn toward(knob: &Knob, current: &Value, proposal: &Proposal) -> Option<Value> {
 fn is_known(improvement: &Improvement, knob: &Knob, wanted: &Value) -> bool {
     improvement.experiments().any(|experiment| {
         let state = &experiment.state;
-        let waits = experiment.began.is_none() && state.holds() == 0;
+        let waits = *state == State::Draft;
         experiment.plan.knob == knob.key
             && (waits || state.is_open() || experiment.plan.arms.iter().skip(1).any(|value| value == wanted))
     })
