@@ -6,7 +6,7 @@ import { ENGINE_DOWN, fakeHost } from './host/fake';
 import { emptyWorld } from './host/fake-world';
 import { found, goTo, inside, open, sleep, textOf } from './testing';
 
-const PAGES = ['home', 'chats', 'crashes', 'health', 'experiments', 'doctor', 'settings', 'search'];
+const PAGES = ['home', 'chats', 'crashes', 'health', 'experiments', 'opportunities', 'doctor', 'settings', 'search'];
 const current = () => PAGES.filter((page) => screen.getByTestId(`nav-${page}`).getAttribute('aria-current') === 'page');
 
 test('opens at home, and each page stands under its name in the navigation', async () => {
