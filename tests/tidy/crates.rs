@@ -41,6 +41,11 @@ pub fn check(metadata: &Value, root: &Path) -> Result<Vec<Violation>> {
         if allowed.is_none() && !OUTSIDE.contains(&name) {
             add(format!("`{name}` has no place in the house: name what it may use in tests/tidy/crates.rs"));
         }
+        if programs(package) > 1 && package["default_run"].is_null() {
+            add(format!(
+                "`{name}` has several programs: say in `default-run` which one `cargo run -p {name}` starts"
+            ));
+        }
         for used in dependencies(package) {
             let ours = arrows.contains_key(used) || OUTSIDE.contains(&used);
             if ours && allowed.is_some_and(|allowed| !allowed.contains(&used)) {
@@ -67,6 +72,13 @@ fn dependencies(package: &Value) -> impl Iterator<Item = &str> {
         .flatten()
         .filter(|dependency| dependency["kind"].as_str() != Some("dev"))
         .filter_map(|dependency| dependency["name"].as_str())
+}
+
+/// How many programs it has beside its library.
+fn programs(package: &Value) -> usize {
+    let is_program =
+        |target: &&Value| target["kind"].as_array().is_some_and(|kinds| kinds.contains(&"bin".into()));
+    package["targets"].as_array().into_iter().flatten().filter(is_program).count()
 }
 
 #[cfg(test)]
@@ -122,6 +134,22 @@ mod tests {
             let found = check(&metadata, Path::new("/house")).unwrap();
             let found: Vec<_> = found.iter().map(|v| (v.path.as_str(), v.rule.as_str())).collect();
             assert_eq!(found, rule.map(|rule| ("x/Cargo.toml", rule)).into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_package_of_several_programs_says_which_one_is_run() {
+        let program = json!({ "kind": ["bin"] });
+        for (targets, default_run, found) in [
+            (vec![&program], json!(null), 0),
+            (vec![&program, &program], json!(null), 1),
+            (vec![&program, &program], json!("one"), 0),
+        ] {
+            let metadata = json!({ "packages": [{
+                "name": "shim-standin", "manifest_path": "/house/x/Cargo.toml", "targets": targets,
+                "default_run": default_run,
+            }]});
+            assert_eq!(check(&metadata, Path::new("/house")).unwrap().len(), found, "{metadata}");
         }
     }
 }
