@@ -16,7 +16,7 @@ use super::{
     Button, Note, act,
     shown::{Desk, Server},
 };
-use crate::{clock, desktop::words, tasks::Tasks};
+use crate::{clock, desktop::words, tasks::Tasks, words::Words};
 
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
@@ -46,16 +46,11 @@ impl Desktop {
 
     pub fn show(&self, app: &AppHandle, note: &Note) -> anyhow::Result<()> {
         let words = words(app);
-        let mut actions: Vec<_> =
-            note.buttons.iter().flat_map(|button| [button.key(), button.label(words)]).collect();
-        // A desktop tells of a click beside the buttons only where that was asked for.
-        if note.buttons.iter().any(|button| matches!(button, Button::Show(_))) {
-            actions.extend(["default", words.show()]);
-        }
-        let hints: HashMap<&str, Variant<'_>> = HashMap::new();
-        let body = ("SHIM", 0_u32, "", note.summary.as_str(), plain(&note.body), actions, hints, -1_i32);
         let (server, id) = block_on(async {
             let bus = self.bus().await?;
+            let actions = actions(&note.buttons, words, draws_default(&bus).await);
+            let hints: HashMap<&str, Variant<'_>> = HashMap::new();
+            let body = ("SHIM", 0_u32, "", note.summary.as_str(), plain(&note.body), actions, hints, -1_i32);
             let shown = bus.call_method(Some(NAME), PATH, Some(NAME), "Notify", &body).await?;
             let server = server_of(&bus, &shown);
             Ok::<_, zbus::Error>((server, shown.body().deserialize::<u32>()?))
@@ -114,6 +109,25 @@ async fn hear(app: &AppHandle) -> zbus::Result<()> {
     Ok(())
 }
 
+/// Each button's key and label. A desktop tells of a click beside the buttons only where that was asked for, as the
+/// action `default`; one that draws a button for it as well is given no second one that does the same.
+fn actions<'a>(buttons: &'a [Button], words: &dyn Words, draws_default: bool) -> Vec<&'a str> {
+    let is_show = |button: &&Button| matches!(button, Button::Show(_));
+    let drawn = buttons.iter().filter(|button| !(draws_default && is_show(button)));
+    let mut actions: Vec<_> = drawn.flat_map(|button| [button.key(), button.label(words)]).collect();
+    if buttons.iter().any(|button| is_show(&button)) {
+        actions.extend(["default", words.show()]);
+    }
+    actions
+}
+
+/// Whether the desktop draws a button for the default action, as Xfce's does.
+async fn draws_default(bus: &Connection) -> bool {
+    let asked = bus.call_method(Some(NAME), PATH, Some(NAME), "GetServerInformation", &()).await;
+    let named = asked.and_then(|told| told.body().deserialize::<(String, String, String, String)>());
+    named.is_ok_and(|(name, ..)| name.starts_with("Xfce"))
+}
+
 /// Who sent a message, on which bus.
 fn server_of(bus: &Connection, message: &Message) -> Server {
     let owner = message.header().sender().map(ToString::to_string).unwrap_or_default();
@@ -132,4 +146,22 @@ async fn is_server(bus: &Connection, server: &Server) -> bool {
 /// Desktops read a little markup in the body; a path or a message must stay what it is.
 fn plain(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use shim_core::settings::desktop::Language;
+
+    use super::*;
+    use crate::{window::Route, words::of};
+
+    #[test]
+    fn what_shows_is_drawn_once() {
+        let buttons = [Button::Restore { crash: 1 }, Button::Show(Route::crash(1))];
+        let english = of(Language::English);
+        let each = |draws| actions(&buttons, english, draws);
+        assert_eq!(each(false), ["restore", "Restore", "show", "Show", "default", "Show"]);
+        assert_eq!(each(true), ["restore", "Restore", "default", "Show"]);
+        assert_eq!(actions(&buttons[..1], english, true), ["restore", "Restore"]);
+    }
 }
