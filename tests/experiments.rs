@@ -74,6 +74,12 @@ impl World {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Changes what no engine holds, by hand.
+    fn change(&self, statement: &str) {
+        let database = rusqlite::Connection::open(self.data().join("shim.db")).unwrap();
+        assert!(database.execute(statement, []).unwrap() > 0, "{statement}");
+    }
+
     fn refused(&self, arguments: &[&str]) -> String {
         let output = self.shim(arguments).output().unwrap();
         assert!(!output.status.success(), "{arguments:?}");
@@ -245,6 +251,11 @@ fn two_chats_have_two_paces_at_the_same_time_and_the_users_word_wins() {
         replayed["entries"].as_array().unwrap().iter().map(|entry| entry["event"]["is"].as_str().unwrap());
     let kinds: Vec<_> = kinds.collect();
     assert!(["came", "used", "measured"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
+    // What was foretold of a chat when it came, before it was given any value.
+    let entries = replayed["entries"].as_array().unwrap();
+    let foretold = entries.iter().filter(|entry| entry["event"]["is"] == "came");
+    let foretold: Vec<_> = foretold.map(|entry| entry["event"]["risk"].as_u64()).collect();
+    assert!(matches!(foretold[..], [Some(0..=1000), Some(0..=1000)]), "{foretold:?}");
 
     // What its user sets ends it, and holds.
     world.settings("checkpoints.calls = 6\n");
@@ -283,6 +294,7 @@ fn a_value_is_pinned_taken_back_and_refused_from_the_command_line() {
         (&["experiments", "start", "--knob", "checkpoints.calls", "--value", "500"], "tried from 2 to 64"),
         (&["experiments", "start", "--knob", "restore.orphans", "--value", "refuse"], "by its user only"),
         (&["experiments", "override", "1", "codex:1", "7"], "the arms 0 to 1"),
+        (&["experiments", "anew"], "can be read"),
     ] {
         let told = world.refused(arguments);
         assert!(told.contains(said), "{arguments:?}: {told}");
@@ -290,6 +302,39 @@ fn a_value_is_pinned_taken_back_and_refused_from_the_command_line() {
     let listed = world.shim(&["experiments"]).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.starts_with("1 begun; 0 deployed on probation, 0 of them confirmed"), "{listed}");
+}
+
+#[test]
+fn what_is_known_and_cannot_be_read_is_left_alone_until_its_user_begins_anew() {
+    let world = World::new();
+    let (mut running, engine) = world.run();
+    world.json(&["experiments", "start", "--knob", "checkpoints.calls", "--value", "4", "--json"]);
+    world.json(&["experiments", "pin", "1", "1", "--json"]);
+    let before = world.json(&["experiments", "list", "--json"]);
+    engine.stop().unwrap();
+    assert!(running.ended().success());
+    // A damaged state comes back out of the log.
+    world.change("UPDATE experiment_states SET state = 'torn'");
+    let (mut running, engine) = world.run();
+    assert_eq!(world.json(&["experiments", "list", "--json"]), before);
+    engine.stop().unwrap();
+    assert!(running.ended().success());
+    world.change("UPDATE experiment_states SET rules = 1000");
+
+    let (_running, engine) = world.run();
+    wait("the warning", || {
+        let warnings = engine.status().unwrap().warnings;
+        warnings.iter().any(|told| told.contains("a newer SHIM wrote it")).then_some(())
+    });
+    let refused = world.refused(&["experiments", "start", "--knob", "checkpoints.calls", "--value", "5"]);
+    assert!(refused.contains("`shim experiments anew` puts it aside"), "{refused}");
+    let put_aside = world.json(&["experiments", "anew", "--json"]);
+    let kept = fs::read_to_string(put_aside["path"].as_str().unwrap()).unwrap();
+    assert!(kept.contains("its user pinned arm 1"), "{kept}");
+    let begun =
+        world.json(&["experiments", "start", "--knob", "checkpoints.calls", "--value", "5", "--json"]);
+    assert!(begun["id"].as_u64().unwrap() > 1, "no number is used twice: {begun}");
+    wait("no warning", || engine.status().unwrap().warnings.is_empty().then_some(()));
 }
 
 /// With the SDK linked: `cargo test -p shim-cli --features statsig --test experiments`.

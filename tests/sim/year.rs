@@ -9,7 +9,7 @@ use shim_core::{
         audit::{Audited, Entry},
         improvement::{Event, Idea, Totals},
         machine::{From, What},
-        outcomes::{Measure, Metric},
+        outcomes::{Held, Measure, Metric},
     },
     knobs::{ChangedBy, KNOBS, Knob, Varies},
     settings::Value,
@@ -57,10 +57,26 @@ pub struct Went {
     pub wrongly_confirmed: u64,
 }
 
-pub struct Year {
+/// The loop that lives through it: alone, or with its log on disk.
+pub trait Loop {
+    fn hear(&mut self, event: Event, at: Timestamp) -> Option<Entry>;
+    fn audited(&self) -> &Audited;
+}
+
+impl Loop for Audited {
+    fn hear(&mut self, event: Event, at: Timestamp) -> Option<Entry> {
+        self.handle(event, at)
+    }
+
+    fn audited(&self) -> &Audited {
+        self
+    }
+}
+
+pub struct Year<L> {
     random: fastrand::Rng,
     mix: Mix,
-    pub live: Audited,
+    pub live: L,
     pub log: Vec<Entry>,
     /// Whether the log is kept.
     keeps: bool,
@@ -71,14 +87,14 @@ pub struct Year {
     chats: u64,
 }
 
-impl Year {
-    pub fn new(seed: u64, mix: Mix, keeps: bool) -> Self {
+impl<L: Loop> Year<L> {
+    pub fn new(live: L, seed: u64, mix: Mix, keeps: bool) -> Self {
         let totals = Totals::default();
         let went = Went { crashes: 0, last_rate: 0.0, totals, harmful: 0, wrongly_confirmed: 0 };
         let mut year = Self {
             random: fastrand::Rng::with_seed(seed),
             mix,
-            live: Audited::default(),
+            live,
             log: Vec::new(),
             keeps,
             truth: BTreeMap::new(),
@@ -91,14 +107,14 @@ impl Year {
     }
 
     /// Lives through so many days; `night` may put the loop away and bring it back.
-    pub fn live(mut self, days: u64, mut night: impl FnMut(Audited, &[Entry]) -> Audited) -> Self {
+    pub fn live(mut self, days: u64, mut night: impl FnMut(L, &[Entry]) -> L) -> Self {
         for _ in 0..days {
             self.have_ideas();
             (0..CHATS_A_DAY).for_each(|_| self.chat());
             self.tell(Event::Tick);
             self.live = night(self.live, &self.log);
         }
-        self.went.totals = self.live.improvement.totals();
+        self.went.totals = self.live.audited().improvement.totals();
         self.went.last_rate = self.rate_of_the_next();
         self
     }
@@ -108,9 +124,9 @@ impl Year {
     }
 
     fn tell(&mut self, event: Event) {
-        let Some(entry) = self.live.handle(event, self.now()) else { return };
+        let Some(entry) = self.live.hear(event, self.now()) else { return };
         for effect in &entry.decided {
-            let experiment = self.live.improvement.experiment(effect.experiment);
+            let experiment = self.live.audited().improvement.experiment(effect.experiment);
             // What nobody knows of counts as the worst.
             let effect_of = |arm: usize| {
                 let plan = experiment.map(|experiment| &experiment.plan);
@@ -146,10 +162,10 @@ impl Year {
     /// Of chats that would come after the last day.
     fn rate_of_the_next(&self) -> f64 {
         const CHATS: u32 = 400;
-        let (mut live, mut sum) = (self.live.clone(), 0.0);
+        let (mut live, mut sum) = (self.live.audited().clone(), 0.0);
         for n in 0..CHATS {
             let chat = ChatId::new(Client::Codex, &format!("next {n}"));
-            live.handle(Event::Came { chat: chat.clone(), risk: None }, self.now());
+            live.handle(Event::Came { chat: chat.clone(), risk: None, held: Held::default() }, self.now());
             sum += self.rate(&live, &chat);
         }
         sum / f64::from(CHATS)
@@ -158,25 +174,30 @@ impl Year {
     fn chat(&mut self) {
         self.chats += 1;
         let chat = ChatId::new(Client::Codex, &self.chats.to_string());
-        self.tell(Event::Came { chat: chat.clone(), risk: None });
-        for (experiment, arm) in self.live.improvement.unnoted(&chat, "") {
+        self.tell(Event::Came { chat: chat.clone(), risk: None, held: Held::default() });
+        for (experiment, arm) in self.live.audited().improvement.unnoted(&chat, "") {
             self.tell(Event::Used { experiment, chat: chat.clone(), arm });
         }
-        let crashed = self.random.f64() < self.rate(&self.live, &chat);
+        let crashed = self.random.f64() < self.rate(self.live.audited(), &chat);
         self.went.crashes += u64::from(crashed);
         self.open.push_back((chat, crashed));
         if self.open.len() > OPEN
             && let Some((chat, crashed)) = self.open.pop_front()
         {
-            let measure = Measure::Ended { crashed, tokens: 0, turns: 0, unsaved_calls: 0 };
+            let measure = Measure::Ended { crashed, held: Held::default(), unsaved_calls: 0 };
             self.tell(Event::Measured { chat, measure });
         }
     }
 
     fn have_ideas(&mut self) {
         for _ in 0..4 * WAITING {
-            let waiting =
-                self.live.improvement.experiments().filter(|one| one.state.name() == "draft").count();
+            let waiting = self
+                .live
+                .audited()
+                .improvement
+                .experiments()
+                .filter(|one| one.state.name() == "draft")
+                .count();
             if waiting >= WAITING {
                 return;
             }
@@ -192,7 +213,7 @@ impl Year {
         };
         let knobs: Vec<_> = KNOBS.iter().filter(tried).collect();
         let Some(knob) = self.random.choice(knobs) else { return };
-        let current = self.live.improvement.value(knob.key);
+        let current = self.live.audited().improvement.value(knob.key);
         let fresh = |value: &u64| {
             !self.truth.contains_key(&(knob.key, *value))
                 && knob.may_try(&current, &Value::Whole(*value)).is_ok()

@@ -17,7 +17,8 @@ fn it_ends_better_than_it_began() {
     for (first, mix) in (1..).step_by(SEEDS).zip(MIXES) {
         // Luck has much to say in one of them: together they must be better, and none may end worse.
         let years = thread::scope(|scope| {
-            let live = |seed: u64| Year::new(seed, mix, false).live(DAYS, |live, _| live).went;
+            let live =
+                |seed: u64| Year::new(Audited::default(), seed, mix, false).live(DAYS, |live, _| live).went;
             let years: Vec<_> = (first..).take(SEEDS).map(|seed| scope.spawn(move || live(seed))).collect();
             years.into_iter().map(|year| year.join().unwrap()).collect::<Vec<_>>()
         });
@@ -33,7 +34,7 @@ fn it_ends_better_than_it_began() {
 
 #[test]
 fn putting_the_loop_away_at_any_moment_changes_nothing() {
-    let whole = Year::new(7, MIXES[0], true).live(25, |live, _| live);
+    let whole = Year::new(Audited::default(), 7, MIXES[0], true).live(25, |live, _| live);
     let mut random = fastrand::Rng::with_seed(7);
     let mut kept = serde_json::to_string(&Audited::default()).unwrap();
     let restart = |live: Audited, log: &[Entry]| {
@@ -45,7 +46,7 @@ fn putting_the_loop_away_at_any_moment_changes_nothing() {
         drop(live);
         played(serde_json::from_str(&kept).unwrap(), log)
     };
-    let restarted = Year::new(7, MIXES[0], true).live(25, restart);
+    let restarted = Year::new(Audited::default(), 7, MIXES[0], true).live(25, restart);
     assert_eq!(restarted.live, whole.live);
     assert_eq!(restarted.went.crashes, whole.went.crashes);
     assert_eq!(restarted.log, whole.log);

@@ -58,7 +58,11 @@ pub fn unnamed_tables<'a>(migrations: &'a str, document: &str) -> Vec<&'a str> {
         .filter(|line| line.contains(" RENAME TO "))
         .filter_map(|line| line.split(' ').nth(2))
         .collect();
-    let standing = after("CREATE TABLE ").filter(|table| !renamed.contains(table));
+    // One that takes the place of a table that was dropped has that table's name.
+    let new_names: Vec<_> = after(" RENAME TO ").collect();
+    let dropped: Vec<_> = after("DROP TABLE ").filter(|table| !new_names.contains(table)).collect();
+    let standing =
+        after("CREATE TABLE ").filter(|table| !renamed.contains(table) && !dropped.contains(table));
     standing.filter(|table| !document.contains(&format!("`{table}`"))).collect()
 }
 
@@ -190,7 +194,8 @@ mod tests {
     #[test]
     fn a_table_that_no_document_names_is_told() {
         let migrations = "CREATE TABLE chat (\n);\nCREATE TABLE chat_new (\n);\nDROP TABLE chat;\n\
-                          ALTER TABLE chat_new RENAME TO chat;\nCREATE TABLE home (\n);\n";
+                          ALTER TABLE chat_new RENAME TO chat;\nCREATE TABLE home (\n);\n\
+                          CREATE TABLE gone (\n);\nDROP TABLE gone;\n";
         assert_eq!(unnamed_tables(migrations, "`chat` and `home`"), [""; 0]);
         assert_eq!(unnamed_tables(migrations, "`chat`, at home"), ["home"]);
     }

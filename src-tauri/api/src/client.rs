@@ -18,7 +18,7 @@ use crate::{
     doctor::Finding,
     error::{ApiError, ErrorCode},
     events::Event,
-    experiments::{Audit, Experiment, ExperimentRequest, Experiments},
+    experiments::{Audit, Experiment, ExperimentRequest, Experiments, PutAside},
     fleet::{FleetReceipts, FleetView, Options},
     home::{EngineFile, read_engine_file},
     install::{InstallRequest, Installed, Offer},
@@ -229,6 +229,11 @@ impl Engine {
     /// The user's word about an experiment; gives it as it then stands.
     pub fn about_experiment(&self, request: &ExperimentRequest) -> Result<Experiment, ApiError> {
         self.post("/experiments", &[], request)
+    }
+
+    /// Puts aside what is known of experiments and cannot be read, and begins anew.
+    pub fn experiments_anew(&self) -> Result<PutAside, ApiError> {
+        self.post("/experiments/anew", &[], &())
     }
 
     /// How the evidence about an experiment's new value `arm` came to stand where it does.

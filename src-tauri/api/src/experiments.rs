@@ -16,6 +16,12 @@ use shim_core::{
 };
 use ts_rs::TS;
 
+/// `POST /api/experiments/anew`: where what could not be read was put.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutAside {
+    pub path: String,
+}
+
 /// `GET /api/experiments`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export, export_to = "api.ts")]

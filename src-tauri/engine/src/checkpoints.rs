@@ -12,7 +12,6 @@ use shim_core::{
         planner::{Due, Effect, Event, News, Planner, Risk},
     },
     digest::Reader,
-    experiments::outcomes::Measure,
     risk::Level,
     time::Timestamp,
 };
@@ -34,13 +33,6 @@ pub struct Checkpoints {
     pub snapshots: Snapshots,
     /// An engine that lives for one command keeps a workspace only where the user asks.
     pub only_asked: bool,
-}
-
-impl Checkpoints {
-    /// Tool calls of a chat since its last checkpoint.
-    pub fn calls_since(&self, chat: &ChatId) -> u64 {
-        self.plans.get(chat).map_or(0, Planner::calls)
-    }
 }
 
 /// A checkpoint that is on disk.
@@ -163,7 +155,7 @@ impl Watch {
     pub fn checkpoint_recorded(&mut self, recorded: Recorded) {
         let Recorded { id, chat, trigger, point, took_us } = recorded;
         self.took.push((id, took_us));
-        self.experiment_measured(&chat, Measure::Checkpoint { micros: took_us });
+        self.experiment_checkpoint(&chat, took_us);
         self.keep_workspace(&chat, id, trigger, point);
         self.tell_of_checkpoint(chat, id, trigger, took_us);
     }

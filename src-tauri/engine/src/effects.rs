@@ -24,7 +24,7 @@ impl Watch {
     pub fn decide(&mut self, event: Event<'_>) {
         let over = match &event {
             Event::Gone { chat, process, .. } | Event::Left { chat, process } => {
-                Some(((*chat).clone(), (*process).clone(), self.checkpoints.calls_since(chat)))
+                Some(((*chat).clone(), (*process).clone(), self.calls_unsaved(chat)))
             }
             _ => None,
         };
@@ -57,6 +57,7 @@ impl Watch {
             Effect::Watch { chat, process } => {
                 // What is found when the engine starts was taken up long before.
                 if self.sweeps > 0 {
+                    self.know_life(&chat, &process);
                     self.experiment_came(&chat);
                     self.want_checkpoint(&chat, Trigger::SessionStart);
                 }

@@ -1,19 +1,29 @@
 //! Experiments in the engine: chats that come up are assigned, a knob's value is noted where it is really used, what
 //! becomes of a chat is measured, and all of it is written down before anything rests on it.
 
+mod ledger;
 #[cfg(feature = "statsig")]
 mod statsig;
 mod view;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::PathBuf,
+    sync::Arc,
 };
 
+use self::ledger::Ledger;
+pub use self::view::{audit, begin_anew, follow, view};
+use crate::{
+    home::{Home, read_settings},
+    opportunities::Seeker,
+    paths::write_whole,
+    run::{Watch, now},
+    views,
+};
 use shim_api::{
+    ApiError,
+    error::ErrorCode,
     events::{BoundAction, Event as Told},
     notices::Said,
 };
@@ -22,41 +32,26 @@ use shim_core::{
     crashes::CrashKind,
     experiments::{
         assignment::Provider,
-        audit::{Audited, Entry, replay},
-        improvement::{Event, Improvement},
+        improvement::{Effect, Event, Improvement},
         machine::What,
-        outcomes::Measure,
+        outcomes::{Checkpoints, Held, Measure},
     },
     knobs::knob,
     settings::{Settings, Value},
     supervisor,
 };
-use shim_store::{StoreError, Urgency};
 
-pub use self::view::{audit, follow, view};
-use crate::{
-    home::Home,
-    opportunities::Seeker,
-    run::{Watch, now},
-};
-
-/// Entries after which the state is kept anew, so that a start plays few of them again.
-const KEEP_EVERY: u64 = 500;
 /// A Statsig project's specs, in the data folder.
 const SPECS_FILE: &str = "statsig-specs.json";
-/// Chats of which it is known where their process began.
-const BEGUN_MAX: usize = 1000;
+/// Checkpoints of a chat that are told together.
+const TOLD_TOGETHER: u64 = 50;
 
 /// What the watch holds for experiments.
 #[derive(Default)]
 pub struct Experiments {
-    audited: Audited,
-    /// The number of the entry up to which the state was kept.
-    kept: u64,
-    /// An entry could not be written: only the state as a whole makes up for it.
-    lost: Arc<AtomicBool>,
-    /// Turns and tokens of a chat when its process came up.
-    begun: HashMap<ChatId, (u64, u64)>,
+    ledger: Ledger,
+    /// What is not told yet of chats that take part.
+    taken: HashMap<ChatId, Checkpoints>,
     /// Who says what holds where SHIM tries and holds nothing.
     other: Option<Box<dyn Provider + Send>>,
     pub seeker: Seeker,
@@ -87,26 +82,22 @@ pub fn end(effects: &[supervisor::Effect]) -> Option<End> {
 impl Experiments {
     /// Takes up where an engine before this one stopped: its state, and what was written down since.
     pub fn open(home: &Home) -> Self {
-        let mut experiments = match recalled(home) {
-            Ok((audited, whole)) => {
-                let (kept, lost) = (audited.number, Arc::new(AtomicBool::new(!whole)));
-                Self { audited, kept, lost, ..Self::default() }
-            }
-            Err(error) => {
-                tracing::warn!("what was known of experiments could not be read: {error}");
-                Self::default()
-            }
-        };
-        experiments.other = other(home);
-        experiments
+        Self { ledger: Ledger::open(&home.store), other: other(home), ..Self::default() }
     }
 
     pub fn improvement(&self) -> &Improvement {
-        &self.audited.improvement
+        self.ledger.improvement()
     }
 
-    pub fn audited(&self) -> Audited {
-        self.audited.clone()
+    /// Why nothing is tried, and what is to be done about it: what is known of experiments cannot be read.
+    pub fn unreadable(&self) -> Option<String> {
+        self.ledger.unreadable().map(|why| {
+            format!(
+                "what is known of experiments cannot be read: {why}. Nothing is tried, nothing that was proved or \
+                 pinned holds, and nothing is written over it. A newer SHIM may read it; `shim experiments anew` \
+                 puts it aside and begins anew"
+            )
+        })
     }
 }
 
@@ -124,25 +115,6 @@ fn other(home: &Home) -> Option<Box<dyn Provider + Send>> {
     #[cfg(not(feature = "statsig"))]
     tracing::warn!("{} is not used: this SHIM was built without the feature `statsig`", specs.display());
     None
-}
-
-/// The state, and whether the log followed it to its end.
-fn recalled(home: &Home) -> Result<(Audited, bool), StoreError> {
-    let (state, rows, ends) = home.store.read(|store| {
-        let state = store.experiment_state()?.unwrap_or_default();
-        let rows = store.experiment_entries(state.number)?;
-        Ok((state, rows, store.experiment_log_ends()?))
-    })?;
-    let mut state = state;
-    let played = replay(&mut state, rows.into_iter().map_while(|row| row.entry));
-    if let Err(differs) = &played {
-        tracing::warn!("the log of experiments is taken up where it still follows: {differs}");
-    }
-    let last = ends.map_or(0, |(_, last)| last);
-    let whole = played.is_ok() && state.number >= last;
-    // Numbers are never used twice.
-    state.number = state.number.max(last);
-    Ok((state, whole))
 }
 
 impl Watch {
@@ -177,28 +149,45 @@ impl Watch {
     /// A process stands behind the chat, from now on.
     pub fn experiment_came(&mut self, chat: &ChatId) {
         let risk = self.risk_of(chat, now()).map(|risk| of_thousand(risk.probability));
-        if let Some(known) = self.chats.get(chat)
-            && (self.experiments.begun.len() < BEGUN_MAX || self.experiments.begun.contains_key(chat))
-        {
-            self.experiments.begun.insert(chat.clone(), (known.digest.turns, known.digest.tokens));
-        }
-        self.experiments_hear(Event::Came { chat: chat.clone(), risk });
+        let held = self.held(chat);
+        self.experiments_hear(Event::Came { chat: chat.clone(), risk, held });
     }
 
-    pub fn experiment_measured(&mut self, chat: &ChatId, measure: Measure) {
+    /// What the chat's transcript holds.
+    fn held(&self, chat: &ChatId) -> Held {
+        let digest = self.chats.get(chat).map(|known| &known.digest);
+        digest.map_or_else(Held::default, |digest| Held { turns: digest.turns, tokens: digest.tokens })
+    }
+
+    /// A checkpoint of it was on disk after so many microseconds. Many are told together: each is an entry for good.
+    pub fn experiment_checkpoint(&mut self, chat: &ChatId, micros: u64) {
+        let takes_part = self.experiments.improvement().experiments().any(|one| one.has(chat));
+        if !takes_part || self.is_demo() {
+            return;
+        }
+        let taken = self.experiments.taken.entry(chat.clone()).or_default();
+        taken.add(micros);
+        if taken.count >= TOLD_TOGETHER {
+            self.tell_checkpoints(chat);
+        }
+    }
+
+    fn tell_checkpoints(&mut self, chat: &ChatId) {
+        if let Some(taken) = self.experiments.taken.remove(chat) {
+            self.experiment_measured(chat, Measure::Checkpoints(taken));
+        }
+    }
+
+    fn experiment_measured(&mut self, chat: &ChatId, measure: Measure) {
         self.experiments_hear(Event::Measured { chat: chat.clone(), measure });
     }
 
-    /// Its process is gone.
+    /// Its process is gone, so many tool calls after the last checkpoint.
     pub fn experiment_ended(&mut self, chat: &ChatId, end: Option<End>, unsaved_calls: u64) {
-        let begun = self.experiments.begun.remove(chat);
+        self.tell_checkpoints(chat);
         let Some(end) = end else { return };
-        let known = self.chats.get(chat).zip(begun);
-        let (turns, tokens) = known.map_or((0, 0), |(known, (turns, tokens))| {
-            (known.digest.turns.saturating_sub(turns), known.digest.tokens.saturating_sub(tokens))
-        });
-        let crashed = end == End::Crashed;
-        self.experiment_measured(chat, Measure::Ended { crashed, tokens, turns, unsaved_calls });
+        let (crashed, held) = (end == End::Crashed, self.held(chat));
+        self.experiment_measured(chat, Measure::Ended { crashed, held, unsaved_calls });
     }
 
     /// A restore of it was tried and came to its end; `None` where it was refused before anything was.
@@ -218,18 +207,30 @@ impl Watch {
     /// Time passed.
     pub fn experiments_tick(&mut self) {
         self.experiments_hear(Event::Tick);
-        if self.experiments.lost.load(Ordering::Relaxed) {
-            self.keep_experiments();
+        if let Some(why) = self.experiments.unreadable() {
+            self.warn(why);
         }
     }
 
-    /// Tells the loop, writes down what that changed, and says what was decided.
+    /// Tells the loop, which writes down what that changed, and says what was decided.
     pub fn experiments_hear(&mut self, event: Event) {
         if self.is_demo() {
             return;
         }
-        let Some(entry) = self.experiments.audited.handle(event, now()) else { return };
-        for effect in &entry.decided {
+        let heard = self.experiments.ledger.hear(&self.home.store, event, now());
+        if let Some((entry, written)) = heard {
+            if let Err(error) = written {
+                self.warn(error.to_string());
+            }
+            self.say_what_was_decided(&entry.decided);
+        }
+        if self.experiments.ledger.is_due() {
+            self.keep_experiments();
+        }
+    }
+
+    fn say_what_was_decided(&mut self, decided: &[Effect]) {
+        for effect in decided {
             let (what, why) = (effect.decided.what, effect.decided.why.as_str());
             tracing::info!(
                 experiment = effect.experiment,
@@ -238,8 +239,6 @@ impl Watch {
                 why,
                 "experiment decided"
             );
-        }
-        for effect in &entry.decided {
             let action = match effect.decided.what {
                 What::Dropped { .. } => BoundAction::Dropped,
                 _ => BoundAction::RolledBack,
@@ -247,64 +246,44 @@ impl Watch {
             for bound in effect.decided.bounds.clone() {
                 self.handle.tell(Told::BoundBroken { experiment: effect.experiment, bound, action });
             }
+            if let What::RolledBack { .. } = effect.decided.what {
+                let said = Said::RolledBack { knob: effect.knob.clone(), why: effect.decided.why.clone() };
+                self.notice(None, said);
+            }
         }
-        let taken_back =
-            entry.decided.iter().filter(|effect| matches!(effect.decided.what, What::RolledBack { .. }));
-        let news: Vec<_> = taken_back
-            .map(|effect| Said::RolledBack { knob: effect.knob.clone(), why: effect.decided.why.clone() })
-            .collect();
-        let changed = !entry.decided.is_empty();
-        self.write_down(entry);
-        for said in news {
-            self.notice(None, said);
-        }
-        if self.experiments.audited.number >= self.experiments.kept + KEEP_EVERY {
-            self.keep_experiments();
-        }
-        if changed {
+        if !decided.is_empty() {
             self.handle.tell(Told::ExperimentsChanged);
-        }
-    }
-
-    /// A decision is on disk before anything follows from it; outcomes are on their way at once, and what else only
-    /// counts comes with what is written next.
-    fn write_down(&mut self, entry: Entry) {
-        let kind = kind(&entry.event);
-        if entry.decided.is_empty() {
-            let urgency = if is_outcome(&entry.event) { Urgency::AtOnce } else { Urgency::Gathered };
-            let lost = Arc::clone(&self.experiments.lost);
-            let written = move |result: Result<(), StoreError>| {
-                if let Err(error) = result {
-                    tracing::warn!("an entry about experiments could not be kept: {error}");
-                    lost.store(true, Ordering::Relaxed);
-                }
-            };
-            let put = move |store: &shim_store::Batch<'_>| store.put_experiment_entry(&entry, kind);
-            return self.home.store.submit(urgency, put, written);
-        }
-        let written =
-            self.home.store.write(Urgency::AtOnce, move |store| store.put_experiment_entry(&entry, kind));
-        if let Err(error) = written {
-            self.warn(error.to_string());
-            self.experiments.lost.store(true, Ordering::Relaxed);
         }
     }
 
     /// Keeps the state as a whole.
     pub fn keep_experiments(&mut self) {
-        let lost = self.experiments.lost.swap(false, Ordering::Relaxed);
-        if !lost && self.experiments.kept == self.experiments.audited.number {
-            return;
+        if let Err(error) = self.experiments.ledger.keep(&self.home.store) {
+            self.warn(error.to_string());
         }
-        let state = self.experiments.audited.clone();
-        let number = state.number;
-        match self.home.store.write(Urgency::AtOnce, move |store| store.put_experiment_state(&state)) {
-            Ok(()) => self.experiments.kept = number,
-            Err(error) => {
-                self.warn(error.to_string());
-                self.experiments.lost.store(lost, Ordering::Relaxed);
-            }
+    }
+
+    /// The engine stops: what is not told yet is, and the state is kept.
+    pub fn put_experiments_away(&mut self) {
+        let untold: Vec<_> = self.experiments.taken.keys().cloned().collect();
+        untold.iter().for_each(|chat| self.tell_checkpoints(chat));
+        self.keep_experiments();
+    }
+
+    /// Puts what cannot be read into a file, and begins anew.
+    fn experiments_anew(&mut self) -> Result<PathBuf, ApiError> {
+        let lines = self.home.store.read(|store| store.experiment_lines()).map_err(views::store_error)?;
+        let path = self.home.path.join(format!("experiments-{}.jsonl", now().ms()));
+        let text = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>();
+        write_whole(&path, text.as_bytes()).map_err(|error| {
+            let message = format!("{} could not be written: {error}; nothing was changed", path.display());
+            ApiError::new(ErrorCode::Internal, message)
+        })?;
+        self.experiments.ledger.begin_anew(&self.home.store).map_err(views::store_error)?;
+        if let Ok(file) = read_settings(&self.home.path) {
+            self.experiments_hear_settings(file.settings.experiments_auto, &file.set);
         }
+        Ok(path)
     }
 }
 
@@ -313,26 +292,4 @@ fn of_thousand(probability: f64) -> u16 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let thousandths = (probability.clamp(0.0, 1.0) * 1000.0).round() as u16;
     thousandths
-}
-
-/// A chat's end or its restore is seen but once: a machine that goes down next must not cost it.
-fn is_outcome(event: &Event) -> bool {
-    matches!(event, Event::Measured { measure: Measure::Ended { .. } | Measure::Restored { .. }, .. })
-}
-
-/// What an entry is found by.
-fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::Settings { .. } => "settings",
-        Event::Idea { .. } => "idea",
-        Event::Came { .. } => "assignment",
-        Event::Used { .. } => "exposure",
-        Event::Measured { .. } => "outcome",
-        Event::Tick => "time",
-        Event::Start { .. }
-        | Event::Stop { .. }
-        | Event::Pin { .. }
-        | Event::Override { .. }
-        | Event::Undo { .. } => "user",
-    }
 }

@@ -406,7 +406,7 @@ impl Watch {
             }
         }
         self.persist();
-        self.keep_experiments();
+        self.put_experiments_away();
     }
 
     fn take(&mut self, input: Input) {

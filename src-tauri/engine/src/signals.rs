@@ -36,11 +36,7 @@ impl Watch {
     pub fn follow(&mut self, living: &[(ChatId, ProcessKey)], at: Timestamp) {
         let mut rows = Vec::new();
         for (id, process) in living {
-            if self.followed.get(id).is_none_or(|followed| followed.process != *process) {
-                self.begin_to_follow(id, process);
-            }
-            // A transcript that was written anew is counted anew.
-            self.begin_life(id, self.followed.get(id).and_then(|followed| followed.since));
+            self.know_life(id, process);
             let bytes = self.chats.get(id).map_or(0, |chat| chat.digest.offset);
             if let (Some(reading), Some(followed)) = (self.readings.get(id), self.followed.get_mut(id)) {
                 followed.gauge.note(reading, bytes);
@@ -103,6 +99,15 @@ impl Watch {
             }
         };
         self.home.store.submit(Urgency::Gathered, move |store| store.prune_signals(before), pruned);
+    }
+
+    /// What the chat's records are counted from: its process's start.
+    pub fn know_life(&mut self, id: &ChatId, process: &ProcessKey) {
+        if self.followed.get(id).is_none_or(|followed| followed.process != *process) {
+            self.begin_to_follow(id, process);
+        }
+        // A transcript that was written anew is counted anew.
+        self.begin_life(id, self.followed.get(id).and_then(|followed| followed.since));
     }
 
     fn begin_to_follow(&mut self, id: &ChatId, process: &ProcessKey) {
@@ -183,6 +188,11 @@ impl Watch {
                 self.on_tally(id, |tally| tally.begin_life(since));
             }
         }
+    }
+
+    /// Tool calls since the chat's last checkpoint.
+    pub fn calls_unsaved(&self, id: &ChatId) -> u64 {
+        self.chats.get(id).map_or(0, |chat| chat.digest.tally.calls_since_checkpoint)
     }
 
     /// A checkpoint was taken: calls count from here.

@@ -50,6 +50,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/2026-11-21-policy.sql")),
     M::up(include_str!("migrations/2026-11-21-holders.sql")),
     M::up(include_str!("migrations/2026-11-30-experiments.sql")),
+    M::up(include_str!("migrations/2026-12-01-experiment-states.sql")),
 ];
 
 /// The version that this program writes.

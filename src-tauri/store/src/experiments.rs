@@ -1,18 +1,20 @@
 //! What the loop of experiments was told and decided, and its state now and then. Capped as it is written; what the
-//! state does not hold yet is never dropped.
+//! state does not hold yet is never dropped, and a state stands at the beginning of what is left of the log.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use shim_core::{
-    experiments::audit::{Audited, Entry},
+    experiments::audit::{Audited, Entry, RULES},
     time::Timestamp,
 };
 
 use crate::{chats::json, connection::StoreError, writer::Batch};
 
-/// Entries kept, the ones without a decision: a year of thirty chats a day.
-const ENTRIES_MAX: u64 = 50_000;
+/// Entries kept at least, the ones without a decision: a year of thirty chats a day, each with some six.
+const ENTRIES_MAX: u64 = 70_000;
 /// Entries with a decision that are kept.
 const DECISIONS_MAX: u64 = 5_000;
+/// Entries between two states from which the log can be played again, and so the step in which it is cut.
+const BASE_EVERY: u64 = 10_000;
 
 /// An entry as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,17 @@ pub struct LogRow {
     pub at: Timestamp,
     /// Of words of another version of SHIM nothing can be made.
     pub entry: Option<Entry>,
+}
+
+/// A state as it was kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptState {
+    /// Of the last entry that it holds.
+    pub number: u64,
+    /// By which it was decided; 0 before they had a number.
+    pub rules: u32,
+    /// `None` where the words are those of another version of SHIM, or damaged.
+    pub state: Option<Audited>,
 }
 
 /// Which entries are wanted.
@@ -48,31 +61,69 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Keeps the state, and drops what is older than is kept.
+    /// Keeps the state, and drops what is older than is kept: of the log, whole stretches between two bases.
     pub fn put_experiment_state(&self, state: &Audited) -> Result<(), StoreError> {
-        let number = count(state.number);
-        self.connection.execute(
-            "INSERT INTO experiment_state (only, number, state) VALUES (1, ?1, ?2)
-             ON CONFLICT (only) DO UPDATE SET number = excluded.number, state = excluded.state",
-            params![number, json(state)],
+        let (number, rules) = (count(state.number), i64::from(RULES));
+        let based: bool = self.connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM experiment_states WHERE base = 1 AND rules = ?1 AND number > ?2)",
+            params![rules, count(state.number.saturating_sub(BASE_EVERY))],
+            |row| row.get(0),
         )?;
+        self.connection.execute("DELETE FROM experiment_states WHERE base = 0", [])?;
         self.connection.execute(
-            "DELETE FROM experiment_log WHERE number <= ?1 AND number <= ?1 - ?2 AND decided = 0",
+            "INSERT INTO experiment_states (number, rules, base, state) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (number) DO UPDATE SET
+                 rules = excluded.rules, state = excluded.state, base = max(base, excluded.base)",
+            params![number, rules, i64::from(!based), json(state)],
+        )?;
+        let cut: Option<i64> = self.connection.query_row(
+            "SELECT max(number) FROM experiment_states WHERE base = 1 AND number <= ?1 - ?2",
             params![number, count(ENTRIES_MAX)],
+            |row| row.get(0),
         )?;
+        if let Some(cut) = cut {
+            self.connection.execute("DELETE FROM experiment_states WHERE number < ?1", [cut])?;
+            self.connection
+                .execute("DELETE FROM experiment_log WHERE number <= ?1 AND decided = 0", [cut])?;
+        }
         self.connection.execute(
             "DELETE FROM experiment_log WHERE number <= ?1 AND decided > 0 AND number <=
                  (SELECT number FROM experiment_log WHERE decided > 0 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-            params![number, count(DECISIONS_MAX)],
+            params![cut.unwrap_or(0), count(DECISIONS_MAX)],
         )?;
         Ok(())
     }
 
-    /// The state that was kept last; `None` where there is none, or none that can be read.
-    pub fn experiment_state(&self) -> Result<Option<Audited>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT state FROM experiment_state")?;
-        let text: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    /// The states that are kept, the newest first: where it goes on, and those from which the log can be played again.
+    pub fn experiment_states(&self) -> Result<Vec<KeptState>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT number, rules, state FROM experiment_states ORDER BY number DESC")?;
+        let rows = statement.query_map([], |row| {
+            let text: String = row.get(2)?;
+            Ok(KeptState {
+                number: row.get::<_, i64>(0)?.unsigned_abs(),
+                rules: row.get(1)?,
+                state: serde_json::from_str(&text).ok(),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// All that is kept of experiments, as lines of JSON, before it is dropped by `drop_experiments`.
+    pub fn experiment_lines(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT state FROM (SELECT number, state FROM experiment_states ORDER BY number)
+             UNION ALL SELECT entry FROM (SELECT number, entry FROM experiment_log ORDER BY number)",
+        )?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub fn drop_experiments(&self) -> Result<(), StoreError> {
+        self.connection.execute("DELETE FROM experiment_states", [])?;
+        self.connection.execute("DELETE FROM experiment_log", [])?;
+        Ok(())
     }
 
     /// Entries after this one, the oldest first.

@@ -25,7 +25,7 @@ pub use chats::{ChatRow, Launch};
 pub use checkpoints::{CheckpointRow, NewCheckpoint, SnapshotOf};
 pub use connection::{DATABASE_VERSION, StoreError};
 pub use crashes::CrashRow;
-pub use experiments::{LogPage, LogRow};
+pub use experiments::{KeptState, LogPage, LogRow};
 pub use journal::{CHUNK_BYTES_MAX, Damage, Generation, Packer, Piece, Stream, StreamId, Verified};
 pub use metrics::{CountedCrash, CountedRestore};
 pub use opencode::{Opencode, OpencodeError, Session as OpencodeSession, Stamp as OpencodeStamp};

@@ -87,6 +87,11 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Where what is known of experiments cannot be read: put it aside, and begin anew.
+    Anew {
+        #[arg(long)]
+        json: bool,
+    },
     /// What was decided, and why.
     Audit {
         /// Assignments, exposures and outcomes too.
@@ -123,6 +128,15 @@ pub fn run(engine: &Engine, verb: Verb) -> anyhow::Result<ExitCode> {
             return told(&found.with_context(|| format!("there is no experiment {id}"))?, json);
         }
         Verb::Knobs { json } => return knobs(&engine.experiments()?.knobs, json),
+        Verb::Anew { json } => {
+            let put_aside = engine.experiments_anew()?;
+            if json {
+                print::json(&put_aside)?;
+            } else {
+                say!("begun anew; what could not be read lies in {}", put_aside.path);
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         Verb::Audit { all, before, limit, replay, json } => {
             return audit(&engine.audit(all, before, limit, replay)?, json);
         }

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::improvement::{Effect, Event, Improvement};
 use crate::time::Timestamp;
 
+/// By which rules it is decided. To be raised whenever the same entries would be decided otherwise: what was written
+/// down by other rules is no longer held to be replayed to the same.
+pub const RULES: u32 = 1;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// From 1 on, without a gap.
@@ -24,6 +28,12 @@ pub struct Audited {
 }
 
 impl Audited {
+    /// Begins anew after a log whose state is lost: no number of an entry or an experiment is used twice.
+    pub fn after(number: u64) -> Self {
+        // Each experiment was an entry.
+        Self { improvement: Improvement::numbered_after(number), number }
+    }
+
     /// Takes in what happened; gives what is to be written down, where it matters at all.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Option<Entry> {
         let matters = self.improvement.matters(&event);
@@ -61,6 +71,24 @@ pub fn replay(from: &mut Audited, entries: impl IntoIterator<Item = Entry>) -> R
         }
     }
     Ok(())
+}
+
+/// Plays what an engine before this one wrote down, to go on from there: nothing it holds is passed over for what is
+/// missing or would be decided otherwise by now. Says what of it differs.
+pub fn take_up(from: &mut Audited, entries: impl IntoIterator<Item = Entry>) -> Vec<Differs> {
+    let mut differs = Vec::new();
+    for entry in entries {
+        let after = from.number;
+        if entry.number <= after {
+            continue;
+        }
+        if entry.number != after + 1 {
+            differs.push(Differs::Gap { after, found: entry.number });
+            from.number = entry.number - 1;
+        }
+        differs.extend(replay(from, [entry]).err());
+    }
+    differs
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     experiments::{
         improvement::Idea,
         machine::From,
-        outcomes::{Measure, Metric},
+        outcomes::{Checkpoints, Held, Measure, Metric},
     },
     settings::Value,
 };
@@ -19,11 +19,13 @@ fn chat() -> impl Strategy<Value = ChatId> {
 
 fn measure() -> impl Strategy<Value = Measure> {
     prop_oneof![
-        (0_u64..300_000).prop_map(|micros| Measure::Checkpoint { micros }),
+        (1_u64..9, 0_u64..300_000).prop_map(|(count, micros)| {
+            Measure::Checkpoints(Checkpoints { count, slow: count / 2, micros })
+        }),
         any::<bool>().prop_map(|ok| Measure::Restored { ok }),
         (any::<bool>(), 0_u64..9999, 0_u64..9, 0_u64..30).prop_map(
             |(crashed, tokens, turns, unsaved_calls)| {
-                Measure::Ended { crashed, tokens, turns, unsaved_calls }
+                Measure::Ended { crashed, held: Held { turns, tokens }, unsaved_calls }
             }
         ),
     ]
@@ -51,7 +53,7 @@ fn event() -> impl Strategy<Value = Event> {
             set: [("checkpoints.calls".to_owned(), Value::Whole(calls))].into(),
         }),
         4 => idea().prop_map(|idea| Event::Idea { idea }),
-        9 => (chat(), prop::option::of(0_u16..1000)).prop_map(|(chat, risk)| Event::Came { chat, risk }),
+        9 => (chat(), prop::option::of(0_u16..1000)).prop_map(|(chat, risk)| Event::Came { chat, risk, held: Held::default() }),
         9 => (1_u64..6, chat(), 0_usize..2).prop_map(|(experiment, chat, arm)| Event::Used { experiment, chat, arm }),
         9 => (chat(), measure()).prop_map(|(chat, measure)| Event::Measured { chat, measure }),
         2 => Just(Event::Tick),
@@ -119,7 +121,15 @@ fn a_log_with_a_gap_or_another_decision_is_told() {
             .collect();
     let without = [log[0].clone(), log[2].clone()];
     assert_eq!(played(Audited::default(), without.into()), Err(Differs::Gap { after: 1, found: 3 }));
+    let mut from = Audited::default();
+    let differs = take_up(&mut from, [log[0].clone(), log[2].clone()]);
+    assert_eq!(differs, [Differs::Gap { after: 1, found: 3 }]);
+    let stopped = from.improvement.experiment(1).is_some_and(|one| one.state.name() == "stopped");
+    assert!(from.number == 3 && stopped, "what is there is taken in: {from:?}");
     log[1].decided.clear();
-    let told = played(Audited::default(), log).unwrap_err();
+    let told = played(Audited::default(), log.clone()).unwrap_err();
     assert!(matches!(told, Differs::Decided { number: 2, .. }), "{told}");
+    let mut from = Audited::default();
+    assert_eq!(take_up(&mut from, log).len(), 1);
+    assert_eq!(from, live, "and what follows it too");
 }

@@ -11,7 +11,7 @@ use ts_rs::TS;
 use super::{
     assignment::{Context, ErrorCode, Provider, Reason, Resolution},
     machine::{self, Decided, Experiment, From, Plan, State, TREATMENTS_MAX, What},
-    outcomes::{Folded, Measure, Metric, Tally},
+    outcomes::{Folded, Held, Measure, Metric, Tally},
 };
 use crate::{
     chats::ChatId,
@@ -24,7 +24,7 @@ pub use next::{IDEAS_MAX, RUNNING_MAX};
 
 /// Chats with a value of their own for one knob; beyond that one that was given before is forgotten.
 const GIVEN_MAX: usize = 2000;
-/// Chats of which measurements are held until they end.
+/// Chats of which it is known what was measured; beyond that those of which nothing was for longest are forgotten.
 const FOLDED_MAX: usize = 1000;
 /// Ended experiments that are kept, beside those whose value holds.
 const ENDED_MAX: usize = 100;
@@ -59,6 +59,8 @@ pub enum Event {
     Came {
         chat: ChatId,
         risk: Option<u16>,
+        /// What its transcript holds by then.
+        held: Held,
     },
     /// The value of the experiment's knob was really used for the chat.
     Used {
@@ -139,15 +141,25 @@ pub struct Improvement {
     rests: BTreeMap<String, Rest>,
     before: BTreeMap<Metric, Tally>,
     totals: Totals,
-    /// What was measured of chats and is not told yet.
+    /// What was measured of chats for `before`.
     #[serde(default)]
-    folded: BTreeMap<ChatId, Folded>,
+    folded: BTreeMap<ChatId, Seen>,
     /// What its user pinned, by knob: it holds for all, and nothing is tried, until it is taken back.
     #[serde(default)]
     pins: BTreeMap<String, Word>,
     /// What its user gave single chats, by knob: it holds for them through all that is tried.
     #[serde(default)]
     given: BTreeMap<String, BTreeMap<ChatId, Word>>,
+}
+
+/// A chat of which something was measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    /// When it was last.
+    #[serde(default)]
+    at: Timestamp,
+    #[serde(flatten)]
+    folded: Folded,
 }
 
 /// A value by its user's word.
@@ -182,6 +194,11 @@ pub enum Unheard {
 }
 
 impl Improvement {
+    /// Whose first experiment has the number after this one.
+    pub fn numbered_after(last_id: u64) -> Self {
+        Self { last_id, ..Self::default() }
+    }
+
     pub fn experiments(&self) -> impl Iterator<Item = &Experiment> {
         self.experiments.values()
     }
@@ -247,7 +264,7 @@ impl Improvement {
                     && experiment.has(chat)
                     && (!experiment.is_used(chat) || experiment.arm(chat) != *arm)
             }),
-            Event::Measured { chat, measure: Measure::Checkpoint { .. } } => {
+            Event::Measured { chat, measure: Measure::Checkpoints(_) } => {
                 open(&|experiment| experiment.has(chat))
             }
             Event::Tick => false,
@@ -328,18 +345,18 @@ impl Improvement {
                 self.experiments.insert(self.last_id, Experiment::new(self.last_id, plan));
                 Vec::new()
             }
-            Event::Came { chat, risk } => {
+            Event::Came { chat, risk, held } => {
                 let told =
                     self.experiments.values().filter(|one| self.is_told(one) && !self.is_given(one, &chat));
                 let told: Vec<_> = told.map(|experiment| experiment.id).collect();
-                let came = machine::Event::Came { chat, risk };
+                let came = machine::Event::Came { chat, risk, held };
                 told.into_iter().flat_map(|id| self.tell(id, came.clone(), now)).collect()
             }
             Event::Used { experiment, chat, arm } => {
                 self.tell(experiment, machine::Event::Used { chat, arm }, now)
             }
             Event::Measured { chat, measure } => {
-                self.remember(&chat, measure);
+                self.remember(&chat, measure, now);
                 self.tell_all(&machine::Event::Measured { chat, measure }, now)
             }
             Event::Tick => self.tell_all(&machine::Event::Tick, now),
@@ -353,7 +370,13 @@ impl Improvement {
                     given.retain(|_, word| word.experiment != experiment);
                 }
                 self.given.retain(|_, given| !given.is_empty());
-                self.tell(experiment, machine::Event::Stop { why: "its user took it back".to_owned() }, now)
+                let mut effects = self.tell(
+                    experiment,
+                    machine::Event::Stop { why: "its user took it back".to_owned() },
+                    now,
+                );
+                effects.extend(self.stop_without_ground(now));
+                effects
             }
             Event::Pin { experiment, arm } => self.pin(experiment, arm, now),
             Event::Override { experiment, chat, arm } => {
@@ -364,22 +387,28 @@ impl Improvement {
                         given.pop_first();
                     }
                 }
+                for other in self.others_open(experiment) {
+                    self.tell(other, machine::Event::Leave { chat: chat.clone() }, now);
+                }
                 self.tell(experiment, machine::Event::Override { chat, arm }, now)
             }
         }
     }
 
     /// What was before the next experiment: of chats that have no value on trial; one that was shipped is what most
-    /// chats have by now. Checkpoints are told of those alone that take part in something.
-    fn remember(&mut self, chat: &ChatId, measure: Measure) {
+    /// chats have by now. Checkpoints are told of those alone that take part in something. As in an experiment, a
+    /// chat's first end and its first restore are what counts.
+    fn remember(&mut self, chat: &ChatId, measure: Measure, now: Timestamp) {
         let takes_part = self.experiments.values().any(|one| one.has(chat) && self.is_told(one));
-        if matches!(measure, Measure::Checkpoint { .. }) && !takes_part {
+        if matches!(measure, Measure::Checkpoints(_)) && !takes_part {
             return;
         }
-        let folded = self.folded.entry(chat.clone()).or_default();
-        let told = folded.take(measure);
-        if matches!(measure, Measure::Ended { .. }) || self.folded.len() > FOLDED_MAX {
-            self.folded.remove(chat);
+        let seen = self.folded.entry(chat.clone()).or_default();
+        seen.at = now;
+        let told = seen.folded.take(measure);
+        if self.folded.len() > FOLDED_MAX {
+            let oldest = self.folded.iter().min_by_key(|(_, seen)| seen.at).map(|(chat, _)| chat.clone());
+            oldest.and_then(|chat| self.folded.remove(&chat));
         }
         let is_running = |one: &&Experiment| matches!(one.state, State::Running { .. });
         let is_tried = self.experiments.values().filter(is_running).any(|one| one.arm(chat) > 0);
@@ -404,17 +433,33 @@ impl Improvement {
     /// Whatever else is tried on the knob ends with it.
     fn pin(&mut self, id: u64, arm: usize, now: Timestamp) -> Vec<Effect> {
         let Some((knob, value)) = self.named(id, arm) else { return Vec::new() };
-        let others = self
-            .experiments
-            .values()
-            .filter(|one| one.id != id && one.plan.knob == knob && one.state.is_open());
-        let others: Vec<_> = others.map(|one| one.id).collect();
+        let others = self.others_open(id);
         self.pins.insert(knob, Word { experiment: id, value });
         let mut effects = self.tell(id, machine::Event::Pin { arm }, now);
         let why = format!("its user pinned a value of experiment {id}");
         let stop = |id| self.tell(id, machine::Event::Stop { why: why.clone() }, now);
         effects.extend(others.into_iter().flat_map(stop));
         effects
+    }
+
+    /// Open experiments on the knob of this one, but for itself.
+    fn others_open(&self, id: u64) -> Vec<u64> {
+        let knob = self.experiments.get(&id).map(|one| one.plan.knob.as_str());
+        let others = self
+            .experiments
+            .values()
+            .filter(|one| one.id != id && Some(one.plan.knob.as_str()) == knob && one.state.is_open());
+        others.map(|one| one.id).collect()
+    }
+
+    /// Ends what is compared with a value that no longer holds.
+    fn stop_without_ground(&mut self, now: Timestamp) -> Vec<Effect> {
+        let open = self.experiments.values().filter(|one| one.state.is_open());
+        let groundless = open.filter(|one| one.plan.arms.first() != Some(&self.value(&one.plan.knob)));
+        let groundless: Vec<_> = groundless.map(|one| one.id).collect();
+        let why = "the value that it was compared with was taken back";
+        let stop = |id| self.tell(id, machine::Event::Stop { why: why.to_owned() }, now);
+        groundless.into_iter().flat_map(stop).collect()
     }
 
     /// The user's own value wins, and so do bounds that are no longer kept.
@@ -531,8 +576,8 @@ impl Improvement {
         }
     }
 
-    /// Experiments on knobs of this group, such as `hang.`, that this chat is in, with its arm in each: what is to be
-    /// noted once a value was used.
+    /// Experiments on knobs of this group, such as `hang.`, that this chat is in, with the arm whose value holds for it
+    /// in each: what is to be noted once a value was used.
     pub fn unnoted(&self, chat: &ChatId, group: &str) -> Vec<(u64, usize)> {
         let told = self.experiments.values().filter(|experiment| {
             experiment.plan.knob.starts_with(group)
@@ -540,7 +585,12 @@ impl Improvement {
                 && !experiment.is_used(chat)
                 && self.is_told(experiment)
         });
-        told.map(|experiment| (experiment.id, experiment.arm(chat))).collect()
+        let applied = |experiment: &Experiment| {
+            let key = experiment.plan.knob.as_str();
+            let holds = self.changed_for(chat, key).cloned().unwrap_or_else(|| self.value(key));
+            experiment.plan.arms.iter().position(|value| *value == holds)
+        };
+        told.filter_map(|experiment| Some((experiment.id, applied(experiment)?))).collect()
     }
 }
 

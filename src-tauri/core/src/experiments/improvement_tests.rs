@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     chats::Client,
     experiments::audit::{Audited, Entry, replay},
+    experiments::outcomes::Checkpoints,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -78,7 +79,7 @@ fn a_users_own_value_ends_the_experiment_and_holds() {
     let mut loop_ = Improvement::default();
     loop_.handle(settings(true, &[]), at(0));
     loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
-    loop_.handle(Event::Came { chat: chat(1), risk: None }, at(0));
+    loop_.handle(Event::Came { chat: chat(1), risk: None, held: Held::default() }, at(0));
     let effects = loop_.handle(settings(true, &[("checkpoints.calls", 6)]), at(1));
     let State::Stopped { why, holds: 0, .. } = &loop_.experiment(1).unwrap().state else { panic!() };
     assert_eq!(why, "its user set `checkpoints.calls` in config.toml");
@@ -140,7 +141,9 @@ fn the_old_value_is_pinned_over_whatever_is_tried() {
             loop_.handle(Event::Stop { experiment: 1 }, at(0));
         }
     }
-    (0..40).for_each(|n| drop(loop_.handle(Event::Came { chat: chat(n), risk: None }, at(1))));
+    (0..40).for_each(|n| {
+        drop(loop_.handle(Event::Came { chat: chat(n), risk: None, held: Held::default() }, at(1)))
+    });
     assert!((0..40).any(|n| !loop_.changes_for(&chat(n)).is_empty()));
     // Of the first experiment, while the second is open.
     let effects = loop_.handle(Event::Pin { experiment: 1, arm: 0 }, at(1));
@@ -161,7 +164,9 @@ fn a_chat_keeps_the_value_that_its_user_gave_it_through_all_that_is_tried_later(
     loop_.handle(Event::Stop { experiment: 1 }, at(0));
     loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 5, From::User, 0.0) }, at(0));
     loop_.handle(Event::Start { experiment: 2 }, at(0));
-    (0..90).for_each(|n| drop(loop_.handle(Event::Came { chat: chat(n), risk: None }, at(1))));
+    (0..90).for_each(|n| {
+        drop(loop_.handle(Event::Came { chat: chat(n), risk: None, held: Held::default() }, at(1)))
+    });
     let value = |loop_: &Improvement, n| {
         loop_.changes_for(&chat(n)).get("checkpoints.calls").map(|value| (*value).clone())
     };
@@ -169,7 +174,7 @@ fn a_chat_keeps_the_value_that_its_user_gave_it_through_all_that_is_tried_later(
     assert!((50..90).all(|n| loop_.experiment(2).unwrap().has(&chat(n))));
     // Until that is taken back as well.
     loop_.handle(Event::Undo { experiment: 1 }, at(2));
-    loop_.handle(Event::Came { chat: chat(3), risk: None }, at(2));
+    loop_.handle(Event::Came { chat: chat(3), risk: None, held: Held::default() }, at(2));
     assert!(loop_.experiment(2).unwrap().has(&chat(3)));
 }
 
@@ -180,18 +185,53 @@ fn checkpoints_of_those_that_keep_the_old_value_are_known_to_what_comes_next() {
     loop_.handle(Event::Start { experiment: 1 }, at(0));
     let mut old = 0;
     for n in 0..60 {
-        loop_.handle(Event::Came { chat: chat(n), risk: None }, at(1));
+        loop_.handle(Event::Came { chat: chat(n), risk: None, held: Held::default() }, at(1));
         old += u32::from(loop_.experiment(1).unwrap().arm(&chat(n)) == 0);
         for measure in [
-            Measure::Checkpoint { micros: 150_000 },
-            Measure::Ended { crashed: false, tokens: 0, turns: 0, unsaved_calls: 0 },
+            Measure::Checkpoints(Checkpoints { count: 1, slow: 1, micros: 150_000 }),
+            Measure::Ended { crashed: false, held: Held::default(), unsaved_calls: 0 },
         ] {
             loop_.handle(Event::Measured { chat: chat(n), measure }, at(1));
         }
     }
     assert!(old > 20);
     assert_eq!(loop_.before[&Metric::SlowCheckpoints], Tally { n: f64::from(old), sum: f64::from(old) });
-    assert!(loop_.folded.is_empty());
+    // Brought back, a chat ends again, and is none more.
+    let again = Measure::Ended { crashed: true, held: Held::default(), unsaved_calls: 0 };
+    loop_.handle(Event::Measured { chat: chat(0), measure: again }, at(2));
+    assert_eq!(loop_.before[&Metric::Crash], Tally { n: f64::from(old), sum: 0.0 });
+}
+
+#[test]
+fn what_is_compared_with_a_value_that_is_taken_back_ends() {
+    let mut loop_ = Improvement::default();
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Pin { experiment: 1, arm: 1 }, at(0));
+    loop_.handle(Event::Undo { experiment: 1 }, at(0));
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
+    loop_.experiments.get_mut(&2).unwrap().state = State::Confirmed { at: at(0), arm: 1, why: String::new() };
+    loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 6, From::User, 0.0) }, at(0));
+    loop_.handle(Event::Start { experiment: 3 }, at(0));
+    assert_eq!(loop_.experiment(3).unwrap().plan.arms[0], Value::Whole(4));
+    let decided = loop_.handle(Event::Undo { experiment: 2 }, at(1));
+    let ended: Vec<_> = decided.iter().map(|effect| (effect.experiment, effect.decided.what)).collect();
+    assert_eq!(ended, [(2, What::Stopped { holds: 0 }), (3, What::Stopped { holds: 0 })]);
+}
+
+#[test]
+fn a_chat_that_was_given_a_value_counts_for_no_experiment_on_the_knob() {
+    let mut loop_ = Improvement::default();
+    for calls in [4, 6] {
+        loop_.handle(Event::Idea { idea: idea("checkpoints.calls", calls, From::User, 0.0) }, at(0));
+    }
+    loop_.handle(Event::Start { experiment: 1 }, at(0));
+    loop_.handle(Event::Came { chat: chat(1), risk: None, held: Held::default() }, at(0));
+    assert_eq!(loop_.unnoted(&chat(1), "checkpoints.").len(), 1);
+    loop_.handle(Event::Override { experiment: 2, chat: chat(1), arm: 1 }, at(0));
+    assert_eq!(loop_.unnoted(&chat(1), "checkpoints."), [], "it has a value that is on trial nowhere");
+    let measure = Measure::Ended { crashed: true, held: Held::default(), unsaved_calls: 0 };
+    loop_.handle(Event::Measured { chat: chat(1), measure }, at(1));
+    assert_eq!(loop_.experiment(1).unwrap().outcomes(), 0);
 }
 
 #[test]
@@ -230,7 +270,7 @@ fn a_provider_answers_as_openfeature_has_it() {
     let mut loop_ = Improvement::default();
     loop_.handle(settings(true, &[]), at(0));
     loop_.handle(Event::Idea { idea: idea("checkpoints.calls", 4, From::User, 0.0) }, at(0));
-    loop_.handle(Event::Came { chat: chat(1), risk: None }, at(0));
+    loop_.handle(Event::Came { chat: chat(1), risk: None, held: Held::default() }, at(0));
     let context = |key: Option<&str>| Context { targeting_key: key.map(String::from), ..Context::default() };
     let one = chat(1);
     let default = Value::Whole(8);
@@ -263,12 +303,12 @@ fn live(
     for n in chats {
         let (one, now) = (chat(n), Timestamp::from_ms(n as i64 * 60_000));
         let mut hear = |log: &mut Audited, event| entries.extend(log.handle(event, now));
-        hear(log, Event::Came { chat: one.clone(), risk: None });
+        hear(log, Event::Came { chat: one.clone(), risk: None, held: Held::default() });
         for (experiment, arm) in log.improvement.unnoted(&one, "checkpoints.") {
             hear(log, Event::Used { experiment, chat: one.clone(), arm });
         }
         let crashed = random.f64() < rate(log.improvement.changes_for(&one).is_empty());
-        let measure = Measure::Ended { crashed, tokens: 0, turns: 0, unsaved_calls: 1 };
+        let measure = Measure::Ended { crashed, held: Held::default(), unsaved_calls: 1 };
         hear(log, Event::Measured { chat: one, measure });
     }
 }

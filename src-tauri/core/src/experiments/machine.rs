@@ -12,7 +12,7 @@ use ts_rs::TS;
 use super::{
     assignment::{Split, bucket},
     evidence::Outcome,
-    outcomes::{Folded, Measure, Metric, Tally},
+    outcomes::{Folded, Held, Measure, Metric, Tally},
     ratio::Ratio,
     safety::Watch,
 };
@@ -140,6 +140,7 @@ pub enum Event {
     Came {
         chat: ChatId,
         risk: Option<u16>,
+        held: Held,
     },
     /// The knob's value was really used for the chat.
     Used {
@@ -164,6 +165,10 @@ pub enum Event {
     Override {
         chat: ChatId,
         arm: usize,
+    },
+    /// The chat was given a value by word about another experiment: it no longer counts.
+    Leave {
+        chat: ChatId,
     },
 }
 
@@ -229,6 +234,12 @@ struct Member {
     /// Met a second arm: it tells nothing any more.
     void: bool,
     folded: Folded,
+}
+
+impl Member {
+    fn new(arm: usize, shares: Vec<f64>, risk: Option<u16>, held: Held, came: Timestamp) -> Self {
+        Self { came, arm, shares, risk, used: false, void: false, folded: Folded::came_with(held) }
+    }
 }
 
 /// How often an arm was given out, used, and measured by what decides.
@@ -334,7 +345,7 @@ impl Experiment {
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Decided> {
         match event {
             Event::Start { before } => self.start(&before, now),
-            Event::Came { chat, risk } => self.came(chat, risk, now),
+            Event::Came { chat, risk, held } => self.came(chat, risk, held, now),
             Event::Used { chat, arm } => self.used(&chat, arm, now),
             Event::Measured { chat, measure } => self.measured(&chat, measure, now),
             Event::Tick => self.look_at_the_time(now),
@@ -344,6 +355,10 @@ impl Experiment {
             }
             Event::Override { chat, arm } if arm < self.plan.arms.len() => self.override_one(chat, arm),
             Event::Pin { .. } | Event::Override { .. } => Vec::new(),
+            Event::Leave { chat } => {
+                self.leave(&chat, None);
+                Vec::new()
+            }
         }
     }
 
@@ -359,13 +374,13 @@ impl Experiment {
         vec![Decided::new(What::Began, self.plan.why.clone())]
     }
 
-    fn came(&mut self, chat: ChatId, risk: Option<u16>, now: Timestamp) -> Vec<Decided> {
+    fn came(&mut self, chat: ChatId, risk: Option<u16>, held: Held, now: Timestamp) -> Vec<Decided> {
         if self.members.contains_key(&chat) || self.overrides.contains_key(&chat) {
             return Vec::new();
         }
         if let State::Confirmed { arm, .. } = self.state {
             // Watched, and not counted.
-            self.join(chat, arm, Vec::new(), None, now);
+            self.join(chat, Member::new(arm, Vec::new(), None, held, now));
             return Vec::new();
         }
         let Some(split) = self.split() else { return Vec::new() };
@@ -374,18 +389,17 @@ impl Experiment {
         if let Some(counts) = self.counts.get_mut(arm) {
             counts.assigned += 1;
         }
-        self.join(chat, arm, shares, risk, now);
+        self.join(chat, Member::new(arm, shares, risk, held, now));
         Vec::new()
     }
 
-    fn join(&mut self, chat: ChatId, arm: usize, shares: Vec<f64>, risk: Option<u16>, now: Timestamp) {
+    fn join(&mut self, chat: ChatId, member: Member) {
         if self.members.len() >= MEMBERS_MAX {
             let oldest = self.members.iter().min_by_key(|(_, member)| member.came);
             let oldest = oldest.map(|(chat, _)| chat.clone());
             oldest.and_then(|chat| self.members.remove(&chat));
         }
-        let folded = Folded::default();
-        self.members.insert(chat, Member { came: now, arm, shares, risk, used: false, void: false, folded });
+        self.members.insert(chat, member);
     }
 
     fn used(&mut self, chat: &ChatId, arm: usize, now: Timestamp) -> Vec<Decided> {
@@ -453,17 +467,21 @@ impl Experiment {
     }
 
     fn override_one(&mut self, chat: ChatId, arm: usize) -> Vec<Decided> {
-        if let Some(member) = self.members.get_mut(&chat) {
-            let met_another = member.used && !member.void && member.arm != arm;
-            self.double_exposed += u64::from(met_another);
-            member.void = true;
-        }
+        self.leave(&chat, Some(arm));
         let why = format!("its user gave {} arm {arm}", chat.as_str());
         self.overrides.insert(chat, arm);
         if self.overrides.len() > MEMBERS_MAX {
             self.overrides.pop_first();
         }
         vec![Decided::new(What::Overridden { arm }, why)]
+    }
+
+    /// The chat counts for nothing any more, and has this arm, or a value of another experiment, from now on.
+    fn leave(&mut self, chat: &ChatId, arm: Option<usize>) {
+        let Some(member) = self.members.get_mut(chat) else { return };
+        let met_another = member.used && !member.void && arm != Some(member.arm);
+        self.double_exposed += u64::from(met_another);
+        member.void = true;
     }
 
     fn stop(&mut self, why: String, holds: usize, now: Timestamp) -> Vec<Decided> {

@@ -46,12 +46,12 @@ impl Lab {
             self.came += 1;
             let (chat, now) = (chat(self.came), Timestamp::from_ms(1000 * self.came as i64));
             let mut tell = |event| self.decided.extend(self.experiment.handle(event, now));
-            tell(Event::Came { chat: chat.clone(), risk: None });
+            tell(Event::Came { chat: chat.clone(), risk: None, held: Held::default() });
             let arm = self.experiment.arm(&chat);
             let mut tell = |event| self.decided.extend(self.experiment.handle(event, now));
             tell(Event::Used { chat: chat.clone(), arm });
             let crashed = self.random.f64() < rate(arm);
-            let measure = Measure::Ended { crashed, tokens: 0, turns: 0, unsaved_calls: 1 };
+            let measure = Measure::Ended { crashed, held: Held::default(), unsaved_calls: 1 };
             tell(Event::Measured { chat, measure });
         }
     }
@@ -110,9 +110,9 @@ fn a_chat_that_met_another_value_says_nothing_of_what_was_confirmed() {
     assert!(confirmed(&lab.experiment.state));
     for n in 0..200 {
         let (chat, now) = (chat(50_000 + n), Timestamp::from_ms(1));
-        let crashed = Measure::Ended { crashed: true, tokens: 0, turns: 0, unsaved_calls: 1 };
+        let crashed = Measure::Ended { crashed: true, held: Held::default(), unsaved_calls: 1 };
         // Half never used the knob, half used it with the old value.
-        lab.experiment.handle(Event::Came { chat: chat.clone(), risk: None }, now);
+        lab.experiment.handle(Event::Came { chat: chat.clone(), risk: None, held: Held::default() }, now);
         if n % 2 == 0 {
             lab.experiment.handle(Event::Used { chat: chat.clone(), arm: 0 }, now);
         }
@@ -181,7 +181,10 @@ fn of_many_values_the_bad_are_dropped_and_the_good_one_shipped() {
 fn a_chat_keeps_its_arm_while_the_share_grows() {
     let mut lab = Lab::new(6, &[8, 4]);
     for n in 0..500 {
-        lab.experiment.handle(Event::Came { chat: chat(n), risk: None }, Timestamp::from_ms(n as i64));
+        lab.experiment.handle(
+            Event::Came { chat: chat(n), risk: None, held: Held::default() },
+            Timestamp::from_ms(n as i64),
+        );
     }
     let before: Vec<_> = (0..500).map(|n| lab.experiment.arm(&chat(n))).collect();
     lab.experiment.state = State::Running { since: Timestamp::default(), share: 5000 };
@@ -199,8 +202,8 @@ fn a_chat_keeps_its_arm_while_the_share_grows() {
 fn only_what_used_the_knob_counts_and_only_once() {
     let mut lab = Lab::new(7, &[8, 4]);
     let (chat, now) = (chat(1), Timestamp::from_ms(5));
-    let ended = Measure::Ended { crashed: true, tokens: 0, turns: 0, unsaved_calls: 0 };
-    lab.experiment.handle(Event::Came { chat: chat.clone(), risk: Some(120) }, now);
+    let ended = Measure::Ended { crashed: true, held: Held::default(), unsaved_calls: 0 };
+    lab.experiment.handle(Event::Came { chat: chat.clone(), risk: Some(120), held: Held::default() }, now);
     lab.experiment.handle(Event::Measured { chat: chat.clone(), measure: ended }, now);
     assert_eq!(lab.experiment.outcomes(), 0);
     let arm = lab.experiment.arm(&chat);
@@ -217,7 +220,7 @@ fn only_what_used_the_knob_counts_and_only_once() {
 fn a_chat_that_met_two_values_counts_for_neither() {
     let mut lab = Lab::new(7, &[8, 4]);
     let (chat, now) = (chat(1), Timestamp::from_ms(5));
-    lab.experiment.handle(Event::Came { chat: chat.clone(), risk: None }, now);
+    lab.experiment.handle(Event::Came { chat: chat.clone(), risk: None, held: Held::default() }, now);
     let arm = lab.experiment.arm(&chat);
     lab.experiment.handle(Event::Used { chat: chat.clone(), arm: 1 - arm }, now);
     lab.experiment.handle(Event::Used { chat, arm }, now);
@@ -231,7 +234,7 @@ fn arms_that_lose_chats_are_found_out() {
     lab.experiment.state = State::Running { since: Timestamp::default(), share: 5000 };
     for n in 0..3000 {
         let (chat, now) = (chat(n), Timestamp::from_ms(n as i64));
-        lab.experiment.handle(Event::Came { chat: chat.clone(), risk: None }, now);
+        lab.experiment.handle(Event::Came { chat: chat.clone(), risk: None, held: Held::default() }, now);
         let arm = lab.experiment.arm(&chat);
         // Every second chat of the new value never gets to use it.
         if arm == 0 || n % 2 == 0 {

@@ -67,57 +67,94 @@ impl Metric {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Measure {
-    /// A checkpoint was on disk after so many microseconds.
-    Checkpoint { micros: u64 },
+    /// Checkpoints of it that were taken since this was said last.
+    Checkpoints(Checkpoints),
     /// A restore of it came to its end.
     Restored { ok: bool },
     /// Its process ended.
     Ended {
         crashed: bool,
-        /// Tokens and turns of that process.
-        tokens: u64,
-        turns: u64,
+        /// What its transcript holds by then.
+        held: Held,
         /// Tool calls since the last checkpoint.
         unsaved_calls: u64,
     },
 }
 
+/// Checkpoints, and how long it took until each was on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoints {
+    pub count: u64,
+    /// Those that took longer than [`SLOW_US`].
+    pub slow: u64,
+    /// Of all together.
+    pub micros: u64,
+}
+
+impl Checkpoints {
+    pub fn add(&mut self, micros: u64) {
+        self.join(Self { count: 1, slow: u64::from(micros > SLOW_US), micros });
+    }
+
+    fn join(&mut self, more: Self) {
+        self.count = self.count.saturating_add(more.count);
+        self.slow = self.slow.saturating_add(more.slow);
+        self.micros = self.micros.saturating_add(more.micros);
+    }
+}
+
+/// Turns and tokens of a chat, of all its processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub turns: u64,
+    pub tokens: u64,
+}
+
 /// What was measured of one chat and is not told yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Folded {
-    checkpoints: u64,
-    slow: u64,
-    micros: u64,
+    #[serde(default)]
+    taken: Checkpoints,
+    /// What it held when its process came up; where that is not known, nothing is told of what the process used up.
+    #[serde(default)]
+    came_with: Option<Held>,
     ended: bool,
     restored: bool,
 }
 
 impl Folded {
+    pub fn came_with(held: Held) -> Self {
+        Self { came_with: Some(held), ..Self::default() }
+    }
+
     /// Takes a measurement in. What it completes is told, each metric once in a chat's life.
     pub fn take(&mut self, measure: Measure) -> Vec<(Metric, f64)> {
         match measure {
-            Measure::Checkpoint { micros } if !self.ended => {
-                self.checkpoints = self.checkpoints.saturating_add(1);
-                self.slow = self.slow.saturating_add(u64::from(micros > SLOW_US));
-                self.micros = self.micros.saturating_add(micros);
+            Measure::Checkpoints(more) => {
+                if !self.ended {
+                    self.taken.join(more);
+                }
                 Vec::new()
             }
-            Measure::Checkpoint { .. } => Vec::new(),
             Measure::Restored { ok } if !self.restored => {
                 self.restored = true;
                 vec![(Metric::RestoreFailed, truth(!ok))]
             }
             Measure::Restored { .. } => Vec::new(),
-            Measure::Ended { crashed, tokens, turns, unsaved_calls } if !self.ended => {
+            Measure::Ended { crashed, held, unsaved_calls } if !self.ended => {
                 self.ended = true;
                 let mut told =
                     vec![(Metric::Crash, truth(crashed)), (Metric::UnsavedCalls, number(unsaved_calls))];
-                if turns > 0 {
+                let used_up = self.came_with.map(|before| {
+                    (held.turns.saturating_sub(before.turns), held.tokens.saturating_sub(before.tokens))
+                });
+                if let Some((turns, tokens)) = used_up.filter(|(turns, _)| *turns > 0) {
                     told.push((Metric::TokensPerTurn, number(tokens) / number(turns)));
                 }
-                if self.checkpoints > 0 {
-                    let slow = self.slow.saturating_mul(100) > self.checkpoints.saturating_mul(SLOW_PERCENT);
-                    let seconds = number(self.micros) / 1e6 / number(self.checkpoints);
+                let Checkpoints { count, slow, micros } = self.taken;
+                if count > 0 {
+                    let slow = slow.saturating_mul(100) > count.saturating_mul(SLOW_PERCENT);
+                    let seconds = number(micros) / 1e6 / number(count);
                     told.extend([
                         (Metric::SlowCheckpoints, truth(slow)),
                         (Metric::CheckpointSeconds, seconds),
@@ -166,13 +203,20 @@ impl Tally {
 mod tests {
     use super::*;
 
+    fn taken(micros: impl IntoIterator<Item = u64>) -> Measure {
+        let mut checkpoints = Checkpoints::default();
+        micros.into_iter().for_each(|micros| checkpoints.add(micros));
+        Measure::Checkpoints(checkpoints)
+    }
+
     #[test]
     fn a_chats_many_checkpoints_are_one_number() {
-        let mut folded = Folded::default();
-        for micros in [1000, 2000, 300_000, 1000] {
-            assert_eq!(folded.take(Measure::Checkpoint { micros }), []);
+        let mut folded = Folded::came_with(Held { turns: 2, tokens: 100 });
+        for some in [taken([1000, 2000]), taken([300_000, 1000])] {
+            assert_eq!(folded.take(some), []);
         }
-        let ended = Measure::Ended { crashed: true, tokens: 900, turns: 3, unsaved_calls: 7 };
+        let held = Held { turns: 5, tokens: 1000 };
+        let ended = Measure::Ended { crashed: true, held, unsaved_calls: 7 };
         let expected = [
             (Metric::Crash, 1.0),
             (Metric::UnsavedCalls, 7.0),
@@ -182,7 +226,7 @@ mod tests {
         ];
         assert_eq!(folded.take(ended), expected);
         assert_eq!(folded.take(Measure::Restored { ok: false }), [(Metric::RestoreFailed, 1.0)]);
-        for again in [ended, Measure::Restored { ok: true }, Measure::Checkpoint { micros: 1 }] {
+        for again in [ended, Measure::Restored { ok: true }, taken([1])] {
             assert_eq!(folded.take(again), [], "{again:?}");
         }
     }
@@ -190,11 +234,11 @@ mod tests {
     #[test]
     fn one_slow_checkpoint_of_twenty_is_at_the_quantile() {
         let mut folded = Folded::default();
-        for n in 0..20 {
-            folded.take(Measure::Checkpoint { micros: if n == 0 { SLOW_US + 1 } else { SLOW_US } });
-        }
-        let told = folded.take(Measure::Ended { crashed: false, tokens: 0, turns: 0, unsaved_calls: 0 });
+        folded.take(taken((0..20).map(|n| if n == 0 { SLOW_US + 1 } else { SLOW_US })));
+        let told = folded.take(Measure::Ended { crashed: false, held: Held::default(), unsaved_calls: 0 });
         assert!(told.contains(&(Metric::SlowCheckpoints, 0.0)), "{told:?}");
+        let used_up = |(metric, _): &(Metric, f64)| *metric == Metric::TokensPerTurn;
+        assert!(!told.iter().any(used_up), "it is not known what it came with: {told:?}");
     }
 
     #[test]

@@ -5,13 +5,12 @@ use shim_api::{
     error::ErrorCode,
     experiments::{
         Arm, Audit, AuditEntry, BoundStand, Experiment as View, ExperimentRequest, Experiments, Interval,
-        Knob as KnobView, Replay, Trial as TrialView,
+        Knob as KnobView, PutAside, Replay, Trial as TrialView,
     },
 };
 use shim_core::{
     experiments::{
         assignment::BUCKETS,
-        audit::{Audited, replay},
         evidence::EffectKind,
         improvement::{Event, Improvement, Unheard},
         machine::{CONFIRM_E, Experiment, ROLLBACK_E, Trial},
@@ -23,6 +22,7 @@ use shim_core::{
 use shim_store::LogPage;
 
 use crate::{
+    experiments::ledger::{Ledger, Unlike},
     run::{Handle, Watch},
     views,
 };
@@ -126,6 +126,9 @@ fn knob(improvement: &Improvement, of: &Knob) -> KnobView {
 /// Follows its user's word. It is on disk when this returns.
 pub fn follow(handle: &Handle, request: ExperimentRequest) -> Result<View, ApiError> {
     handle.call(move |watch| {
+        if let Some(why) = watch.experiments.unreadable() {
+            return Err(ApiError::new(ErrorCode::Refused, why));
+        }
         let id = match request {
             ExperimentRequest::Propose { idea, start } => {
                 watch.hear_checked(Event::Idea { idea })?;
@@ -186,6 +189,18 @@ fn unheard(why: &Unheard) -> ApiError {
     ApiError::new(code, why.to_string())
 }
 
+/// Begins anew where what is known cannot be read, after that was put into a file.
+pub fn begin_anew(handle: &Handle) -> Result<PutAside, ApiError> {
+    handle.call(|watch| {
+        if watch.experiments.unreadable().is_none() {
+            let why =
+                "what is known of experiments can be read: `shim experiments undo` takes single ones back";
+            return Err(ApiError::new(ErrorCode::Refused, why));
+        }
+        watch.experiments_anew().map(|path| PutAside { path: path.display().to_string() })
+    })?
+}
+
 /// The audit log, and what playing it again gives.
 pub fn audit(handle: &Handle, page: LogPage, again: bool) -> Result<Audit, ApiError> {
     // What was told a moment ago is written with what comes next.
@@ -206,22 +221,13 @@ pub fn audit(handle: &Handle, page: LogPage, again: bool) -> Result<Audit, ApiEr
 }
 
 fn play_again(handle: &Handle) -> Result<Replay, ApiError> {
-    let live = handle.call(|watch| watch.experiments.audited())?;
-    let rows = handle.home.store.read(|store| store.experiment_entries(0)).map_err(views::store_error)?;
-    let entries: Vec<_> =
-        rows.into_iter().filter_map(|row| row.entry).filter(|entry| entry.number <= live.number).collect();
-    let (count, first) = (entries.len() as u64, entries.first().map_or(1, |entry| entry.number));
-    if first > 1 {
-        let note = format!(
-            "the entries before {first} were dropped by their age: what is left cannot be played alone"
-        );
-        return Ok(Replay { entries: count, same: false, note });
+    let live = handle.call(|watch| watch.experiments.ledger.audited().clone())?;
+    match Ledger::play_again(&live, &handle.home.store) {
+        Ok(entries) => {
+            let note = "the log gives the state that is in force".to_owned();
+            Ok(Replay { entries, same: true, note })
+        }
+        Err(Unlike::Store(error)) => Err(views::store_error(error)),
+        Err(unlike) => Ok(Replay { entries: 0, same: false, note: unlike.to_string() }),
     }
-    let mut state = Audited::default();
-    let (same, note) = match replay(&mut state, entries) {
-        Ok(()) if state == live => (true, "the log gives the state that is in force".to_owned()),
-        Ok(()) => (false, "the log gives another state than the one in force".to_owned()),
-        Err(differs) => (false, differs.to_string()),
-    };
-    Ok(Replay { entries: count, same, note })
 }

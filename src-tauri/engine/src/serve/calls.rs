@@ -86,6 +86,7 @@ pub fn router(context: Engine) -> Router {
         .route("/export", get(export))
         .route("/search", get(search_all))
         .route("/experiments", get(all_experiments).post(about_experiment))
+        .route("/experiments/anew", post(experiments_anew))
         .route("/experiments/audit", get(audit_log))
         .route("/experiments/chart", get(experiment_chart))
         .route("/prediction", get(prediction_report))
@@ -495,6 +496,10 @@ async fn all_experiments(State(context): State<Engine>) -> Response {
 
 async fn about_experiment(State(context): State<Engine>, Json(request): Json<ExperimentRequest>) -> Response {
     blocking(context.handle, move |handle| experiments::follow(handle, request)).await
+}
+
+async fn experiments_anew(State(context): State<Engine>) -> Response {
+    blocking(context.handle, experiments::begin_anew).await
 }
 
 #[derive(Deserialize)]

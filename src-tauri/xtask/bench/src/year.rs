@@ -7,6 +7,7 @@ mod world;
 use std::thread;
 
 use anyhow::{Context, Result};
+use shim_core::experiments::audit::Audited;
 
 use self::world::{CHATS_A_DAY, CRASHES, EFFECT, MIXES, Mix, Went, Year};
 use crate::{
@@ -61,7 +62,9 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 fn years(mix: Mix, runs: u64) -> Result<Vec<Went>> {
     let of_thread = move |first: u64| -> Vec<Went> {
         let seeds = (1..=runs).skip(first as usize).step_by(THREADS as usize);
-        seeds.map(|seed| Year::new(seed, mix, false).live(DAYS, |live, _| live).went).collect()
+        seeds
+            .map(|seed| Year::new(Audited::default(), seed, mix, false).live(DAYS, |live, _| live).went)
+            .collect()
     };
     let threads: Vec<_> = (0..THREADS).map(|first| thread::spawn(move || of_thread(first))).collect();
     let mut all = Vec::new();
