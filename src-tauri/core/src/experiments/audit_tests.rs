@@ -7,7 +7,7 @@ use crate::{
     chats::{ChatId, Client},
     experiments::{
         improvement::Idea,
-        machine::From,
+        machine::{From, What},
         outcomes::{Checkpoints, Held, Measure, Metric},
     },
     settings::Value,
@@ -132,4 +132,62 @@ fn a_log_with_a_gap_or_another_decision_is_told() {
     let mut from = Audited::default();
     assert_eq!(take_up(&mut from, log).len(), 1);
     assert_eq!(from, live, "and what follows it too");
+}
+
+/// 0 to 99, the same on every machine.
+fn drawn(n: u64) -> u64 {
+    (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) % 100
+}
+
+/// Where this breaks, what was written down before would be decided otherwise by now: raise `RULES`.
+#[test]
+fn the_rules_decide_as_those_of_their_number() {
+    let (mut live, mut decided) = (Audited::default(), Vec::new());
+    let mut tell = |event: Event, at: u64| {
+        let entry = live.handle(event, Timestamp::from_ms(at.cast_signed()));
+        for effect in entry.map(|entry| entry.decided).unwrap_or_default() {
+            decided.push((at, effect.experiment, effect.decided.what));
+        }
+        live.clone()
+    };
+    let idea = |knob: &str, value| Idea {
+        knob: knob.to_owned(),
+        values: vec![Value::Whole(value)],
+        metric: Metric::Crash,
+        why: String::new(),
+        from: From::User,
+        worth: 0.0,
+    };
+    tell(Event::Idea { idea: idea("checkpoints.calls", 4) }, 0);
+    tell(Event::Idea { idea: idea("checkpoints.minutes", 5) }, 0);
+    (1..=2).for_each(|experiment| drop(tell(Event::Start { experiment }, 0)));
+    for n in 1..=900 {
+        let chat = ChatId::new(Client::Codex, &n.to_string());
+        let came = tell(Event::Came { chat: chat.clone(), risk: None, held: Held::default() }, n);
+        let arms = came.improvement.unnoted(&chat, "");
+        for (experiment, arm) in arms.clone() {
+            tell(Event::Used { experiment, chat: chat.clone(), arm }, n);
+        }
+        // The first one helps, the second one harms.
+        let has = |experiment| arms.contains(&(experiment, 1));
+        let rate = 14 - if has(1) { 8 } else { 0 } + if has(2) { 20 } else { 0 };
+        let measure = Measure::Ended {
+            crashed: drawn(n) < rate,
+            held: Held::default(),
+            unsaved_calls: drawn(n + 7) / 9,
+        };
+        tell(Event::Measured { chat, measure }, n);
+    }
+    let expected = [
+        (0, 1, What::Began),
+        (0, 2, What::Began),
+        (18, 2, What::Ramped { share: 2500 }),
+        (43, 2, What::Ramped { share: 5000 }),
+        (49, 1, What::Ramped { share: 2500 }),
+        (49, 2, What::RolledBack { violation: false }),
+        (62, 1, What::Ramped { share: 5000 }),
+        (199, 1, What::Shipped { arm: 1 }),
+        (432, 1, What::Confirmed { arm: 1 }),
+    ];
+    assert_eq!((RULES, &decided[..]), (1, &expected[..]));
 }

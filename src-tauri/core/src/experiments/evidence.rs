@@ -5,6 +5,7 @@ mod bound;
 mod curve;
 mod detector;
 mod expected;
+mod means;
 mod ranks;
 mod reversal;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     bound::{Bound, Limit},
     detector::Detector,
+    means::Means,
 };
 use self::{curve::Curve, expected::Expected, ranks::Ranks, reversal::Reversal};
 

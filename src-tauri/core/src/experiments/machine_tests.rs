@@ -255,3 +255,27 @@ fn its_users_word_wins_at_any_time() {
     lab.experiment.handle(Event::Stop { why: "its user took it back".to_owned() }, Timestamp::from_ms(10));
     assert_eq!(lab.experiment.value(&chat(77)), None);
 }
+
+#[test]
+fn what_runs_away_in_a_few_chats_is_not_shipped_for_being_less_in_most() {
+    let mut experiment = Experiment::new(31, Plan { metric: Metric::TokensPerTurn, ..plan(&[8, 4]) });
+    experiment.handle(Event::Start { before: BTreeMap::new() }, Timestamp::from_ms(0));
+    let mut random = fastrand::Rng::with_seed(31);
+    let mut decided = Vec::new();
+    for n in 0..600 {
+        let (chat, now) = (chat(n), Timestamp::from_ms(1000 * n as i64));
+        experiment.handle(Event::Came { chat: chat.clone(), risk: None, held: Held::default() }, now);
+        let arm = experiment.arm(&chat);
+        decided.extend(experiment.handle(Event::Used { chat: chat.clone(), arm }, now));
+        let usual = 1000 + random.u64(0..1000);
+        let tokens = match arm {
+            0 => usual,
+            _ if random.u8(0..10) == 0 => 20 * usual,
+            _ => usual * 8 / 10,
+        };
+        let measure = Measure::Ended { crashed: false, held: Held { turns: 1, tokens }, unsaved_calls: 1 };
+        decided.extend(experiment.handle(Event::Measured { chat, measure }, now));
+    }
+    let shipped = |decided: &Decided| matches!(decided.what, What::Shipped { .. } | What::Confirmed { .. });
+    assert!(!decided.iter().any(shipped) && !experiment.state.is_open(), "{decided:?}");
+}

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    evidence::{Bound, Detector, Evidence, Limit as Judged, Outcome},
+    evidence::{Bound, Detector, Evidence, Limit as Judged, Means, Outcome, Scale},
     outcomes::{Metric, Tally},
 };
 use crate::statistics::proportions::{Share, clopper_pearson};
@@ -77,8 +77,14 @@ pub struct Guard {
     absolute: Option<Bound>,
     /// What was before the experiment, and the control beside it.
     control: Tally,
-    /// `None` where the experiment's own evidence judges the same, more strictly.
+    /// Of rates. `None` where the experiment's own evidence judges the same, more strictly.
     relative: Option<Evidence>,
+    /// Of seconds, counts and cost, as `relative`: what some chats cost too much is in no rank.
+    #[serde(default)]
+    means: Option<Means>,
+    /// The old value breaks the absolute limit as well: it says nothing about the new one.
+    #[serde(default)]
+    waived: bool,
 }
 
 /// How a limit stands.
@@ -93,11 +99,20 @@ pub struct Stand {
 impl Guard {
     /// Every limit, for an experiment that is judged by `own`. `before` is what was measured before it.
     pub fn all(own: Metric, before: impl Fn(Metric) -> Tally) -> Vec<Self> {
-        let guard = |limit: &Limit| Self {
-            limit: limit.name.to_owned(),
-            absolute: limit.max.map(|max| Bound::new(Judged::MeanAtMost(max))),
-            control: before(limit.metric),
-            relative: (limit.metric != own).then(|| Evidence::new(limit.metric.scale(), true)),
+        let guard = |limit: &Limit| {
+            let scale = Some(limit.metric.scale()).filter(|_| limit.metric != own);
+            let mut guard = Self {
+                limit: limit.name.to_owned(),
+                absolute: limit.max.map(|max| Bound::new(Judged::MeanAtMost(max))),
+                control: before(limit.metric),
+                relative: scale
+                    .filter(|scale| *scale == Scale::Binary)
+                    .map(|scale| Evidence::new(scale, true)),
+                means: scale.filter(|scale| *scale == Scale::Positive).map(|_| Means::over(limit.times_max)),
+                waived: false,
+            };
+            guard.look_at_the_control();
+            guard
         };
         LIMITS.iter().map(guard).collect()
     }
@@ -109,6 +124,7 @@ impl Guard {
         }
         if !outcome.treated {
             self.control.add(outcome.value);
+            self.look_at_the_control();
         } else if let Some(bound) = &mut self.absolute {
             bound.observe(outcome.value);
         }
@@ -117,6 +133,9 @@ impl Guard {
             let value = if outcome.treated { outcome.value / limit.times_max } else { outcome.value };
             relative.observe(&Outcome { value, ..*outcome });
         }
+        if let Some(means) = &mut self.means {
+            means.observe(outcome.treated, outcome.share, outcome.value);
+        }
     }
 
     pub fn limit(&self) -> Option<&'static Limit> {
@@ -124,18 +143,22 @@ impl Guard {
     }
 
     pub fn stand(&self) -> Stand {
+        let rates = self.relative.as_ref().map(Evidence::worse_e);
         Stand {
             absolute_e: self.absolute.as_ref().map_or(1.0, Bound::e),
-            relative_e: self.relative.as_ref().map_or(1.0, Evidence::worse_e),
-            waived: self.is_waived(),
+            relative_e: self.means.as_ref().map(Means::e).or(rates).unwrap_or(1.0),
+            waived: self.waived,
         }
     }
 
     /// An arm is not blamed for what the old value does as well. Where too little is known of the old value, the limit
-    /// holds: to roll back is the harmless mistake.
-    fn is_waived(&self) -> bool {
+    /// holds: to roll back is the harmless mistake. Once waived it stays so until the old value lies a standard error
+    /// below the limit: one chat more or less must not turn it over.
+    fn look_at_the_control(&mut self) {
         let max = self.limit().and_then(|limit| limit.max);
-        max.zip(self.control.mean(KNOWN_FROM)).is_some_and(|(max, mean)| mean > max)
+        let Some((max, mean)) = max.zip(self.control.mean(KNOWN_FROM)) else { return };
+        let error = (max * (1.0 - max) / self.control.n).sqrt();
+        self.waived = mean > if self.waived { max - error } else { max };
     }
 
     /// Why the limit counts as broken.
@@ -155,7 +178,7 @@ impl Guard {
     /// judged: where the old value broke it as well, that value's own mean is the limit, as far as that may lie up.
     pub fn watch(&self) -> Option<Watch> {
         let max = self.limit()?.max?;
-        let most = if self.is_waived() {
+        let most = if self.waived {
             // 0/1 each; halved counts are near enough to whole ones.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let share = Share::new(self.control.sum.round() as u64, self.control.n.round() as u64).ok()?;
@@ -256,6 +279,38 @@ mod tests {
         assert!(after.is_some_and(|n| n <= 4), "{after:?}");
         let why = guard.violation().unwrap();
         assert!(why.starts_with("crash_rate: "), "{why}");
+    }
+
+    #[test]
+    fn one_chat_more_or_less_turns_no_waiver_over() {
+        let mut guard = crash_guard(Tally { n: 100.0, sum: 10.4 });
+        assert!(guard.stand().waived);
+        let outcome = |value| Outcome { treated: false, share: 0.5, value, risk: None };
+        (0..10).for_each(|_| guard.observe(Metric::Crash, &outcome(0.0)));
+        assert!(guard.stand().waived, "10.4 of 110 may be luck");
+        (0..60).for_each(|_| guard.observe(Metric::Crash, &outcome(0.0)));
+        assert!(!guard.stand().waived, "10.4 of 170 is not");
+        guard.observe(Metric::Crash, &outcome(1.0));
+        assert!(!guard.stand().waived);
+    }
+
+    #[test]
+    fn a_tenth_that_runs_away_breaks_the_cost_bound() {
+        let mut random = fastrand::Rng::with_seed(8);
+        let mut guards = Guard::all(Metric::Crash, |_| Tally::default());
+        for _ in 0..450 {
+            let treated = random.bool();
+            let times = match treated {
+                true if random.u8(0..10) == 0 => 20.0,
+                true => 0.8,
+                false => 1.0,
+            };
+            let value = 1000.0 * (0.5 + random.f64()) * times;
+            let outcome = Outcome { treated, share: 0.5, value, risk: None };
+            guards.iter_mut().for_each(|guard| guard.observe(Metric::TokensPerTurn, &outcome));
+        }
+        let violated: Vec<_> = guards.iter().filter_map(Guard::violation).collect();
+        assert!(matches!(&violated[..], [why] if why.starts_with("token_cost: ")), "{violated:?}");
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl Experiment {
         }
         let (e, treatments) = (trial.last.better_e, self.trials.len());
         let asked = CONFIRM_E * f64::from(u32::try_from(treatments).unwrap_or(u32::MAX));
-        if e < asked {
+        if e < asked || !trial.is_calm() {
             return Vec::new();
         }
         let why = format!(
@@ -196,6 +196,12 @@ fn against(trial: &Trial) -> Option<String> {
         return Some(format!(
             "worse than the old value: e = {:.1} of {ROLLBACK_E:.0} that are enough",
             last.worse_e
+        ));
+    }
+    let mean = trial.mean_worse_e();
+    if mean >= ROLLBACK_E {
+        return Some(format!(
+            "worse than the old value in its mean: e = {mean:.1} of {ROLLBACK_E:.0} that are enough"
         ));
     }
     (last.n.iter().all(|n| *n >= LEAST) && last.p_worse > DROP_P).then(|| {

@@ -7,7 +7,7 @@ use ts_rs::TS;
 
 use crate::{
     experiments::{
-        evidence::{Evidence, Interval, Outcome, Scale},
+        evidence::{Evidence, Interval, Means, Outcome, Scale},
         outcomes::{Metric, Tally},
         safety::Guard,
     },
@@ -45,6 +45,9 @@ pub struct Trial {
     /// Gone once the experiment has ended.
     evidence: Option<Evidence>,
     pub guards: Vec<Guard>,
+    /// That the mean of what decides is worse, of seconds, counts and cost: the evidence is of ranks.
+    #[serde(default)]
+    means: Option<Means>,
     /// Outcomes between two points of the course.
     stride: u64,
 }
@@ -63,6 +66,7 @@ impl Trial {
             dropped: None,
             evidence: Some(evidence),
             guards: Guard::all(metric, known),
+            means: (metric.scale() == Scale::Positive).then(|| Means::over(1.0)),
             stride: 1,
         }
     }
@@ -71,6 +75,9 @@ impl Trial {
         self.guards.iter_mut().for_each(|guard| guard.observe(metric, outcome));
         let Some(evidence) = self.evidence.as_mut().filter(|_| decides) else { return };
         evidence.observe(outcome);
+        if let Some(means) = &mut self.means {
+            means.observe(outcome.treated, outcome.share, outcome.value);
+        }
         self.last = point(evidence, now);
         let n: u64 = self.last.n.iter().sum();
         if n.is_multiple_of(self.stride) {
@@ -91,8 +98,15 @@ impl Trial {
         self.guards.iter().find_map(|guard| Some((guard.limit.clone(), guard.violation()?)))
     }
 
+    /// Whether no bound is in doubt, and what decides is no worse in its mean than it was, as far as was seen.
     pub fn is_calm(&self) -> bool {
-        self.guards.iter().all(Guard::is_calm)
+        let [old, new] = self.last.means;
+        self.guards.iter().all(Guard::is_calm) && (self.means.is_none() || new <= old)
+    }
+
+    /// The e-value for "its mean is worse"; 1 of rates, which the evidence is about.
+    pub fn mean_worse_e(&self) -> f64 {
+        self.means.as_ref().map_or(1.0, Means::e)
     }
 
     /// How far it is from the old value, as far as that is told.
@@ -103,7 +117,7 @@ impl Trial {
     /// Evidence takes room; where it led is kept.
     pub fn close(&mut self) {
         self.effect = self.effect();
-        self.evidence = None;
+        (self.evidence, self.means) = (None, None);
         self.guards.clear();
     }
 }
