@@ -198,8 +198,8 @@ families! {
         "Experiments begun, deployed (shipped on probation), confirmed, rolled back, ended without a verdict, stopped";
     E_VALUE = "shim_experiment_e_value", Kind::Gauge, None, ["experiment", "side"], Moment,
         "Evidence for a side of an experiment; 20 is what confirms at 5 %";
-    EXPOSURES = "shim_experiment_exposures", Kind::ReadCounter, None, ["experiment", "variant"], Ever,
-        "Chats in which a variant of an experiment was really used";
+    EXPOSURES = "shim_experiment_exposures", Kind::ReadCounter, None, ["experiment", "variant"], Moment,
+        "Chats in which a variant of an experiment that is known was really used";
     VIOLATIONS = "shim_safety_violations", Kind::Counter, None, ["bound", "action"], Start,
         "Safety bounds that were crossed, and what was done";
 }

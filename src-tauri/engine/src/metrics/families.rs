@@ -128,6 +128,9 @@ impl Families {
             if let Some(gauges) = self.gauges.get(family.name) {
                 gauges.clear();
             }
+            if let Some(read) = self.read.get(family.name) {
+                read.clear();
+            }
         }
     }
 
