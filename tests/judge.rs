@@ -105,3 +105,20 @@ fn a_form_must_be_named() {
     let output = command.args(["experiments", "judge"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_line_that_is_too_long_or_no_text_costs_only_itself() {
+    let mut judge = Judge::start(&[]);
+    let mut input = judge.input.take().unwrap();
+    let asks = std::thread::spawn(move || {
+        input.write_all(&vec![b'x'; 3 << 20]).unwrap();
+        input.write_all(b"\n\xff\xfe\n{\"type\":\"start\",\"id\":\"e\"}\n").unwrap();
+    });
+    for words in ["longer than", "not UTF-8", "\"ok\":true"] {
+        let mut answer = String::new();
+        judge.output.read_line(&mut answer).unwrap();
+        assert!(answer.contains(words), "{answer}");
+    }
+    asks.join().unwrap();
+    assert!(judge.child.wait().unwrap().success());
+}

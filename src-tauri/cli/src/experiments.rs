@@ -2,17 +2,15 @@
 
 mod verbs;
 
-use std::{
-    io::{BufRead as _, Read as _, Write as _},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
-use anyhow::{Context as _, ensure};
 use clap::{Args as Arguments, Subcommand, ValueEnum};
 use shim_core::experiments::judge::{Judge, Mode};
 
-/// A line of the protocol, in bytes.
-const LINE_MAX: u64 = 1 << 20;
+use crate::jsonl::answer_lines;
+
+/// Longest line of the protocol.
+const LINE_BYTES_MAX: u64 = 1024 * 1024;
 
 #[derive(Arguments)]
 pub struct Args {
@@ -59,26 +57,7 @@ pub fn judge(verdicts: Verdicts) -> anyhow::Result<ExitCode> {
         Verdicts::Default => Mode::Default,
         Verdicts::Strict => Mode::Strict,
     });
-    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line).context("reading a line")?;
-        ensure!(
-            line.last() == Some(&b'\n') || (line.len() as u64) < LINE_MAX,
-            "a line is longer than {LINE_MAX} bytes"
-        );
-        if line.is_empty() {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let text = String::from_utf8_lossy(&line);
-        if text.trim().is_empty() {
-            continue;
-        }
-        let answered = writeln!(output, "{}", judge.answer(&text)).and_then(|()| output.flush());
-        // A reader that went away is no failure.
-        if answered.is_err() {
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
+    let answer = |line: &str| judge.answer(line);
+    answer_lines(&mut io::stdin().lock(), &mut io::stdout().lock(), LINE_BYTES_MAX, answer)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,7 @@ mod engine;
 mod experiments;
 mod hook;
 mod install;
+mod jsonl;
 mod mcp;
 mod metrics;
 mod opportunities;

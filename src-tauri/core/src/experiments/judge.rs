@@ -6,10 +6,10 @@ mod words;
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use self::words::{Line, Name, Start};
 use super::{
+    assignment::{BUCKETS, bucket},
     contest::{Contest, Decision, Levels},
     evidence::{Evidence, Scale},
 };
@@ -18,8 +18,6 @@ use super::{
 const SESSIONS_MAX: usize = 2_000_000;
 /// Arms of one experiment, the control among them.
 const ARMS_MAX: usize = 16;
-/// Parts that units are dealt into, as Statsig deals them.
-const BUCKETS: u64 = 10_000;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -149,7 +147,7 @@ impl Trial {
             arms,
             sessions: HashMap::new(),
             observed: 0,
-            horizon: start.horizon,
+            horizon: start.horizon.map(|horizon| horizon.0),
         })
     }
 
@@ -273,13 +271,6 @@ fn probability(risk: Option<f64>) -> Result<Option<f64>, Refusal> {
         Some(risk) if !(0.0..=1.0).contains(&risk) => Err(Refusal::Risk(risk)),
         risk => Ok(risk),
     }
-}
-
-/// Which of 10,000 buckets a unit falls into, 0..=9999: the first eight bytes of SHA-256 of `salt.unit`, as
-/// Statsig deals units (<https://docs.statsig.com/faq#how-does-bucketing-within-the-statsig-sdks-work>).
-fn bucket(salt: &str, unit: &str) -> u64 {
-    let hash = Sha256::digest(format!("{salt}.{unit}"));
-    hash.iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte)) % BUCKETS
 }
 
 /// The arm of a bucket where all `open` arms get as many buckets, and the share of buckets of each arm.

@@ -46,7 +46,10 @@ fn a_start_that_is_refused_leaves_nothing_in_force() {
     assert!(judge.answer(r#"{"type":"assign","session":"s"}"#)["error"].is_string());
     // Nor one that is not even read.
     assert_eq!(judge.answer(&start(0.05))["ok"], true);
-    assert!(judge.answer(r#"{"type":"start","id":"b","horizon":"long"}"#)["error"].is_string());
+    for horizon in ["\"long\"", "1.5", "-1", "1e300"] {
+        let start = format!(r#"{{"type":"start","id":"b","horizon":{horizon}}}"#);
+        assert!(judge.answer(&start)["error"].is_string(), "{horizon}");
+    }
     assert!(judge.answer(r#"{"type":"assign","session":"s"}"#)["error"].is_string());
 }
 
@@ -74,12 +77,14 @@ fn what_helps_is_shipped_and_what_harms_rolled_back() {
 
 #[test]
 fn an_undecided_one_stops_at_its_horizon() {
-    let mut start = start();
-    start["horizon"] = json!(40);
-    let mut judge = started(&start);
-    let (said, sessions) = run(&mut judge, 900, |_, _| 0.0);
-    assert_eq!((said, sessions), (json!({ "decision": "stop" }), 40));
-    assert_eq!(judge.answer(r#"{"type":"end"}"#), json!({ "decision": "none" }));
+    for horizon in [json!(40), json!(40.0)] {
+        let mut start = start();
+        start["horizon"] = horizon;
+        let mut judge = started(&start);
+        let (said, sessions) = run(&mut judge, 900, |_, _| 0.0);
+        assert_eq!((said, sessions), (json!({ "decision": "stop" }), 40));
+        assert_eq!(judge.answer(r#"{"type":"end"}"#), json!({ "decision": "none" }));
+    }
 }
 
 #[test]

@@ -1,18 +1,8 @@
-//! Evidence that treatment's mean is more than so many times the control's, of values of 0 or more. What a tenth of the
-//! chats cost is in a mean and in no rank.
-//!
-//! A value y is clipped at a cap c that is set by what came before, so that no single one can ruin the bettor, and is
-//! u = min(y, c)/c. With the probability p of being treated, and m, what was expected of u, a session tells
-//!
-//! ```text
-//! w = (u/times - m)/p          of a treated session
-//! w = -(u - m)/(1 - p)         of one of the control
-//! ```
-//!
-//! whose expectation is mean_t(u)/times - mean_c(u): at most 0 where the treatment's clipped mean is at most so many
-//! times the control's, whatever m was. It is never below -max(m/p, (1-m)/(1-p)) = -l. So 1 + λw/l is above 0 and has an
-//! expectation of at most 1 for a stake λ below 1, and the product over the sessions is an e-process (Waudby-Smith &
-//! Ramdas 2024). Stakes and caps are mixed.
+//! Evidence that treatment's mean is more than so many times the control's, of values of 0 or more: what a tenth of the
+//! chats cost is in a mean and in no rank. A value is clipped at a cap that is set by what came before. Weighed by its
+//! assignment, what a session tells is treatment's clipped mean over `times` less the control's in expectation, however
+//! well it was expected; a bet on that which cannot lose everything is an e-process (Waudby-Smith & Ramdas 2024).
+//! `docs/experiments.md` has the formula.
 
 use std::collections::VecDeque;
 

@@ -27,7 +27,7 @@ pub struct Start {
     pub lower_is_better: bool,
     #[serde(default = "alpha")]
     pub alpha: f64,
-    pub horizon: Option<u64>,
+    pub horizon: Option<Whole>,
     pub baseline: Option<Baseline>,
 }
 
@@ -37,6 +37,26 @@ pub struct Baseline {
     pub n: f64,
     #[serde(default)]
     pub events: f64,
+}
+
+/// A whole number, however it is written: `900` or `900.0`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Whole(pub u64);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is no whole number of 0 or more")]
+pub struct NotWhole(f64);
+
+impl TryFrom<f64> for Whole {
+    type Error = NotWhole;
+
+    // Below 2^53 by the test before.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn try_from(number: f64) -> Result<Self, NotWhole> {
+        let is_whole = number >= 0.0 && number.fract() == 0.0 && number < (1_u64 << 53) as f64;
+        if is_whole { Ok(Self(number as u64)) } else { Err(NotWhole(number)) }
+    }
 }
 
 fn two() -> Vec<serde_json::Value> {
