@@ -23,6 +23,7 @@ pub fn chat(id: &str, state: ChatState, last_activity: Timestamp) -> Chat {
         last_activity,
         turns: 1,
         tokens: 1,
+        cost: None,
         context_used: None,
         risk: None,
         journal: JournalLag { bytes: 1, lag_ms: None },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bytes, clock, compact, count, day, duration, exact, fine, folder, moment, percent, relative, shortHash } from './format';
+import { bytes, clock, compact, count, day, dollars, duration, exact, fine, folder, moment, percent, relative, shortHash } from './format';
 
 /** No-break spaces are written as plain ones in the rows. */
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
@@ -34,6 +34,17 @@ describe('numbers carry their unit', () => {
       [999_500, '1.0M'],
       [4_120_400, '4.1M'],
       [2_500_000_000, '2.5G'],
+    ]);
+  });
+
+  test('dollars', () => {
+    check(dollars, [
+      [0, '$0.00'],
+      [0.0063488, '$0.0063'],
+      [0.00000012, '$0.00000012'],
+      [0.01, '$0.01'],
+      [1.239, '$1.24'],
+      [1204.5, '$1,204.50'],
     ]);
   });
 

@@ -35,6 +35,13 @@ export function compact(n: number): string {
   return scaled(n, 1000, ['', 'k', 'M', 'G'], '');
 }
 
+/** `$0.004`, `$1.24`, `$1,204.50`: two digits after the point, or one that tells something. */
+export function dollars(n: number): string {
+  const digits = n > 0 && n < 0.01 ? Math.min(9, 1 - Math.floor(Math.log10(n))) : 2;
+  const [whole = '0', rest = ''] = n.toFixed(digits).split('.');
+  return `$${grouped(Number(whole))}${spoken() === 'de' ? ',' : '.'}${rest}`;
+}
+
 /** `812 B`, `1.2 kB`, `34 MB`, in powers of 1000. */
 export function bytes(n: number): string {
   return scaled(n, 1000, ['B', 'kB', 'MB', 'GB', 'TB'], JOINED);

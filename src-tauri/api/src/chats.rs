@@ -30,6 +30,8 @@ pub struct Chat {
     pub turns: u64,
     /// Input, cache and output tokens of all answers, each answer counted once.
     pub tokens: u64,
+    /// Null where no token has a price.
+    pub cost: Option<Cost>,
     /// Share of the model's context that the last answer used, 0 to 1; null before the first answer.
     pub context_used: Option<f64>,
     /// Null when no process stands behind the chat, or none was read yet.
@@ -52,6 +54,18 @@ pub struct Suspicion {
     pub form: Form,
     #[ts(type = "string")]
     pub since: Timestamp,
+}
+
+/// What a chat's tokens cost by list price; what its user pays is not known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export, export_to = "api.ts", rename = "ChatCost")]
+pub struct Cost {
+    /// Of the United States.
+    pub dollars: f64,
+    /// Tokens without a known price, which are not in it.
+    pub unpriced_tokens: u64,
+    /// The day on which the prices were looked up, `YYYY-MM-DD`.
+    pub as_of: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

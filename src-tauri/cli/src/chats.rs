@@ -60,6 +60,13 @@ pub fn chat(engine: &Engine, id: &str, limit: u32, places: bool, json: bool) -> 
     }
     let chat = &detail.chat;
     say!("{}\n{}  {}  {} turns, {} tokens", chat.title, chat.id, shown_state(chat), chat.turns, chat.tokens);
+    if let Some(cost) = &chat.cost {
+        let unpriced = match cost.unpriced_tokens {
+            0 => String::new(),
+            tokens => format!(", without {tokens} tokens whose price is not known"),
+        };
+        say!("${:.2} by list price of {}{unpriced}", cost.dollars, cost.as_of);
+    }
     if let Some(limit) = &chat.limit {
         let end = limit
             .resets_at

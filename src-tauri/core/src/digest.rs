@@ -12,6 +12,7 @@ use crate::{
     limits::Limit,
     lines::{Line, Lines},
     observations::{Answer, AnswerEnd, Call, Observed, TitleRank, TodoChange, What},
+    prices::Spent,
     signals::Tally,
     time::Timestamp,
 };
@@ -71,6 +72,9 @@ pub struct Digest {
     pub turns: u64,
     pub turn: Turn,
     pub tokens: u64,
+    /// Of answers that were read since prices are known: what they cost, and how many of the tokens have a price.
+    #[serde(default)]
+    pub spent: Spent,
     pub last_message: Option<LastMessage>,
     pub todos: Vec<Todo>,
     /// Lines that made no sense, whole or in part.
@@ -93,6 +97,9 @@ pub struct Digest {
     asked: bool,
     calls: Vec<OpenCall>,
     recent: Vec<(String, u64)>,
+    /// Of the same answers.
+    #[serde(default)]
+    recent_spent: Vec<(String, Spent)>,
     context_tokens: u64,
     /// The model's context window in tokens, as the client told it last.
     #[serde(default)]
@@ -212,6 +219,7 @@ impl Digest {
             self.asked = true;
         }
         self.count_tokens(&answer);
+        self.count_cost(&answer, at);
         keep(&mut self.model, answer.model);
         for call in answer.calls {
             self.open_call(call);
@@ -274,6 +282,22 @@ impl Digest {
             self.recent.remove(0);
         }
         self.recent.push((id.clone(), total));
+    }
+
+    /// As with tokens, the last record of an answer counts.
+    fn count_cost(&mut self, answer: &Answer, at: Option<Timestamp>) {
+        let (Some(id), Some(usage)) = (&answer.message_id, answer.usage) else { return };
+        let model = answer.model.as_deref().or(self.model.as_deref());
+        let spent = Spent::on(model, at, usage);
+        let known = self.recent_spent.iter_mut().find(|(recent, _)| recent == id);
+        let before = known.map(|(_, counted)| std::mem::replace(counted, spent));
+        self.spent = self.spent.corrected(before.unwrap_or_default(), spent);
+        if before.is_none() {
+            if self.recent_spent.len() == RECENT_ANSWERS_MAX {
+                self.recent_spent.remove(0);
+            }
+            self.recent_spent.push((id.clone(), spent));
+        }
     }
 
     fn close(&mut self, turn: Turn) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Digest, LastMessage, Reader, TODOS_MAX, Turn, sha256};
-use crate::{chats::Client, checkpoints::Todo, crashes::ToolCall, time::Timestamp};
+use crate::{chats::Client, checkpoints::Todo, crashes::ToolCall, prices::Spent, time::Timestamp};
 
 macro_rules! sample {
     ($name:literal) => {
@@ -154,12 +154,15 @@ fn a_real_chat_is_told_whole() {
         turns: 1,
         turn: Turn::Done,
         tokens: 28_021,
+        // By hand, from the usage of its two answers and the list prices of that day.
+        spent: Spent { nano_dollars: 6_348_800, priced_tokens: 28_021 },
         last_message: Some(LastMessage {
             uuid: "bd2b9e01-db47-4523-9ff2-023e0abb8a38".to_owned(),
             sha256: "4b6a17dd5914840652ca8581a902a9c19da7a45506742effe43572f899c99785".to_owned(),
         }),
         title: digest.title.clone(),
         recent: digest.recent.clone(),
+        recent_spent: digest.recent_spent.clone(),
         context_tokens: 14_142,
         tally: digest.tally.clone(),
         ..Digest::default()
@@ -272,6 +275,22 @@ fn tokens_of_one_answer_are_counted_once() {
     ] {
         assert_eq!(fold(&records).tokens, tokens, "{records:?}");
     }
+}
+
+#[test]
+fn what_has_no_price_is_told_apart() {
+    let of = |model: &str| {
+        let mut record = answer("a", json!("end_turn"), text("x"));
+        record["message"]["model"] = json!(model);
+        record["timestamp"] = json!("2026-11-21T01:00:00.000Z");
+        record
+    };
+    // 1 in, 20 into the cache, 300 out of it, 4000 answered.
+    let known = fold(&[of("claude-opus-5-5"), of("claude-opus-5-5")]);
+    let nano_dollars = 4000 + 20 * 5000 + 300 * 200 + 4000 * 20_000;
+    assert_eq!(known.spent, Spent { nano_dollars, priced_tokens: 4321 });
+    let unknown = fold(&[of("qwen3-coder")]);
+    assert_eq!((unknown.tokens, unknown.spent), (4321, Spent::default()));
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub mod observations;
 pub mod opportunities;
 pub mod policy;
 pub mod prediction;
+pub mod prices;
 pub mod prompts;
 pub mod readings;
 pub mod redaction;

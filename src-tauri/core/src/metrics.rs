@@ -35,6 +35,8 @@ pub enum Unit {
     None,
     Seconds,
     Bytes,
+    /// Of the United States, by list price.
+    Dollars,
     /// From 0 to 1; a skill may be below 0.
     Ratio,
 }
@@ -87,6 +89,7 @@ impl Unit {
             Self::None => "",
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
+            Self::Dollars => "dollars",
             Self::Ratio => "ratio",
         }
     }
@@ -136,6 +139,10 @@ families! {
         "Complete turns of the chats that are kept";
     TOKENS = "shim_chat_tokens", Kind::Gauge, None, ["client", "client_version"], Moment,
         "Tokens of the chats that are kept, as their transcripts tell them";
+    COST = "shim_chat_cost_dollars", Kind::Gauge, Dollars, ["client", "client_version"], Moment,
+        "What tokens of the chats that are kept cost by list price; absent where none has a price";
+    UNPRICED = "shim_chat_unpriced_tokens", Kind::Gauge, None, ["client", "client_version"], Moment,
+        "Tokens of the chats that are kept without a known price: they are not in the cost";
     OPEN_CRASHES = "shim_open_crashes", Kind::Gauge, None, ["client"], Moment, "Chats with a crash that is not resolved";
     AT_RISK = "shim_chats_at_risk", Kind::Gauge, None, ["client", "level"], Moment, "Live chats by the risk of a crash";
     SUSPECTED = "shim_suspected_hangs", Kind::Gauge, None, ["client", "form"], Moment,

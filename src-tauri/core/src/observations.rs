@@ -126,6 +126,8 @@ pub enum AnswerEnd {
 pub struct Usage {
     pub input: u64,
     pub cache_creation: u64,
+    /// Of these, what the cache keeps for an hour.
+    pub cache_creation_hour: u64,
     pub cache_read: u64,
     pub output: u64,
 }

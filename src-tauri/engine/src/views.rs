@@ -4,7 +4,7 @@ use std::{borrow::Cow, path::Path};
 
 use shim_api::{
     ApiError,
-    chats::{Chat as ChatView, JournalLag, Suspicion},
+    chats::{Chat as ChatView, Cost, JournalLag, Suspicion},
     checkpoints::{Checkpoint, Workspace},
     crashes::Crash,
     error::ErrorCode,
@@ -15,6 +15,8 @@ use shim_core::{
     chats::ChatId,
     checkpoints::{Todo, snapshots::SnapshotState},
     crashes::{Evidence, ToolCall},
+    digest::Digest,
+    prices,
     redaction::{redact, redact_value},
     settings::Settings,
 };
@@ -68,6 +70,13 @@ pub fn cwd(chat: &Chat) -> Option<String> {
     chat.launch.cwd.clone().or_else(|| chat.digest.cwd.clone())
 }
 
+/// What its tokens cost, where any has a price.
+fn cost(digest: &Digest) -> Option<Cost> {
+    let spent = Some(digest.spent).filter(|spent| spent.priced_tokens > 0)?;
+    let unpriced_tokens = digest.tokens.saturating_sub(spent.priced_tokens);
+    Some(Cost { dollars: spent.dollars(), unpriced_tokens, as_of: prices::as_of()?.to_owned() })
+}
+
 impl Watch {
     pub fn chat_view(&self, id: &ChatId) -> Option<ChatView> {
         let chat = self.chats.get(id)?;
@@ -82,6 +91,7 @@ impl Watch {
             last_activity: chat.last_activity,
             turns: chat.digest.turns,
             tokens: chat.digest.tokens,
+            cost: cost(&chat.digest),
             context_used: chat.digest.context_used(id.client()),
             risk: self.risk_of(id, now()),
             journal: JournalLag { bytes: chat.durable, lag_ms: chat.lag_ms },

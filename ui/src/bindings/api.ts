@@ -112,6 +112,10 @@ turns: number,
  */
 tokens: number, 
 /**
+ * Null where no token has a price.
+ */
+cost: ChatCost | null, 
+/**
  * Share of the model's context that the last answer used, 0 to 1; null before the first answer.
  */
 context_used: number | null, 
@@ -131,6 +135,23 @@ limit: Limit | null,
  * Its process hangs, or may: state `hung` says that it does. Null when it moves.
  */
 suspicion: Suspicion | null, };
+
+/**
+ * What a chat's tokens cost by list price; what its user pays is not known.
+ */
+export type ChatCost = { 
+/**
+ * Of the United States.
+ */
+dollars: number, 
+/**
+ * Tokens without a known price, which are not in it.
+ */
+unpriced_tokens: number, 
+/**
+ * The day on which the prices were looked up, `YYYY-MM-DD`.
+ */
+as_of: string, };
 
 /**
  * A chat with what happened in it, oldest first.

@@ -105,6 +105,7 @@ export function world(now: number): World {
     last_activity: at(ago),
     turns: 4 + ((n * 7) % 39),
     tokens: 18_300 + n * 41_777,
+    cost: n % 5 === 0 ? null : { dollars: 0.04 + n * 0.37, unpriced_tokens: n % 4 === 0 ? 1204 : 0, as_of: '2026-11-21' },
     context_used: ((n * 13) % 90) / 100,
     risk: ['working', 'waiting', 'idle'].includes(state) ? { level: 'safe', probability: 0.01, source: 'zones', reasons: [] } : null,
     journal: { bytes: 84_000 + n * 310_456, lag_ms: 6 + (n % 9) },

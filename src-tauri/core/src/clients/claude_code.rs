@@ -287,9 +287,17 @@ struct RawUsage {
     #[serde(default)]
     cache_creation_input_tokens: Option<u64>,
     #[serde(default)]
+    cache_creation: Option<RawCacheCreation>,
+    #[serde(default)]
     cache_read_input_tokens: Option<u64>,
     #[serde(default)]
     output_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct RawCacheCreation {
+    #[serde(default)]
+    ephemeral_1h_input_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -388,6 +396,10 @@ fn assistant(raw: &Raw<'_>, message: &RawValue) -> What {
         usage: message.usage.map(|usage| Usage {
             input: usage.input_tokens.unwrap_or(0),
             cache_creation: usage.cache_creation_input_tokens.unwrap_or(0),
+            cache_creation_hour: usage
+                .cache_creation
+                .and_then(|written| written.ephemeral_1h_input_tokens)
+                .unwrap_or(0),
             cache_read: usage.cache_read_input_tokens.unwrap_or(0),
             output: usage.output_tokens.unwrap_or(0),
         }),

@@ -155,7 +155,7 @@ fn an_answer_tells_its_calls_its_end_and_its_cost() {
         text: Some("Calling.".to_owned()),
         calls: vec![Call { id: "t".to_owned(), call, todo: None, touches: Vec::new() }],
         end: AnswerEnd::GoesOn,
-        usage: Some(Usage { input: 1, cache_creation: 2, cache_read: 0, output: 4 }),
+        usage: Some(Usage { input: 1, cache_creation: 2, cache_creation_hour: 0, cache_read: 0, output: 4 }),
     };
     assert_eq!(what(json!({ "type": "assistant", "message": message })), What::Answer(answer));
 }

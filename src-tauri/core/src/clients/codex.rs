@@ -440,6 +440,7 @@ fn usage_record(payload: &RawValue) -> What {
         usage: Some(Usage {
             input: usage.input_tokens.saturating_sub(cached),
             cache_creation: usage.cache_write_input_tokens,
+            cache_creation_hour: 0,
             cache_read: usage.cached_input_tokens,
             output: usage.output_tokens,
         }),

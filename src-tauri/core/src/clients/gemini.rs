@@ -254,6 +254,7 @@ fn answer(id: Option<String>, fields: &Fields<'_>) -> What {
         usage: read::<RawTokens>(fields, "tokens").map(|tokens| Usage {
             input: tokens.input.saturating_sub(tokens.cached).saturating_add(tokens.tool),
             cache_creation: 0,
+            cache_creation_hour: 0,
             cache_read: tokens.cached,
             output: tokens.output.saturating_add(tokens.thoughts),
         }),

@@ -165,7 +165,10 @@ fn cached_tokens_are_counted_once() {
     let record = json!({"id": "a", "type": "gemini", "content": "x",
         "tokens": {"input": 100, "output": 10, "cached": 60, "thoughts": 5, "tool": 2, "total": 117}});
     let What::Answer(answer) = what(&record) else { panic!("{record}") };
-    assert_eq!(answer.usage, Some(Usage { input: 42, cache_creation: 0, cache_read: 60, output: 15 }));
+    assert_eq!(
+        answer.usage,
+        Some(Usage { input: 42, cache_creation: 0, cache_creation_hour: 0, cache_read: 60, output: 15 })
+    );
     assert_eq!(answer.usage.unwrap().total(), 117);
 }
 

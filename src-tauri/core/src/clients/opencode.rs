@@ -210,6 +210,7 @@ fn usage(tokens: &Value) -> Usage {
     Usage {
         input: count("/input"),
         cache_creation: count("/cache/write"),
+        cache_creation_hour: 0,
         cache_read: count("/cache/read"),
         output: count("/output").saturating_add(count("/reasoning")),
     }

@@ -151,6 +151,7 @@ fn register(
         table::Unit::None => return registry.register(family.name, family.help, metric),
         table::Unit::Seconds => Unit::Seconds,
         table::Unit::Bytes => Unit::Bytes,
+        table::Unit::Dollars => Unit::Other(table::Unit::Dollars.name().to_owned()),
         // The crate's own would name them `_ratios`.
         table::Unit::Ratio => Unit::Other(table::Unit::Ratio.name().to_owned()),
     };

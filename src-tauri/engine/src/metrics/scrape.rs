@@ -18,6 +18,7 @@ use shim_core::{
     },
     metrics as table,
     prediction::scoring::Score,
+    prices::Spent,
     risk::{Level, Source},
 };
 
@@ -44,8 +45,7 @@ struct Seen {
     states: BTreeMap<(Client, ChatState), u64>,
     /// Clients and versions of live chats: what may crash next.
     live: BTreeSet<(Client, Option<String>)>,
-    /// Turns and tokens.
-    worked: BTreeMap<(Client, Option<String>), (u64, u64)>,
+    worked: BTreeMap<(Client, Option<String>), Worked>,
     bytes: BTreeMap<Client, u64>,
     open: BTreeMap<Client, u64>,
     risks: BTreeMap<(Client, &'static str), u64>,
@@ -53,6 +53,22 @@ struct Seen {
     is_paused: bool,
     warnings: usize,
     tried: Tried,
+}
+
+/// What chats did.
+#[derive(Clone, Copy, Default)]
+struct Worked {
+    turns: u64,
+    tokens: u64,
+    spent: Spent,
+}
+
+impl Worked {
+    fn add(&mut self, more: Self) {
+        self.turns += more.turns;
+        self.tokens += more.tokens;
+        self.spent = self.spent.corrected(Spent::default(), more.spent);
+    }
 }
 
 /// Counted over experiments.
@@ -105,15 +121,19 @@ impl Metrics {
         for ((client, state), count) in &seen.states {
             families.set(&table::CHATS, [client.name(), state.name()], *count as f64);
         }
-        let mut labelled: BTreeMap<(Client, String), (u64, u64)> = BTreeMap::new();
-        for ((client, version), (turns, tokens)) in &seen.worked {
+        let mut labelled: BTreeMap<(Client, String), Worked> = BTreeMap::new();
+        for ((client, version), worked) in &seen.worked {
             let version = self.versions().label(*client, version.as_deref());
-            let sum = labelled.entry((*client, version)).or_default();
-            *sum = (sum.0 + turns, sum.1 + tokens);
+            labelled.entry((*client, version)).or_default().add(*worked);
         }
-        for ((client, version), (turns, tokens)) in &labelled {
-            families.set(&table::TURNS, [client.name(), version], *turns as f64);
-            families.set(&table::TOKENS, [client.name(), version], *tokens as f64);
+        for ((client, version), Worked { turns, tokens, spent }) in &labelled {
+            let labels = [client.name(), version];
+            families.set(&table::TURNS, labels, *turns as f64);
+            families.set(&table::TOKENS, labels, *tokens as f64);
+            families.set(&table::UNPRICED, labels, tokens.saturating_sub(spent.priced_tokens) as f64);
+            if spent.priced_tokens > 0 {
+                families.set(&table::COST, labels, spent.dollars());
+            }
         }
         for (client, bytes) in &seen.bytes {
             families.set(&table::JOURNAL, [client.name()], *bytes as f64);
@@ -203,7 +223,8 @@ impl Watch {
             *seen.states.entry((client, state)).or_default() += 1;
             *seen.bytes.entry(client).or_default() += chat.durable;
             let worked = seen.worked.entry((client, chat.digest.version.clone())).or_default();
-            *worked = (worked.0 + chat.digest.turns, worked.1 + chat.digest.tokens);
+            let (turns, tokens, spent) = (chat.digest.turns, chat.digest.tokens, chat.digest.spent);
+            worked.add(Worked { turns, tokens, spent });
             if state.is_live() {
                 seen.live.insert((client, chat.digest.version.clone()));
                 self.count_live(&mut seen, id, at);

@@ -31,6 +31,20 @@ test('says how near the chat is to trouble, and why', async () => {
   await waitFor(() => expect(textOf(screen.getByTestId('risk'))).toBe('No sign of trouble 3 % within the hour, learned here'));
 });
 
+test('says what the tokens cost, and what has no price', async () => {
+  const host = fakeHost();
+  const chat = host.world.chats.find((each) => each.id === idOf(6));
+  if (!chat) throw new Error('no chat');
+  chat.cost = { dollars: 1.239, unpriced_tokens: 1204, as_of: '2026-11-21' };
+  await open(chatHref(idOf(6)), host);
+  const cost = await screen.findByTitle(/^By list price of 2026-11-21, without 1,204.tokens whose price is not known$/);
+  expect(cost.textContent).toContain('$1.24');
+
+  chat.cost = null;
+  host.emit({ event: 'chat_changed', chat: idOf(6) });
+  await waitFor(() => expect(screen.queryByTitle(/^By list price/)).toBeNull());
+});
+
 test('says nothing of risk where no process is measured', async () => {
   await open(chatHref(idOf(1)));
   await screen.findByTestId('chat-header');
