@@ -130,7 +130,7 @@ export type ExperimentDecision = { experiment: number, knob: string, decided: De
 /**
  * A number of a chat. Of all of them, lower is better.
  */
-export type ExperimentMetric = "crash" | "slow_checkpoints" | "checkpoint_seconds" | "restore_failed" | "tokens_per_turn" | "unsaved_calls";
+export type ExperimentMetric = "crash" | "slow_checkpoints" | "checkpoint_seconds" | "checkpoint_load" | "restore_failed" | "tokens_per_turn" | "unsaved_calls";
 
 /**
  * What is to be tried, and why.

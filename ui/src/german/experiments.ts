@@ -82,6 +82,8 @@ export const EXPERIMENTS: Record<string, string> = {
   'chats that could not be restored': 'Chats, die nicht zurückkamen',
   'seconds that a checkpoint takes': 'Sekunden für einen Prüfpunkt',
   'tokens by turn': 'Tokens je Runde',
+  'seconds of checkpoints by turn': 'Sekunden der Prüfpunkte je Runde',
+  'Seconds of checkpoints by turn': 'Sekunden der Prüfpunkte je Runde',
   'tool calls since the last checkpoint, at a chat’s end': 'Werkzeugaufrufe seit dem letzten Prüfpunkt, am Ende eines Chats',
   'Between {low} and {high} of 100 chats fewer crashed.': 'Zwischen {low} und {high} von 100 Chats weniger stürzten ab.',
   'Between {low} and {high} of 100 chats fewer had slow checkpoints.': 'Zwischen {low} und {high} von 100 Chats weniger hatten langsame Prüfpunkte.',

@@ -50,7 +50,8 @@ pub enum Verb {
         /// What is tried against the value that holds; may be given more than once.
         #[arg(long, value_name = "V")]
         value: Vec<String>,
-        /// What decides: crash, slow_checkpoints, checkpoint_seconds, restore_failed, tokens_per_turn, unsaved_calls.
+        /// What decides: crash, slow_checkpoints, checkpoint_seconds, checkpoint_load, restore_failed, tokens_per_turn,
+        /// unsaved_calls.
         #[arg(long, default_value = "crash", value_parser = metric)]
         metric: Metric,
         #[arg(long, default_value = "its user's idea")]

@@ -17,6 +17,8 @@ pub enum Metric {
     SlowCheckpoints,
     /// Mean seconds that the chat's checkpoints took.
     CheckpointSeconds,
+    /// Seconds that all its checkpoints took together, by turn: what their pace costs.
+    CheckpointLoad,
     /// 1 where the chat's first restore failed.
     RestoreFailed,
     /// Tokens that the chat used up by turn.
@@ -31,10 +33,11 @@ pub const SLOW_US: u64 = 100_000;
 const SLOW_PERCENT: u64 = 5;
 
 impl Metric {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Crash,
         Self::SlowCheckpoints,
         Self::CheckpointSeconds,
+        Self::CheckpointLoad,
         Self::RestoreFailed,
         Self::TokensPerTurn,
         Self::UnsavedCalls,
@@ -45,6 +48,7 @@ impl Metric {
             Self::Crash => "crash",
             Self::SlowCheckpoints => "slow_checkpoints",
             Self::CheckpointSeconds => "checkpoint_seconds",
+            Self::CheckpointLoad => "checkpoint_load",
             Self::RestoreFailed => "restore_failed",
             Self::TokensPerTurn => "tokens_per_turn",
             Self::UnsavedCalls => "unsaved_calls",
@@ -58,7 +62,9 @@ impl Metric {
     pub fn scale(self) -> Scale {
         match self {
             Self::Crash | Self::SlowCheckpoints | Self::RestoreFailed => Scale::Binary,
-            Self::CheckpointSeconds | Self::TokensPerTurn | Self::UnsavedCalls => Scale::Positive,
+            Self::CheckpointSeconds | Self::CheckpointLoad | Self::TokensPerTurn | Self::UnsavedCalls => {
+                Scale::Positive
+            }
         }
     }
 }
@@ -148,10 +154,11 @@ impl Folded {
                 let used_up = self.came_with.map(|before| {
                     (held.turns.saturating_sub(before.turns), held.tokens.saturating_sub(before.tokens))
                 });
+                let Checkpoints { count, slow, micros } = self.taken;
                 if let Some((turns, tokens)) = used_up.filter(|(turns, _)| *turns > 0) {
                     told.push((Metric::TokensPerTurn, number(tokens) / number(turns)));
+                    told.push((Metric::CheckpointLoad, number(micros) / 1e6 / number(turns)));
                 }
-                let Checkpoints { count, slow, micros } = self.taken;
                 if count > 0 {
                     let slow = slow.saturating_mul(100) > count.saturating_mul(SLOW_PERCENT);
                     let seconds = number(micros) / 1e6 / number(count);
@@ -221,6 +228,7 @@ mod tests {
             (Metric::Crash, 1.0),
             (Metric::UnsavedCalls, 7.0),
             (Metric::TokensPerTurn, 300.0),
+            (Metric::CheckpointLoad, 0.304 / 3.0),
             (Metric::SlowCheckpoints, 1.0),
             (Metric::CheckpointSeconds, 0.076),
         ];

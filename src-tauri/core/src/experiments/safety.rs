@@ -20,7 +20,7 @@ pub struct Limit {
     pub times_max: f64,
 }
 
-pub const LIMITS: [Limit; 5] = [
+pub const LIMITS: [Limit; 6] = [
     Limit {
         name: "crash_rate",
         about: "at most 10 % of the chats crash, and no more than without the change",
@@ -48,6 +48,13 @@ pub const LIMITS: [Limit; 5] = [
         metric: Metric::TokensPerTurn,
         max: None,
         times_max: 1.20,
+    },
+    Limit {
+        name: "checkpoint_load",
+        about: "seconds of checkpoints by turn are at most three times those without the change",
+        metric: Metric::CheckpointLoad,
+        max: None,
+        times_max: 3.0,
     },
     Limit {
         name: "unsaved_work",

@@ -6,14 +6,15 @@ use super::{
     Varies::{ByChat, WithTheEngine},
 };
 use crate::experiments::outcomes::Metric::{
-    self, CheckpointSeconds, Crash, RestoreFailed, SlowCheckpoints, TokensPerTurn, UnsavedCalls,
+    self, CheckpointLoad, CheckpointSeconds, Crash, RestoreFailed, SlowCheckpoints, TokensPerTurn,
+    UnsavedCalls,
 };
 
 /// How often checkpoints are taken: what a crash costs, against what they cost. They write, so that a machine at its
 /// limits may crash of them.
-const PACE: &[Metric] = &[UnsavedCalls, CheckpointSeconds, SlowCheckpoints, Crash];
+const PACE: &[Metric] = &[UnsavedCalls, CheckpointLoad, CheckpointSeconds, SlowCheckpoints, Crash];
 /// When a chat counts as at risk: it decides when a checkpoint is taken and what is done in danger.
-const RISK: &[Metric] = &[UnsavedCalls, CheckpointSeconds, Crash];
+const RISK: &[Metric] = &[UnsavedCalls, CheckpointLoad, CheckpointSeconds, Crash];
 /// When a chat counts as hung: too soon ends one that would have gone on, too late leaves it hanging. A hang is a crash
 /// by these very knobs, so that crashes, and restores after them, must not judge them: who looks away sees none.
 const HANG: &[Metric] = &[TokensPerTurn];

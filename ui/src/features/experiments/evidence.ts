@@ -16,6 +16,7 @@ export const METRIC_WORDS: Record<ExperimentMetric, string> = {
   slow_checkpoints: t('chats whose checkpoints were slow'),
   restore_failed: t('chats that could not be restored'),
   checkpoint_seconds: t('seconds that a checkpoint takes'),
+  checkpoint_load: t('seconds of checkpoints by turn'),
   tokens_per_turn: t('tokens by turn'),
   unsaved_calls: t('tool calls since the last checkpoint, at a chat’s end'),
 };
@@ -77,7 +78,7 @@ function ofHundred(share: number): string {
 /** The mean of what was measured of a value's chats. */
 export function meanWords(metric: ExperimentMetric, mean: number): string {
   if (isBinary(metric)) return percent(mean);
-  return metric === 'checkpoint_seconds' ? duration(mean * 1000) : decimal(mean, mean < 100 ? 1 : 0);
+  return metric === 'checkpoint_seconds' || metric === 'checkpoint_load' ? duration(mean * 1000) : decimal(mean, mean < 100 ? 1 : 0);
 }
 
 /** Evidence as a number to be compared with a boundary. */
@@ -116,6 +117,7 @@ const BOUND_NAMES: Record<string, string> = {
   checkpoint_time: t('Slow checkpoints'),
   resume_success: t('Failed restores'),
   token_cost: t('Tokens by turn'),
+  checkpoint_load: t('Seconds of checkpoints by turn'),
   unsaved_work: t('Unsaved tool calls'),
 };
 
