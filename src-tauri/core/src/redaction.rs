@@ -264,8 +264,13 @@ fn secret_at(text: &str, from: usize, until: usize) -> Option<Found> {
 
 fn private_key(text: &str, from: usize) -> Option<Found> {
     let rest = text.get(from..)?;
-    let head = rest.as_bytes().get(..rest.len().min(BEGIN_BYTES_MAX)).unwrap_or_default();
-    memchr::memmem::find(head, b"PRIVATE KEY-----")?;
+    let head = rest.as_bytes().get(BEGIN.len()..rest.len().min(BEGIN_BYTES_MAX)).unwrap_or_default();
+    // Such as ` RSA `: nothing that could itself be replaced, and so come nearer.
+    let label = head.get(..memchr::memmem::find(head, b"PRIVATE KEY-----")?)?;
+    let is_label = label.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '));
+    if !is_label {
+        return None;
+    }
     // One that was cut is a secret too.
     let end = rest.find(END).map_or(rest.len(), |end| {
         let behind = rest.get(end + END.len()..).unwrap_or_default();
@@ -321,6 +326,10 @@ fn bearer(text: &str, run: &str, until: usize) -> Option<Found> {
 fn assigned(text: &str, run: &str, until: usize) -> Option<Found> {
     let bytes = text.as_bytes();
     let (least, kind) = name_of_secret(run)?;
+    // An address assigns nothing.
+    if text.get(until..)?.starts_with("://") {
+        return None;
+    }
     let quoted = skip(text, until, |byte| byte == b'\\');
     let behind_name = skip(text, quoted, |byte| matches!(byte, b'"' | b'\'')).min(quoted + 1);
     let at = skip(text, behind_name, |byte| matches!(byte, b' ' | b'\t'));
