@@ -90,7 +90,33 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
-    std::fs::rename(&beside, path)
+    take_the_place(&beside, path)
+}
+
+/// Until when a file that somebody reads at this moment, or whose reader has just died, is tried to be replaced.
+#[cfg(windows)]
+const REPLACED_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Windows refuses to put a file in the place of one that is open.
+#[cfg(windows)]
+fn take_the_place(of: &Path, path: &Path) -> std::io::Result<()> {
+    let began = std::time::Instant::now();
+    loop {
+        match std::fs::rename(of, path) {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::PermissionDenied
+                    && began.elapsed() < REPLACED_WITHIN =>
+            {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            renamed => return renamed,
+        }
+    }
+}
+
+#[cfg(not(windows))]
+fn take_the_place(of: &Path, path: &Path) -> std::io::Result<()> {
+    std::fs::rename(of, path)
 }
 
 /// Where the bytes of a file are written before it takes its place.

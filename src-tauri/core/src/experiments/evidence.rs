@@ -1,5 +1,7 @@
 //! Evidence about one treatment against one control that may be looked at after every outcome. It rests on
 //! one thing alone: with what probability each session was treated. Rates may drift and cycle as they like.
+//! Logarithms and exponentials are `libm`'s, the same to the last digit on every system and in every thread, so that a log
+//! that is played again gives the same state.
 
 mod bound;
 mod curve;

@@ -24,13 +24,13 @@ impl Ratio {
         self.n = self.n.saturating_add(1);
         for (log, tilt) in self.logs.iter_mut().zip(TILTS) {
             let tilted = share * tilt / (share * tilt + 1.0 - share);
-            *log += if treated { (tilted / share).ln() } else { ((1.0 - tilted) / (1.0 - share)).ln() };
+            *log += libm::log(if treated { tilted / share } else { (1.0 - tilted) / (1.0 - share) });
         }
     }
 
     /// Reaches 1/α with a probability of at most α, over all looks together, while the ratio is kept.
     pub fn e(&self) -> f64 {
-        let sum: f64 = self.logs.iter().map(|log| log.min(LOG_MAX).exp()).sum();
+        let sum: f64 = self.logs.iter().map(|log| libm::exp(log.min(LOG_MAX))).sum();
         sum / f64::from(u8::try_from(TILTS.len()).unwrap_or(u8::MAX))
     }
 

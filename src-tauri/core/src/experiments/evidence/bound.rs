@@ -50,7 +50,7 @@ impl Bound {
         // A limit of nothing is broken by the first that is more, which no number can say.
         let over = (value / most.max(f64::MIN_POSITIVE)).min(f64::MAX) - 1.0;
         for (capital, (stake, _)) in self.capitals.iter_mut().zip(STAKES) {
-            *capital += (stake * over).ln_1p();
+            *capital += libm::log1p(stake * over);
         }
     }
 
@@ -71,6 +71,6 @@ impl Bound {
     /// together, where the limit is kept.
     pub fn e(&self) -> f64 {
         let each = self.capitals.iter().zip(STAKES);
-        each.map(|(log, (_, weight))| weight * log.min(LOG_MAX).exp()).sum()
+        each.map(|(log, (_, weight))| weight * libm::exp(log.min(LOG_MAX))).sum()
     }
 }

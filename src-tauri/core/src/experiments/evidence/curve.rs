@@ -42,13 +42,13 @@ static TABLE: LazyLock<Vec<Effect>> = LazyLock::new(|| {
     let shares = |expectation: &Expectation| shares(&sizes, expectation);
     let (gains, harms) = (shares(&GAIN), shares(&HARM));
     let each = sizes.iter().zip(gains).zip(harms);
-    each.map(|((size, gain), harm)| Effect { size: *size, ratio: size.exp(), gain, harm }).collect()
+    each.map(|((size, gain), harm)| Effect { size: *size, ratio: libm::exp(*size), gain, harm }).collect()
 });
 
 fn shares(sizes: &[f64], expectation: &Expectation) -> Vec<f64> {
     let mut shares = vec![0.0; sizes.len()];
     for (median, spread, part) in expectation {
-        let heights = sizes.iter().map(|size| (-0.5 * ((size / median).ln() / spread).powi(2)).exp());
+        let heights = sizes.iter().map(|size| libm::exp(-0.5 * (libm::log(size / median) / spread).powi(2)));
         let heights: Vec<_> = heights.collect();
         let whole: f64 = heights.iter().sum();
         for (share, height) in shares.iter_mut().zip(heights) {
@@ -95,8 +95,8 @@ impl Curve {
     fn add(&mut self, factors: impl Fn(&Effect) -> [f64; 2]) {
         for (effect, (above, below)) in TABLE.iter().zip(self.above.iter_mut().zip(&mut self.below)) {
             let [more, less] = factors(effect);
-            *above += more.ln();
-            *below += less.ln();
+            *above += libm::log(more);
+            *below += libm::log(less);
         }
     }
 
@@ -105,7 +105,7 @@ impl Curve {
         let each = TABLE.iter().zip(self.side(above));
         each.map(|(effect, log)| {
             let share = if harm { effect.harm } else { effect.gain };
-            share * log.min(LOG_MAX).exp()
+            share * libm::exp(log.min(LOG_MAX))
         })
         .sum()
     }
@@ -114,9 +114,9 @@ impl Curve {
     pub fn posterior(&self, above: bool) -> f64 {
         let highest = self.above.iter().chain(&self.below).copied().fold(0.0, f64::max);
         let mass = |logs: &[f64]| {
-            let (mut mass, mut last) = (0.0, (0.0, (-highest).exp()));
+            let (mut mass, mut last) = (0.0, (0.0, libm::exp(-highest)));
             for (effect, log) in TABLE.iter().zip(logs) {
-                let height = (log - highest - 0.5 * (effect.size / BELIEVED).powi(2)).exp();
+                let height = libm::exp(log - highest - 0.5 * (effect.size / BELIEVED).powi(2));
                 mass += (effect.size - last.0) * f64::midpoint(height, last.1);
                 last = (effect.size, height);
             }
@@ -142,7 +142,7 @@ fn control_rate(whole: f64, odds_ratio: f64, share: f64) -> f64 {
 
 /// The factor of a score whose two normal densities of variance 1 lie `shift` apart, with their common mean at 0.
 pub fn score_factor(treated: bool, share: f64, score: f64, shift: f64) -> f64 {
-    let ratio = (shift * score + (share - 0.5) * shift * shift).exp();
+    let ratio = libm::exp(shift * score + (share - 0.5) * shift * shift);
     let arm = if treated { ratio } else { 1.0 };
     arm / (share * ratio + 1.0 - share)
 }

@@ -92,9 +92,9 @@ impl Calibration {
 
 fn log_odds(probability: f64) -> f64 {
     let probability = probability.clamp(RISK_MIN, 1.0 - RISK_MIN);
-    (probability / (1.0 - probability)).ln()
+    libm::log(probability / (1.0 - probability))
 }
 
 fn logistic(log_odds: f64) -> f64 {
-    1.0 / (1.0 + (-log_odds).exp())
+    1.0 / (1.0 + libm::exp(-log_odds))
 }

@@ -66,7 +66,7 @@ impl Means {
             };
             let most_lost = f64::max(expected / share, (1.0 - expected) / (1.0 - share));
             for (capital, stake) in capitals.iter_mut().zip(STAKES) {
-                *capital += (stake * told / most_lost).ln_1p();
+                *capital += libm::log1p(stake * told / most_lost);
             }
         }
     }
@@ -75,7 +75,7 @@ impl Means {
     /// together, where it is not.
     pub fn e(&self) -> f64 {
         let all = self.capitals.iter().flatten();
-        let sum: f64 = all.map(|log| log.min(LOG_MAX).exp()).sum();
+        let sum: f64 = all.map(|log| libm::exp(log.min(LOG_MAX))).sum();
         sum / count((CAPS * STAKES.len()) as u64)
     }
 }

@@ -76,7 +76,7 @@ impl Reversal {
     /// Had treatment multiplied values by a ratio, then dividing by it would make the arms alike.
     pub fn add_ratio(&mut self, treated: bool, share: f64, value: f64, recent: &Ranks) {
         for (log_ratio, capitals) in LOG_RATIOS.iter().zip(&mut self.capitals) {
-            let ratio = log_ratio.exp();
+            let ratio = libm::exp(*log_ratio);
             let score = recent.score_undone(if treated { value / ratio } else { value }, ratio);
             let shifts = SHIFTS.iter().chain(&SHIFTS).zip(signs());
             for (capital, (shift, sign)) in capitals.iter_mut().zip(shifts) {
@@ -102,7 +102,7 @@ impl Reversal {
         let ends = [low, estimate.clamp(low, high), high];
         let [low, estimate, high] = match kind {
             EffectKind::Difference => ends,
-            EffectKind::Ratio => ends.map(f64::exp),
+            EffectKind::Ratio => ends.map(libm::exp),
         };
         Interval { kind, low, estimate, high }
     }
