@@ -13,11 +13,11 @@ use crate::demo;
 
 pub async fn guard(State(context): State<Engine>, request: Request, next: Next) -> Response {
     if let Err(error) = check(request.headers(), context.file.port, &context.file.token) {
-        return answer(error);
+        return turn_away(error);
     }
     let is_demo = context.handle.home.demo.is_some();
     if is_demo && !demo::answers(request.method() == Method::GET, request.uri().path()) {
-        return answer(demo::refusal());
+        return turn_away(demo::refusal());
     }
     // A page that asks without end must not starve the others.
     let Ok(_permit) = context.requests.acquire().await else {
@@ -29,7 +29,7 @@ pub async fn guard(State(context): State<Engine>, request: Request, next: Next) 
 /// For what is told without the token: to this machine's programs, and to no page.
 pub async fn guard_host(State(context): State<Engine>, request: Request, next: Next) -> Response {
     if let Err(error) = check_host(request.headers(), context.file.port) {
-        return answer(error);
+        return turn_away(error);
     }
     let Ok(_permit) = context.requests.acquire().await else {
         return answer(ApiError::new(ErrorCode::EngineDown, "the engine is ending"));
@@ -72,6 +72,12 @@ fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
+/// Nothing is read of the request, so that its connection ends with it: a caller who is not told would ask again on it,
+/// and find it closed.
+fn turn_away(error: ApiError) -> Response {
+    ([(header::CONNECTION, "close")], answer(error)).into_response()
+}
+
 pub fn answer(error: ApiError) -> Response {
     let status = match error.code {
         ErrorCode::BadRequest | ErrorCode::Ambiguous => StatusCode::BAD_REQUEST,
@@ -88,7 +94,14 @@ pub fn answer(error: ApiError) -> Response {
 mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};
 
-    use super::{check, check_host};
+    use super::{check, check_host, turn_away};
+
+    #[test]
+    fn who_is_turned_away_is_told_that_the_connection_ends() {
+        let told = turn_away(crate::demo::refusal());
+        assert_eq!(told.headers().get(header::CONNECTION), Some(&HeaderValue::from_static("close")));
+        assert_eq!(told.status(), axum::http::StatusCode::CONFLICT);
+    }
 
     #[test]
     fn only_the_holder_of_the_token_on_this_machine_may_call() {
