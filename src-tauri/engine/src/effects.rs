@@ -57,8 +57,7 @@ impl Watch {
             Effect::Watch { chat, process } => {
                 // What is found when the engine starts was taken up long before.
                 if self.sweeps > 0 {
-                    self.know_life(&chat, &process);
-                    self.experiment_came(&chat);
+                    self.experiment_came(&chat, &process);
                     self.want_checkpoint(&chat, Trigger::SessionStart);
                 }
                 self.decide_policy(policy::Event::Alive { chat: chat.clone() });

@@ -28,7 +28,7 @@ use shim_api::{
     notices::Said,
 };
 use shim_core::{
-    chats::ChatId,
+    chats::{ChatId, ProcessKey},
     crashes::CrashKind,
     experiments::{
         assignment::Provider,
@@ -147,8 +147,8 @@ impl Watch {
     }
 
     /// A process stands behind the chat, from now on.
-    pub fn experiment_came(&mut self, chat: &ChatId) {
-        let risk = self.risk_of(chat, now()).map(|risk| of_thousand(risk.probability));
+    pub fn experiment_came(&mut self, chat: &ChatId, process: &ProcessKey) {
+        let risk = self.foretold_at_its_start(chat, process).map(|risk| of_thousand(risk.probability));
         let held = self.held(chat);
         self.experiments_hear(Event::Came { chat: chat.clone(), risk, held });
     }

@@ -101,8 +101,17 @@ impl Watch {
         self.home.store.submit(Urgency::Gathered, move |store| store.prune_signals(before), pruned);
     }
 
+    /// What is foretold of a chat whose process has just come up, from its transcript alone: nothing was read of the
+    /// process, and it is followed from its first reading on.
+    pub fn foretold_at_its_start(&mut self, id: &ChatId, process: &ProcessKey) -> Option<Risk> {
+        self.know_life(id, process);
+        let risk = self.risk_of(id, now());
+        self.followed.remove(id);
+        risk
+    }
+
     /// What the chat's records are counted from: its process's start.
-    pub fn know_life(&mut self, id: &ChatId, process: &ProcessKey) {
+    fn know_life(&mut self, id: &ChatId, process: &ProcessKey) {
         if self.followed.get(id).is_none_or(|followed| followed.process != *process) {
             self.begin_to_follow(id, process);
         }
